@@ -1,0 +1,168 @@
+//! Tiers and their policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Build, PredictiveDefaults, resources};
+use crate::config::path::Path;
+use crate::config::raw;
+use crate::name::{GroupName, ResourceId};
+use crate::platform::{Cooldown, Effect, Event, Group, GroupPolicy, StepBound, StepChange, StepRule, When};
+use crate::units::Units;
+
+/// The health checks written inside tiers, with their place.
+pub(super) fn own_checks(groups: &BTreeMap<String, raw::Group>) -> Vec<(Path, raw::HealthCheck)> {
+    let at = Path::default().key("scaling_groups");
+    let own = groups.iter().filter_map(|(name, group)| Some((name, group.health_check.clone()?)));
+    own.map(|(name, check)| (at.key(name).key("health_check"), check.of(name))).collect()
+}
+
+/// The scheduled policies of tiers, as what they are: events of the calendar.
+pub(super) fn own_events(groups: &BTreeMap<String, raw::Group>) -> Vec<Event> {
+    let policies = groups.iter().flat_map(|(name, group)| {
+        group.scaling_policies.iter().flatten().map(move |policy| (GroupName(name.clone()), policy))
+    });
+    let scheduled = policies.filter_map(|(group, policy)| match policy {
+        raw::ScalingPolicy::Scheduled(scheduled) => Some((group, scheduled)),
+        _ => None,
+    });
+    scheduled
+        .map(|(group, scheduled)| Event {
+            name: format!("schedule of {group}"),
+            when: When::Every { cron: scheduled.cron.clone(), duration: scheduled.duration.0 },
+            groups: vec![group],
+            effect: Effect { floor: Some(Units(scheduled.floor)), ..Effect::default() },
+        })
+        .collect()
+}
+
+pub(super) fn groups(
+    build: &mut Build<'_>,
+    raw: BTreeMap<String, raw::Group>,
+    predictive: &PredictiveDefaults,
+    cooldown: Cooldown,
+) -> Vec<Group> {
+    let at = Path::default().key("scaling_groups");
+    let mut taken = BTreeSet::new();
+    raw.into_iter()
+        .map(|(name, group)| {
+            let group_at = at.key(&name);
+            if name.is_empty() || name.contains('/') {
+                build.fault(&group_at, "a group's name cannot be empty or hold a `/`");
+            }
+            let rules =
+                rules(build, &group_at, group.scaling_policies.unwrap_or_default(), predictive, cooldown);
+            if group.resources.is_empty() {
+                build.fault(&group_at.key("resources"), "is empty; a group owns at least one resource");
+            }
+            let resources = group.resources.into_iter().enumerate().map(|(index, resource)| {
+                let resource_at = group_at.key("resources").index(index);
+                let resource = resources::resource(build, &resource_at, resource, &rules.targets);
+                unique(build, &resource_at, &resource.id, &mut taken);
+                resource
+            });
+            Group { name: GroupName(name), resources: resources.collect(), policy: rules.policy }
+        })
+        .collect()
+}
+
+fn unique(build: &mut Build<'_>, at: &Path, id: &ResourceId, taken: &mut BTreeSet<ResourceId>) {
+    if !taken.insert(id.clone()) {
+        let sentence = format!("another resource is also called `{id}`; give one of them an `id` of its own");
+        build.fault(at, sentence);
+    }
+}
+
+/// What a tier's policies come to.
+struct Rules {
+    policy: GroupPolicy,
+    /// Targets of target tracking policies, by the metric's name.
+    targets: BTreeMap<&'static str, f64>,
+}
+
+fn rules(
+    build: &mut Build<'_>,
+    group_at: &Path,
+    raw: Vec<raw::ScalingPolicy>,
+    predictive: &PredictiveDefaults,
+    cooldown: Cooldown,
+) -> Rules {
+    let policy = GroupPolicy {
+        predictive: true,
+        scheduling_buffer: predictive.scheduling_buffer,
+        cooldown,
+        steps: Vec::new(),
+    };
+    let mut rules = Rules { policy, targets: BTreeMap::new() };
+    for (index, policy) in raw.into_iter().enumerate() {
+        let at = group_at.key("scaling_policies").index(index);
+        match policy {
+            raw::ScalingPolicy::TargetTracking(tracking) => {
+                if rules.targets.insert(metric(tracking.metric), tracking.target_value).is_some() {
+                    build.fault(&at, "tracks a metric that another policy of the group tracks already");
+                }
+                if let Some(rest) = tracking.cooldown {
+                    rules.policy.cooldown.inward = rest.0;
+                }
+            }
+            raw::ScalingPolicy::Step(step) => steps(build, &at, step, &mut rules.policy),
+            raw::ScalingPolicy::Predictive(settings) => {
+                rules.policy.predictive = settings.enabled.unwrap_or(true);
+                if let Some(buffer) = settings.scheduling_buffer {
+                    rules.policy.scheduling_buffer = buffer.0;
+                }
+            }
+            // `own_events` has it: one mechanism for everything that is known in advance.
+            raw::ScalingPolicy::Scheduled(_) => (),
+        }
+    }
+    rules
+}
+
+fn steps(build: &mut Build<'_>, at: &Path, raw: raw::policy::Step, policy: &mut GroupPolicy) {
+    if raw.steps.is_empty() {
+        build.fault(&at.key("steps"), "is empty; the policy would never act");
+    }
+    for (index, rule) in raw.steps.into_iter().enumerate() {
+        match step(&rule) {
+            Some((bound, change)) => {
+                policy.steps.push(StepRule { metric: metric(raw.metric).to_owned(), bound, change });
+            }
+            None => build.fault(
+                &at.key("steps").index(index),
+                "needs `above` with one of `add` and `add_percent`, or `below` with one of `remove` and `remove_percent`",
+            ),
+        }
+    }
+    if let Some(rest) = raw.cooldown {
+        policy.cooldown = Cooldown { out: rest.0, inward: rest.0 };
+    }
+}
+
+fn step(rule: &raw::policy::StepRule) -> Option<(StepBound, StepChange)> {
+    let out = (rule.above, rule.add, rule.add_percent);
+    let inward = (rule.below, rule.remove, rule.remove_percent);
+    match (out, inward) {
+        ((Some(bound), units, percent), (None, None, None)) => {
+            Some((StepBound::Above(bound), change(units, percent)?))
+        }
+        ((None, None, None), (Some(bound), units, percent)) => {
+            Some((StepBound::Below(bound), change(units, percent)?))
+        }
+        _ => None,
+    }
+}
+
+fn change(units: Option<u32>, percent: Option<f64>) -> Option<StepChange> {
+    match (units, percent) {
+        (Some(units), None) => Some(StepChange::Units(units)),
+        (None, Some(percent)) => Some(StepChange::Percent(percent)),
+        _ => None,
+    }
+}
+
+fn metric(metric: raw::policy::UtilizationMetric) -> &'static str {
+    match metric {
+        raw::policy::UtilizationMetric::Cpu => "cpu",
+        raw::policy::UtilizationMetric::Memory => "memory",
+    }
+}

@@ -1,0 +1,135 @@
+//! Metrics: those the operator wrote, and those that a type has by itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Build;
+use crate::config::path::Path;
+use crate::config::raw::resource::{Metric as RawMetric, MetricKind};
+use crate::platform::{Measure, Metric, Query, Rate};
+
+/// At full utilisation a unit is saturated, whatever it does.
+const UTILIZATION_LIMIT: f64 = 100.0;
+/// A queue that takes longer to drain than this is felt by users.
+const DRAIN_S: u64 = 300;
+
+/// A metric as the operator wrote it.
+pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Metric> {
+    let measure = measure(build, at, raw)?;
+    let query = raw.namespace.as_ref().map(|namespace| {
+        let statistic = raw.statistic.as_ref().map_or_else(|| default_statistic(raw.kind), |given| &given.0);
+        let counted = matches!(statistic, "Sum" | "SampleCount") && raw.kind == MetricKind::Load;
+        Query {
+            namespace: namespace.clone(),
+            metric_name: raw.metric_name.clone().unwrap_or_else(|| raw.name.clone()),
+            dimensions: raw.dimensions.clone().unwrap_or_default(),
+            statistic: statistic.to_owned(),
+            rate: if counted { Rate::PerMinute } else { Rate::Level },
+        }
+    });
+    if query.is_none() {
+        build.warn(at, "has no `namespace`, so it cannot be read from CloudWatch; it works offline only");
+    }
+    Some(Metric { name: raw.name.clone(), measure, query })
+}
+
+fn default_statistic(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Load => "Sum",
+        MetricKind::Utilization | MetricKind::QueueDepth => "Average",
+        MetricKind::Latency => "p99",
+    }
+}
+
+fn measure(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Measure> {
+    let mut need = |key: &str, given: Option<f64>| {
+        if given.is_none() {
+            build.fault(&at.key(key), format!("is required for a metric of this kind: {}", said(raw.kind)));
+        }
+        given
+    };
+    let measure = match raw.kind {
+        MetricKind::Load => {
+            let target_per_unit = need("target_per_unit", raw.target_per_unit)?;
+            Measure::Load { target_per_unit, limit_per_unit: raw.limit_per_unit }
+        }
+        MetricKind::Utilization => {
+            let target = need("target_value", raw.target_value)?;
+            Measure::Utilization {
+                target,
+                limit: raw.limit_per_unit.unwrap_or(UTILIZATION_LIMIT.max(target)),
+            }
+        }
+        MetricKind::Latency => Measure::Latency { limit: need("target_value", raw.target_value)? },
+        MetricKind::QueueDepth => {
+            let target_per_unit = need("target_per_unit", raw.target_per_unit)?;
+            let drain = raw.drain_time.map_or(Duration::from_secs(DRAIN_S), |span| span.0);
+            Measure::QueueDepth { target_per_unit, drain }
+        }
+    };
+    let crossed = match measure {
+        Measure::Load { target_per_unit, limit_per_unit: Some(limit) } => limit < target_per_unit,
+        Measure::Utilization { target, limit } => limit < target,
+        _ => false,
+    };
+    if crossed {
+        build.fault(
+            &at.key("limit_per_unit"),
+            "is below the target; the objective would be broken on purpose",
+        );
+    }
+    Some(measure)
+}
+
+fn said(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Load => "what one unit should carry each minute",
+        MetricKind::Utilization => "the percent to keep",
+        MetricKind::Latency => "the value not to pass",
+        MetricKind::QueueDepth => "the backlog one unit may have",
+    }
+}
+
+/// A utilisation metric that AWS publishes for a type.
+pub(super) fn utilization(name: &str, target: f64, query: Query) -> Metric {
+    Metric {
+        name: name.to_owned(),
+        measure: Measure::Utilization { target, limit: UTILIZATION_LIMIT },
+        query: Some(query),
+    }
+}
+
+/// The level of a metric that AWS publishes.
+pub(super) fn average<const N: usize>(
+    namespace: &str,
+    metric_name: &str,
+    dimensions: [(&str, &str); N],
+) -> Query {
+    query(namespace, metric_name, dimensions, "Average", Rate::Level)
+}
+
+/// The sum a second of a metric that AWS publishes.
+pub(super) fn per_second<const N: usize>(
+    namespace: &str,
+    metric_name: &str,
+    dimensions: [(&str, &str); N],
+) -> Query {
+    query(namespace, metric_name, dimensions, "Sum", Rate::PerSecond)
+}
+
+fn query<const N: usize>(
+    namespace: &str,
+    metric_name: &str,
+    dimensions: [(&str, &str); N],
+    statistic: &str,
+    rate: Rate,
+) -> Query {
+    let dimensions = dimensions.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Query {
+        namespace: namespace.to_owned(),
+        metric_name: metric_name.to_owned(),
+        dimensions: BTreeMap::from(dimensions),
+        statistic: statistic.to_owned(),
+        rate,
+    }
+}

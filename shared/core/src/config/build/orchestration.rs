@@ -1,0 +1,212 @@
+//! The order of groups, their dependencies and their health checks.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Build;
+use super::calendar::known_group;
+use crate::config::fault::suggestion;
+use crate::config::path::Path;
+use crate::config::raw;
+use crate::config::scalar::Endpoint;
+use crate::name::{GroupName, ResourceId};
+use crate::order;
+use crate::platform::{Connections, Dependency, Group, HealthCheck, Orchestration, Phase, Probe, Strategy};
+
+/// A check waits for an answer inside a Lambda; longer than this it belongs in an alarm.
+const CHECK_S_MAX: u64 = 60;
+
+pub(super) fn orchestration(
+    build: &mut Build<'_>,
+    raw: raw::Orchestration,
+    own_checks: Vec<(Path, raw::HealthCheck)>,
+    groups: &[Group],
+) -> Orchestration {
+    let at = Path::default().key("orchestration");
+    let strategy = match raw.strategy {
+        Some(raw::Strategy::Sequential) => Strategy::Sequential,
+        Some(raw::Strategy::Parallel) => Strategy::Parallel,
+        Some(raw::Strategy::Coordinated) => Strategy::Coordinated,
+        None => {
+            build.note(&at.key("strategy"), &"coordinated");
+            Strategy::Coordinated
+        }
+    };
+    let order = scaling_order(build, &at.key("scaling_order"), raw.scaling_order.unwrap_or_default(), groups);
+    let dependencies =
+        dependencies(build, &at.key("dependencies"), raw.dependencies.unwrap_or_default(), groups);
+    let layers = layers(build, &at, strategy, &order, &dependencies, groups);
+    let listed = raw.health_checks.unwrap_or_default().into_iter().enumerate();
+    let listed = listed.map(|(index, check)| (at.key("health_checks").index(index), check));
+    let checks =
+        listed.chain(own_checks).filter_map(|(at, check)| self::check(build, &at, check, groups)).collect();
+    let cycle_s = build.or(&at.key("cycle_seconds"), raw.cycle_seconds, 300);
+    Orchestration {
+        strategy,
+        cycle: Duration::from_secs(u64::from(cycle_s)),
+        layers,
+        dependencies,
+        checks,
+        rollback_on_failure: build.or(&at.key("rollback_on_failure"), raw.rollback_on_failure, true),
+        phase: phase(build, &at.key("rollout_phase"), raw.rollout_phase),
+        auto_promote: build.or(&at.key("auto_promote"), raw.auto_promote, false),
+    }
+}
+
+fn phase(build: &mut Build<'_>, at: &Path, raw: Option<raw::Phase>) -> Phase {
+    match raw {
+        Some(raw::Phase::Observe) => Phase::Observe,
+        Some(raw::Phase::Limited) => Phase::Limited,
+        Some(raw::Phase::Full) => Phase::Full,
+        Some(raw::Phase::Optimized) => Phase::Optimized,
+        None => {
+            build.note(at, &"observe (decides and records, changes nothing)");
+            Phase::Observe
+        }
+    }
+}
+
+fn scaling_order(build: &mut Build<'_>, at: &Path, raw: Vec<String>, groups: &[Group]) -> Vec<GroupName> {
+    let mut order: Vec<GroupName> = Vec::new();
+    for (index, name) in raw.into_iter().enumerate() {
+        let name_at = at.index(index);
+        if !known_group(build, &name_at, &name, groups) {
+            continue;
+        }
+        let name = GroupName(name);
+        if order.contains(&name) {
+            build.fault(&name_at, format!("`{name}` stands twice in the order"));
+        } else {
+            order.push(name);
+        }
+    }
+    order
+}
+
+fn dependencies(
+    build: &mut Build<'_>,
+    at: &Path,
+    raw: Vec<raw::Dependency>,
+    groups: &[Group],
+) -> Vec<Dependency> {
+    let mut dependencies = Vec::new();
+    for (index, raw) in raw.into_iter().enumerate() {
+        let at = at.index(index);
+        let source = known_group(build, &at.key("source"), &raw.source, groups);
+        let target = known_group(build, &at.key("target"), &raw.target, groups);
+        if !source || !target {
+            continue;
+        }
+        let connections = match (raw.connections_per_unit, raw.connection_limit) {
+            (Some(per_unit), Some(limit)) => Some(Connections { per_unit, limit }),
+            (None, None) => None,
+            _ => {
+                build.fault(&at, "`connections_per_unit` and `connection_limit` belong together");
+                None
+            }
+        };
+        let timeout = build.or_span(&at.key("timeout"), raw.timeout, 600);
+        dependencies.push(Dependency {
+            source: GroupName(raw.source),
+            target: GroupName(raw.target),
+            timeout,
+            connections,
+        });
+    }
+    dependencies
+}
+
+/// Groups in layers. A contradiction is reported where it is written; the layers then ignore the order.
+fn layers(
+    build: &mut Build<'_>,
+    at: &Path,
+    strategy: Strategy,
+    order: &[GroupName],
+    dependencies: &[Dependency],
+    groups: &[Group],
+) -> Vec<Vec<GroupName>> {
+    let names: BTreeSet<GroupName> = groups.iter().map(|group| group.name.clone()).collect();
+    let listed = order.iter().zip(order.iter().skip(1)).filter(|_| strategy != Strategy::Parallel);
+    let edges: Vec<(GroupName, GroupName)> = listed
+        .map(|(first, then)| (first.clone(), then.clone()))
+        .chain(dependencies.iter().map(|edge| (edge.target.clone(), edge.source.clone())))
+        .collect();
+    match order::layers(&names, &edges) {
+        Ok(layers) => layers,
+        Err(cycle) => {
+            let path: Vec<String> = cycle.iter().map(GroupName::to_string).collect();
+            let sentence =
+                format!("the order contradicts itself: {} (each before the next)", path.join(" -> "));
+            build.fault(
+                &at.key(if dependencies.is_empty() { "scaling_order" } else { "dependencies" }),
+                sentence,
+            );
+            vec![names.into_iter().collect()]
+        }
+    }
+}
+
+fn check(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck, groups: &[Group]) -> Option<HealthCheck> {
+    let (group, resource) = checked(build, &at.key("resource"), &raw.resource, groups)?;
+    let timeout = build.or_span(&at.key("timeout"), raw.timeout, 10);
+    if Duration::from_secs(CHECK_S_MAX) < timeout || timeout.is_zero() {
+        build.fault(
+            &at.key("timeout"),
+            format!("must be from 1 to {CHECK_S_MAX} seconds; the wait for a whole wave is the dependency's"),
+        );
+    }
+    let probe = probe(build, at, raw)?;
+    Some(HealthCheck { group, resource, probe, timeout })
+}
+
+fn checked(
+    build: &mut Build<'_>,
+    at: &Path,
+    name: &str,
+    groups: &[Group],
+) -> Option<(GroupName, Option<ResourceId>)> {
+    if let Some(group) = groups.iter().find(|group| group.name.0 == name) {
+        return Some((group.name.clone(), None));
+    }
+    let mut resources =
+        groups.iter().flat_map(|group| group.resources.iter().map(move |resource| (group, &resource.id)));
+    if let Some((group, id)) = resources.clone().find(|(_, id)| id.0 == name) {
+        return Some((group.name.clone(), Some(id.clone())));
+    }
+    let known = groups.iter().map(|group| group.name.0.as_str());
+    let known: Vec<&str> = known.chain(resources.by_ref().map(|(_, id)| id.0.as_str())).collect();
+    build.fault(at, format!("there is no group or resource `{name}`{}", suggestion(name, known)));
+    None
+}
+
+fn probe(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck) -> Option<Probe> {
+    let needs = |build: &mut Build<'_>, key: &str, what: &str| {
+        build.fault(&at.key(key), format!("is required for this check: {what}"));
+        None
+    };
+    match raw.check_type {
+        raw::CheckType::Capacity => Some(Probe::Capacity),
+        raw::CheckType::TargetHealth => Some(Probe::TargetHealth),
+        raw::CheckType::ConnectionTest => match (raw.host, raw.port) {
+            (Some(host), Some(port)) => Some(Probe::Tcp { host, port }),
+            (None, None) => Some(Probe::Reachable),
+            (Some(_), None) => needs(build, "port", "the TCP port to connect to"),
+            (None, Some(_)) => needs(build, "host", "the host to connect to"),
+        },
+        raw::CheckType::HealthEndpoint => match raw.endpoint {
+            Some(endpoint) => {
+                if matches!(endpoint, Endpoint::Path(_)) {
+                    let sentence = "is a path: it is asked for on the resource's load balancer, and not checked where there \
+                        is none; write a whole URL to be sure";
+                    build.warn(&at.key("endpoint"), sentence);
+                }
+                Some(Probe::Http(endpoint))
+            }
+            None => needs(build, "endpoint", "a URL, or a path on the load balancer"),
+        },
+        raw::CheckType::Alarm => match raw.alarm_name {
+            Some(name) => Some(Probe::Alarm(name)),
+            None => needs(build, "alarm_name", "the CloudWatch alarm that must not be in ALARM"),
+        },
+    }
+}

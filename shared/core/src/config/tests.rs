@@ -1,0 +1,208 @@
+//! Whole files: what they come out as, and every fault they have.
+
+use expect_test::{Expect, expect};
+
+use super::{Parsed, parse};
+use crate::platform::{Measure, Phase, Probe};
+
+const SHOP: &str = include_str!("../../../../examples/e-commerce.yaml");
+
+fn check(text: &str, expected: Expect) {
+    let actual = match parse(text) {
+        Ok(_) => "no fault".to_owned(),
+        Err(faults) => faults.to_string(),
+    };
+    expected.assert_eq(&actual);
+}
+
+/// A small file that is right; tests break it.
+fn small(rest: &str) -> String {
+    format!(
+        "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {{type: EC2_AUTO_SCALING_GROUP, name: web-asg, min_capacity: 2, max_capacity: 20}}
+  data:
+    resources:
+      - {{type: DYNAMODB_TABLE, name: users, read_capacity: {{min: 5, max: 100}}}}
+{rest}"
+    )
+}
+
+#[test]
+fn the_example_means_what_an_operator_expects() {
+    let Parsed { platform, .. } = parse(SHOP).unwrap();
+    let layers: Vec<String> =
+        platform.orchestration.layers.iter().flatten().map(|name| name.0.clone()).collect();
+    assert_eq!(layers, ["database_tier", "application_tier", "web_tier"]);
+    let dimensions: Vec<String> = platform
+        .dimensions()
+        .map(|place| {
+            format!(
+                "{} {}..{}",
+                place.dimension.key,
+                place.dimension.bounds.min(),
+                place.dimension.bounds.max()
+            )
+        })
+        .collect();
+    expect![[r#"
+        api-service/desired 3..30
+        user-table/read 5..4000
+        user-table/write 5..4000
+        analytics-cluster/minimum 2..32
+        analytics-cluster/maximum 2..32
+        web-servers-asg/desired 2..20"#]]
+    .assert_eq(&dimensions.join("\n"));
+    assert_eq!(platform.orchestration.phase, Phase::Observe);
+    let web = platform.groups.iter().find(|group| group.name.0 == "web_tier").unwrap();
+    assert_eq!(web.policy.cooldown.inward.as_secs(), 300);
+    assert_eq!(web.policy.scheduling_buffer.as_secs(), 300);
+    let cpu = &web.resources[0].dimensions[0].metrics[0];
+    assert_eq!(cpu.measure, Measure::Utilization { target: 70.0, limit: 100.0 });
+    assert_eq!(platform.orchestration.checks[0].probe, Probe::Reachable);
+    assert_eq!(platform.monitoring.alerts[1].limit, 600.0);
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    check(&small(""), expect!["no fault"]);
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let text = "configuration_name: my shop
+timezone: Mars/Olympus
+scaling_groups:
+  web:
+    resources:
+      - type: EC2_AUTO_SCALING_GROUP
+        name: web-asg
+        min_capcity: 2
+        max_capacity: twenty
+      - type: EC2_AUTOSCALING_GROUP
+        name: other
+      - {type: ECS_SERVICE, name: api, min_capacity: 9, max_capacity: 3, mode: flor}
+  data:
+    resources: []
+predictive: {prediction_horizon: 2x, scale_up_confidence: 1.5}
+orchestration:
+  scaling_order: [data, wbe]
+  health_checks:
+    - {resource: web, check_type: health_endpoint}
+calendar:
+  - {name: sale, from: 2026-11-28T08:00, to: 2026-11-27T08:00, multiply: 2}
+monitoring:
+  alerts: [{name: A, condition: a lot}]
+";
+    check(
+        text,
+        expect![[r#"
+        1:21: configuration_name: must be a name of 1 to 64 letters, digits, `.`, `-` and `_`, not the text `my shop`
+        2:11: timezone: must be an IANA time zone such as `Europe/Zurich` or `UTC`, not the text `Mars/Olympus`
+        6:9: scaling_groups.web.resources[0].min_capacity: is required and missing
+        8:9: scaling_groups.web.resources[0].min_capcity: unknown key; did you mean `min_capacity`?
+        9:23: scaling_groups.web.resources[0].max_capacity: must be a whole number, not the text `twenty`
+        10:15: scaling_groups.web.resources[1].type: unknown type `EC2_AUTOSCALING_GROUP`; did you mean `EC2_AUTO_SCALING_GROUP`?
+        12:57: scaling_groups.web.resources[2].max_capacity: its largest, 3, is below its smallest, 9
+        12:80: scaling_groups.web.resources[2].mode: unknown word `flor`; did you mean `floor`?
+        14:5: scaling_groups.data.resources: is empty; a group owns at least one resource
+        15:34: predictive.prediction_horizon: must be a length of time: seconds as a number, or text such as `90s`, `15m`, `2h`, `14d`, not the text `2x`
+        15:59: predictive.scale_up_confidence: must be at most 1, not 1.5
+        17:25: orchestration.scaling_order[1]: there is no group `wbe`; did you mean `web`?
+        19:7: orchestration.health_checks[0].endpoint: is required for this check: a URL, or a path on the load balancer
+        21:42: calendar[0].to: is not after `from`
+        23:22: monitoring.alerts[0].condition: must read like `scaling_events > 10 per hour` or `average_scaling_duration > 600 seconds`"#]],
+    );
+}
+
+#[test]
+fn faults_of_meaning_are_found_beside_faults_of_shape() {
+    let text = small(
+        "predictive: {scale_up_confidence: 1.5}
+orchestration:
+  scaling_order: [data, wbe, data]
+  dependencies:
+    - {source: web, target: data, connections_per_unit: 20}
+  health_checks:
+    - {resource: web, check_type: health_endpoint}
+    - {resource: wen, check_type: capacity}
+    - {resource: web, check_type: nonsense}
+    - {resource: web, check_type: capacity, timeout: 5m}
+calendar:
+  - {name: sale, from: 2026-11-28T08:00, to: 2026-11-27T08:00, multiply: 2}
+  - {name: nothing, cron: \"0 1 * * *\", duration: 1h}
+  - {name: half, cron: \"0 1 * * *\", floor: 3}
+monitoring:
+  scaling_metrics: [scaling_events_per_our]
+  alerts: [{name: A, condition: a lot}]
+",
+    );
+    check(
+        &text,
+        expect![[r#"
+        9:35: predictive.scale_up_confidence: must be at most 1, not 1.5
+        11:25: orchestration.scaling_order[1]: there is no group `wbe`; did you mean `web`?
+        11:30: orchestration.scaling_order[2]: `data` stands twice in the order
+        13:7: orchestration.dependencies[0]: `connections_per_unit` and `connection_limit` belong together
+        15:7: orchestration.health_checks[0].endpoint: is required for this check: a URL, or a path on the load balancer
+        16:8: orchestration.health_checks[1].resource: there is no group or resource `wen`; did you mean `web`?
+        17:35: orchestration.health_checks[2].check_type: unknown word `nonsense`; known are `connection_test`, `health_endpoint`, `target_health`, `capacity`, `alarm`
+        18:45: orchestration.health_checks[3].timeout: must be from 1 to 60 seconds; the wait for a whole wave is the dependency's
+        20:42: calendar[0].to: is not after `from`
+        21:5: calendar[1]: changes nothing; give it `multiply`, `floor` or `no_scale_in: true`
+        22:5: calendar[2]: needs `from` and `to`, or `cron` and `duration`
+        24:21: monitoring.scaling_metrics[0]: there is no figure `scaling_events_per_our`; did you mean `scaling_events_per_hour`?
+        25:22: monitoring.alerts[0].condition: must read like `scaling_events > 10 per hour` or `average_scaling_duration > 600 seconds`"#]],
+    );
+}
+
+#[test]
+fn order_must_not_contradict_itself() {
+    let text = small(
+        "orchestration:\n  scaling_order: [web, data]\n  dependencies: [{source: web, target: data}]\n",
+    );
+    check(
+        &text,
+        expect![
+            "11:3: orchestration.dependencies: the order contradicts itself: web -> data -> web (each before the next)"
+        ],
+    );
+}
+
+#[test]
+fn names_and_bounds_are_checked_across_groups() {
+    let text = "configuration_name: shop
+scaling_groups:
+  a:
+    resources:
+      - {type: ECS_SERVICE, name: api, min_capacity: 9, max_capacity: 3}
+      - {type: AURORA_SERVERLESS, name: db, min_capacity: 0.7, max_capacity: 4}
+  b:
+    resources:
+      - {type: ECS_SERVICE, name: api, cluster: other, min_capacity: 1, max_capacity: 3}
+      - type: EC2_AUTO_SCALING_GROUP
+        name: web
+        min_capacity: 1
+        max_capacity: 3
+        metrics:
+          - {name: requests, kind: load}
+          - {name: slow, kind: latency, target_value: 0.5, dimension: write}
+";
+    check(
+        text,
+        expect![[r#"
+        5:57: scaling_groups.a.resources[0].max_capacity: its largest, 3, is below its smallest, 9
+        6:45: scaling_groups.a.resources[1].min_capacity: must be in halves of an ACU, such as 0.5 or 1, not 0.7
+        9:9: scaling_groups.b.resources[0]: another resource is also called `api`; give one of them an `id` of its own
+        15:13: scaling_groups.b.resources[1].metrics[0].target_per_unit: is required for a metric of this kind: what one unit should carry each minute
+        16:60: scaling_groups.b.resources[1].metrics[1].dimension: names no dimension of this resource; it has desired"#]],
+    );
+}
+
+#[test]
+fn wrapped_and_unwrapped_files_are_the_same() {
+    let wrapped: String = small("").lines().map(|line| format!("  {line}\n")).collect();
+    check(&format!("Multi_Service_Scaling_Configuration:\n{wrapped}"), expect!["no fault"]);
+}

@@ -1,0 +1,232 @@
+//! Resources, what can be scaled on them, and what it is measured by.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{DimensionKey, ResourceId};
+use crate::units::Bounds;
+
+/// Something AWS scales.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Unique in the platform.
+    pub id: ResourceId,
+    /// Its name in AWS.
+    pub name: String,
+    /// Its type, with what only that type has.
+    pub kind: Kind,
+    /// Whether the operator chose how capacity is set; otherwise it depends on what AWS has.
+    pub mode: Option<Mode>,
+    /// What can be scaled on it.
+    pub dimensions: Vec<Dimension>,
+    /// The first guess of how long a unit takes to become ready.
+    pub provisioning: Duration,
+}
+
+/// A resource's type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Instances.
+    Ec2AutoScalingGroup,
+    /// Tasks.
+    EcsService {
+        /// The cluster's name.
+        cluster: String,
+    },
+    /// Nodes.
+    EksNodeGroup {
+        /// The cluster's name.
+        cluster: String,
+    },
+    /// Read and write units.
+    DynamoDbTable,
+    /// Half ACUs.
+    AuroraServerless,
+    /// Reader instances.
+    AuroraReplicas,
+    /// Replica instances.
+    RdsReadReplicas,
+    /// GiB, out only.
+    RdsStorage,
+    /// Replicas and shards.
+    ElastiCacheReplicationGroup,
+    /// Concurrency.
+    LambdaFunction {
+        /// The alias or version that has provisioned concurrency.
+        qualifier: Option<String>,
+    },
+    /// Shards.
+    KinesisStream,
+    /// Instances of a variant.
+    SageMakerEndpoint {
+        /// The production variant.
+        variant: String,
+    },
+    /// Requests a second.
+    ApiGatewayStage {
+        /// The stage's name.
+        stage: String,
+    },
+    /// Whatever Application Auto Scaling scales.
+    ScalableTarget {
+        /// Its namespace, such as `cassandra`.
+        service_namespace: String,
+        /// Its id there.
+        resource_id: String,
+        /// What is scaled.
+        scalable_dimension: String,
+    },
+}
+
+impl Kind {
+    /// The type's name in the configuration.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Kind::Ec2AutoScalingGroup => "EC2_AUTO_SCALING_GROUP",
+            Kind::EcsService { .. } => "ECS_SERVICE",
+            Kind::EksNodeGroup { .. } => "EKS_NODE_GROUP",
+            Kind::DynamoDbTable => "DYNAMODB_TABLE",
+            Kind::AuroraServerless => "AURORA_SERVERLESS",
+            Kind::AuroraReplicas => "AURORA_REPLICAS",
+            Kind::RdsReadReplicas => "RDS_READ_REPLICAS",
+            Kind::RdsStorage => "RDS_STORAGE",
+            Kind::ElastiCacheReplicationGroup => "ELASTICACHE_REPLICATION_GROUP",
+            Kind::LambdaFunction { .. } => "LAMBDA_FUNCTION",
+            Kind::KinesisStream => "KINESIS_STREAM",
+            Kind::SageMakerEndpoint { .. } => "SAGEMAKER_ENDPOINT",
+            Kind::ApiGatewayStage { .. } => "API_GATEWAY_STAGE",
+            Kind::ScalableTarget { .. } => "SCALABLE_TARGET",
+        }
+    }
+
+    /// Whether an adapter can observe and change this dimension of the type. What has none is held with that reason.
+    pub fn is_served(&self, dimension: &str) -> bool {
+        match self {
+            Kind::Ec2AutoScalingGroup => dimension == "desired",
+            Kind::EcsService { .. } | Kind::DynamoDbTable => true,
+            _ => false,
+        }
+    }
+}
+
+/// How capacity is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A minimum is set; a native policy keeps the right to go higher.
+    Floor,
+    /// The capacity itself is set.
+    Desired,
+}
+
+/// What is scaled on a resource.
+#[derive(Clone, Debug)]
+pub struct Dimension {
+    /// Its name, unique in the platform.
+    pub key: DimensionKey,
+    /// The operator's bounds.
+    pub bounds: Bounds,
+    /// What demand is measured by. The largest demand counts.
+    pub metrics: Vec<Metric>,
+    /// What a unit costs an hour, in the budget's currency.
+    pub unit_cost_hourly: f64,
+}
+
+/// A metric that demand is derived from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Unique in its dimension.
+    pub name: String,
+    /// What it measures.
+    pub measure: Measure,
+    /// Where it is read; `None` for metrics that only exist offline.
+    pub query: Option<Query>,
+}
+
+/// What a metric measures, with what a unit should and can carry of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Measure {
+    /// Work arriving, in the metric's own unit.
+    Load {
+        /// What one unit should carry.
+        target_per_unit: f64,
+        /// What one unit can carry before the objective breaks, if known.
+        limit_per_unit: Option<f64>,
+    },
+    /// Percent of what the capacity can do.
+    Utilization {
+        /// Percent to keep.
+        target: f64,
+        /// Percent at which the objective breaks.
+        limit: f64,
+    },
+    /// A guard: above the limit one step is added.
+    Latency {
+        /// The value not to pass, in the metric's own unit.
+        limit: f64,
+    },
+    /// Work waiting.
+    QueueDepth {
+        /// Backlog that one unit should have at most.
+        target_per_unit: f64,
+        /// How long a backlog may take to drain.
+        drain: Duration,
+    },
+}
+
+impl Measure {
+    /// What one unit should carry, in load: for utilisation, percent times units. Latency carries nothing.
+    pub fn target_per_unit(&self) -> Option<f64> {
+        match self {
+            Measure::Load { target_per_unit, .. } | Measure::QueueDepth { target_per_unit, .. } => {
+                Some(*target_per_unit)
+            }
+            Measure::Utilization { target, .. } => Some(*target),
+            Measure::Latency { .. } => None,
+        }
+    }
+
+    /// Whether the metric must be multiplied by the capacity that produced it to become load.
+    pub fn is_per_capacity(&self) -> bool {
+        matches!(self, Measure::Utilization { .. })
+    }
+}
+
+/// Where a metric is read in CloudWatch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Query {
+    /// Such as `AWS/EC2`.
+    pub namespace: String,
+    /// Such as `CPUUtilization`.
+    pub metric_name: String,
+    /// The metric's dimensions in CloudWatch.
+    pub dimensions: BTreeMap<String, String>,
+    /// Such as `Average` or `p99`.
+    pub statistic: String,
+    /// What one value stands for.
+    pub rate: Rate,
+}
+
+/// What the value of a period stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rate {
+    /// A level; the period does not matter.
+    Level,
+    /// A count over the period, wanted a minute.
+    PerMinute,
+    /// A count over the period, wanted a second.
+    PerSecond,
+}
+
+impl Rate {
+    /// The factor from a value of a period of `period_s` seconds to what is wanted.
+    pub fn factor(self, period_s: u32) -> f64 {
+        match self {
+            Rate::Level => 1.0,
+            Rate::PerMinute => 60.0 / f64::from(period_s),
+            Rate::PerSecond => 1.0 / f64::from(period_s),
+        }
+    }
+}
