@@ -4,8 +4,16 @@
 
 #![warn(missing_docs)]
 
+pub mod calendar;
 pub mod config;
+pub mod decide;
+pub mod forecast;
+pub mod journal;
 pub mod name;
+pub mod observe;
 pub mod order;
+pub mod plan;
 pub mod platform;
+pub mod reason;
+pub mod series;
 pub mod units;

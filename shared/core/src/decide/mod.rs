@@ -1,0 +1,194 @@
+//! Decisions: from what was seen and what is forecast to what each dimension should have, with every reason.
+
+mod guardrails;
+mod need;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use need::{Need, Needs, needs};
+
+use crate::forecast::{Forecast, NoForecast};
+use crate::name::{DimensionKey, GroupName, ResourceId};
+use crate::observe::{Capacity, Observation, Seen};
+use crate::plan::Direction;
+use crate::platform::{Mode, Place, Platform};
+use crate::reason::Reason;
+use crate::units::{Ratio, Units};
+
+/// What decisions are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The platform.
+    pub platform: &'a Platform,
+    /// The time decisions are made for.
+    pub now: Timestamp,
+    /// What was seen, by dimension. A dimension that is not here is unknown.
+    pub observations: &'a BTreeMap<DimensionKey, Observation>,
+    /// What is forecast, by dimension.
+    pub forecasts: &'a BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    /// Changes lately made, newest last.
+    pub changes: &'a [Change],
+    /// What people asked for by hand.
+    pub manual: &'a BTreeMap<DimensionKey, Units>,
+}
+
+/// What is forecast of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricForecast {
+    /// The metric's name in its dimension.
+    pub metric: String,
+    /// The forecast, or why there is none.
+    pub outcome: Result<Forecast, NoForecast>,
+}
+
+/// A change that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Of which dimension.
+    pub key: DimensionKey,
+    /// When it was done.
+    pub at: Timestamp,
+    /// From how many units.
+    pub from: Units,
+    /// To how many units.
+    pub to: Units,
+}
+
+/// What decided how much is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The measured load.
+    Reactive,
+    /// The forecast load.
+    Predictive,
+    /// The calendar.
+    Scheduled,
+    /// The larger of measured and forecast load.
+    Hybrid,
+    /// A person.
+    Manual,
+}
+
+/// Hold or change, for one dimension, with every reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Which dimension.
+    pub key: DimensionKey,
+    /// Of which group.
+    pub group: GroupName,
+    /// Of which resource.
+    pub resource: ResourceId,
+    /// How its capacity is set.
+    pub mode: Mode,
+    /// Units set now; `None` where that is unknown.
+    pub observed: Option<Units>,
+    /// Units ready now.
+    pub ready: Option<Units>,
+    /// Units that the load needs.
+    pub needed: Option<Units>,
+    /// Units wanted within the operator's bounds.
+    pub wanted: Option<Units>,
+    /// Units after the guardrails: what the plan will set. The same as `observed` to hold.
+    pub target: Option<Units>,
+    /// What decided.
+    pub strategy: Option<Strategy>,
+    /// How far the forecast is trusted.
+    pub confidence: Option<Ratio>,
+    /// Why, in the order in which it was considered.
+    pub reasons: Vec<Reason>,
+}
+
+impl Decision {
+    /// What is to change, if anything.
+    pub fn change(&self) -> Option<(Units, Units)> {
+        self.observed.zip(self.target).filter(|(observed, target)| observed != target)
+    }
+
+    /// Whether it changes out or in, if it changes.
+    pub fn direction(&self) -> Option<Direction> {
+        self.change().map(|(from, to)| Direction::of(from, to))
+    }
+}
+
+/// One decision for every dimension of the platform.
+pub fn decide(world: &World<'_>) -> Vec<Decision> {
+    world.platform.dimensions().map(|place| decision(world, place)).collect()
+}
+
+fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+    let mut decision = Decision {
+        key: place.dimension.key.clone(),
+        group: place.group.name.clone(),
+        resource: place.resource.id.clone(),
+        mode: place.resource.mode.unwrap_or(Mode::Desired),
+        observed: None,
+        ready: None,
+        needed: None,
+        wanted: None,
+        target: None,
+        strategy: None,
+        confidence: None,
+        reasons: Vec::new(),
+    };
+    match seen(world, place) {
+        Ok((capacity, observation)) => decide_known(world, place, capacity, observation, &mut decision),
+        Err(reason) => decision.reasons.push(reason),
+    }
+    decision
+}
+
+/// The capacity of a dimension, or the reason to hold it.
+fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Observation), Reason> {
+    if !place.resource.kind.is_served(&place.dimension.key.dimension) {
+        return Err(Reason::NoAdapter { resource_type: place.resource.kind.type_name().to_owned() });
+    }
+    let Some(observation) = world.observations.get(&place.dimension.key) else {
+        return Err(Reason::CapacityUnknown { why: "it was not observed in this cycle".to_owned() });
+    };
+    match &observation.capacity {
+        Seen::Known(capacity) => Ok((capacity, observation)),
+        Seen::Unknown(why) => Err(Reason::CapacityUnknown { why: why.clone() }),
+    }
+}
+
+fn decide_known(
+    world: &World<'_>,
+    place: Place<'_>,
+    capacity: &Capacity,
+    observation: &Observation,
+    decision: &mut Decision,
+) {
+    decision.mode = capacity.mode;
+    decision.observed = Some(capacity.set);
+    decision.ready = Some(capacity.ready);
+    decision.target = Some(capacity.set);
+    let needs = needs(world, place, capacity, observation);
+    decision.confidence = needs.confidence;
+    decision.reasons.extend(needs.reasons.iter().cloned());
+    let Some(need) = needs.decisive(capacity.set) else {
+        decision.reasons.push(Reason::NothingMeasured);
+        return;
+    };
+    let wanted = place.dimension.bounds.clamp(need.units);
+    decision.needed = Some(need.units);
+    decision.wanted = Some(wanted);
+    decision.strategy = Some(need.strategy);
+    decision.reasons.extend(need.reason.clone());
+    if wanted != need.units {
+        decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
+    }
+    if wanted == capacity.set {
+        decision.reasons.push(Reason::Enough { set: capacity.set });
+        return;
+    }
+    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy };
+    let (target, reasons) = guardrails::apply(&facts, wanted);
+    decision.target = Some(target);
+    decision.reasons.extend(reasons);
+}

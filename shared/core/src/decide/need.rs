@@ -1,0 +1,289 @@
+//! Units that the load needs: as measured, as forecast, and as the calendar says.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{MetricForecast, Strategy, World};
+use crate::calendar;
+use crate::forecast::Forecast;
+use crate::observe::{Capacity, Load, Observation, Seen};
+use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
+use crate::reason::Reason;
+use crate::units::{Ratio, Units};
+
+/// The quantile of the forecast that capacity is bought for: nine out of ten outcomes fit.
+const LEVEL: f64 = 0.9;
+/// How often the most that a forecast step covers can come before it: an event now, and capacity now.
+const NOW: Duration = Duration::ZERO;
+
+/// Units needed, and by what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    /// How many.
+    pub units: Units,
+    /// What says so.
+    pub strategy: Strategy,
+    /// Why; `None` when the reasons of the needs say it already.
+    pub reason: Option<Reason>,
+}
+
+/// What every strategy needs. Out looks at the lead window; in looks further and at peaks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// By the measured load: to scale out for, and to keep when scaling in.
+    pub reactive: Option<Pair>,
+    /// By the forecast load.
+    pub predictive: Option<Pair>,
+    /// By the calendar.
+    pub scheduled: Option<Pair>,
+    /// By a person.
+    pub manual: Option<Need>,
+    /// Whether everything that is measured is known. If not, nothing is taken away.
+    pub complete: bool,
+    /// Whether the forecast may scale out.
+    pub trusted: bool,
+    /// The least confidence among the forecasts used.
+    pub confidence: Option<Ratio>,
+    /// What is unknown, missing or not trusted.
+    pub reasons: Vec<Reason>,
+}
+
+/// A need to scale out for, and the smallest capacity to keep when scaling in. The second is never below the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// Units to have in the lead window.
+    pub out: Need,
+    /// Units to keep.
+    pub keep: Need,
+}
+
+impl Needs {
+    /// The need that counts: the largest to scale out for if it is above `set`, else the largest to keep.
+    pub fn decisive(&self, set: Units) -> Option<Need> {
+        if let Some(manual) = &self.manual {
+            return Some(manual.clone());
+        }
+        let out = self.largest(|pair| &pair.out, self.trusted)?;
+        if set < out.units {
+            return Some(out);
+        }
+        let keep = self.largest(|pair| &pair.keep, true)?;
+        Some(if set <= keep.units { Need { units: set, ..keep } } else { keep })
+    }
+
+    fn largest(&self, of: fn(&Pair) -> &Need, with_forecast: bool) -> Option<Need> {
+        let predictive = self.predictive.as_ref().filter(|_| with_forecast);
+        let all = [self.reactive.as_ref(), predictive, self.scheduled.as_ref()];
+        let largest = all.into_iter().flatten().map(of).max_by_key(|need| need.units)?;
+        let agreed = |pair: &Option<Pair>| pair.as_ref().is_some_and(|pair| of(pair).units == largest.units);
+        let both =
+            largest.strategy != Strategy::Scheduled && agreed(&self.reactive) && agreed(&self.predictive);
+        let strategy = if both { Strategy::Hybrid } else { largest.strategy };
+        Some(Need { strategy, ..largest.clone() })
+    }
+}
+
+/// What every strategy needs of one dimension.
+pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observation: &Observation) -> Needs {
+    let manual = world.manual.get(&place.dimension.key).map(|asked| Need {
+        units: *asked,
+        strategy: Strategy::Manual,
+        reason: Some(Reason::Manual { asked: *asked }),
+    });
+    let mut needs = Needs { manual, complete: true, trusted: true, ..Needs::default() };
+    let windows = windows(world, place);
+    let events: Vec<&Event> = calendar::during(
+        &world.platform.calendar,
+        &place.group.name,
+        &world.platform.zone,
+        world.now,
+        windows.lead,
+    )
+    .collect();
+    let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
+    needs.scheduled = scheduled(&events);
+    for metric in &place.dimension.metrics {
+        measured(&mut needs, place, capacity, observation, metric);
+        if place.group.policy.predictive {
+            forecast(&mut needs, world, place, metric, &windows, factor);
+        }
+    }
+    for event in events.iter().filter(|event| event.effect.multiply == Some(factor)) {
+        needs.reasons.push(Reason::EventMultiplies { event: event.name.clone(), factor });
+    }
+    trust(&mut needs, world);
+    needs
+}
+
+/// Until when is looked: to scale out, and to scale in.
+struct Windows {
+    lead: Timestamp,
+    keep: Timestamp,
+}
+
+fn windows(world: &World<'_>, place: Place<'_>) -> Windows {
+    let lead = place.resource.provisioning
+        + world.platform.orchestration.cycle
+        + place.group.policy.scheduling_buffer;
+    let horizon = world.platform.predictive.horizon;
+    let after = |span: Duration| world.now.checked_add(span.max(NOW)).unwrap_or(Timestamp::MAX);
+    Windows { lead: after(lead.min(horizon)), keep: after(horizon) }
+}
+
+fn trust(needs: &mut Needs, world: &World<'_>) {
+    let needed = world.platform.predictive.scale_out_confidence;
+    let Some(confidence) = needs.confidence.filter(|confidence| *confidence < needed) else { return };
+    needs.trusted = false;
+    needs.reasons.push(Reason::NotTrusted { confidence, needed });
+}
+
+fn scheduled(events: &[&Event]) -> Option<Pair> {
+    let floors = events.iter().filter_map(|event| Some((event.effect.floor?, &event.name)));
+    let (floor, event) = floors.max_by_key(|(floor, _)| *floor)?;
+    let reason = Some(Reason::EventFloor { event: event.clone(), floor });
+    let need = Need { units: floor, strategy: Strategy::Scheduled, reason };
+    Some(Pair { out: need.clone(), keep: need })
+}
+
+fn measured(
+    needs: &mut Needs,
+    place: Place<'_>,
+    capacity: &Capacity,
+    observation: &Observation,
+    metric: &Metric,
+) {
+    let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
+    let load = match reading.map(|reading| &reading.load) {
+        Some(Seen::Known(load)) => load,
+        Some(Seen::Unknown(why)) => return unknown(needs, why.clone()),
+        None => return unknown(needs, format!("{} was not read in this cycle", metric.name)),
+    };
+    let pair = match metric.measure.target_per_unit() {
+        Some(per_unit) => by_load(metric, load, per_unit),
+        None => by_latency(metric, load, capacity),
+    };
+    merge(&mut needs.reactive, pair);
+    if let Some(pair) = steps(place, capacity, metric, load) {
+        merge(&mut needs.reactive, pair);
+    }
+}
+
+fn unknown(needs: &mut Needs, why: String) {
+    needs.complete = false;
+    needs.reasons.push(Reason::MetricUnknown { why });
+}
+
+fn by_load(metric: &Metric, load: &Load, per_unit: f64) -> Pair {
+    let need = |load: f64| {
+        let needed = Units::at_least(load / per_unit);
+        let reason = Reason::MeasuredLoad { metric: metric.name.clone(), load, per_unit, needed };
+        Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) }
+    };
+    Pair { out: need(load.mean), keep: need(load.peak) }
+}
+
+/// Latency says that there is too little, never how much or that there is too much.
+fn by_latency(metric: &Metric, load: &Load, capacity: &Capacity) -> Pair {
+    let limit = match metric.measure {
+        Measure::Latency { limit } => limit,
+        _ => f64::INFINITY,
+    };
+    let breached = limit < load.mean;
+    let units = if breached { Units(capacity.set.0.saturating_add(1)) } else { Units(0) };
+    let reason = breached.then(|| Reason::Latency { metric: metric.name.clone(), value: load.mean, limit });
+    let need = Need { units, strategy: Strategy::Reactive, reason };
+    Pair { out: need.clone(), keep: need }
+}
+
+/// Step policies on a utilisation metric. Only steps out ask for units; steps in are what the target does anyway.
+fn steps(place: Place<'_>, capacity: &Capacity, metric: &Metric, load: &Load) -> Option<Pair> {
+    if !metric.measure.is_per_capacity() || capacity.ready == Units(0) {
+        return None;
+    }
+    let utilization = load.mean / capacity.ready.real();
+    let added =
+        place.group.policy.steps.iter().filter(|rule| rule.metric == metric.name).filter_map(|rule| {
+            let StepBound::Above(bound) = rule.bound else { return None };
+            (bound <= utilization).then(|| match rule.change {
+                StepChange::Units(units) => units,
+                StepChange::Percent(percent) => Units::at_least(capacity.set.real() * percent / 100.0).0,
+            })
+        });
+    let needed = Units(capacity.set.0.saturating_add(added.max()?));
+    let reason = Reason::StepPolicy { metric: metric.name.clone(), utilization, needed };
+    let need = Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) };
+    Some(Pair { out: need.clone(), keep: need })
+}
+
+fn forecast(
+    needs: &mut Needs,
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    windows: &Windows,
+    factor: f64,
+) {
+    let Some(per_unit) = metric.measure.target_per_unit() else { return };
+    let made = world
+        .forecasts
+        .get(&place.dimension.key)
+        .into_iter()
+        .flatten()
+        .find(|made| made.metric == metric.name);
+    let why = match made {
+        Some(MetricForecast { outcome: Ok(forecast), .. }) => {
+            let pair = by_forecast(metric, forecast, per_unit, world.now, windows, factor);
+            if let Some(pair) = pair {
+                needs.confidence = Some(
+                    needs
+                        .confidence
+                        .map_or(forecast.confidence, |least| least_of(least, forecast.confidence)),
+                );
+                return merge(&mut needs.predictive, pair);
+            }
+            "it does not reach into the lead window".to_owned()
+        }
+        Some(MetricForecast { outcome: Err(why), .. }) => why.to_string(),
+        None => "none was made in this cycle".to_owned(),
+    };
+    needs.reasons.push(Reason::NoForecast { metric: metric.name.clone(), why });
+}
+
+fn least_of(a: Ratio, b: Ratio) -> Ratio {
+    if a < b { a } else { b }
+}
+
+fn by_forecast(
+    metric: &Metric,
+    forecast: &Forecast,
+    per_unit: f64,
+    now: Timestamp,
+    windows: &Windows,
+    factor: f64,
+) -> Option<Pair> {
+    let need = |until: Timestamp| {
+        let peak = forecast.peak(LEVEL, now, until)?;
+        let load = peak.load * factor;
+        let needed = Units::at_least(load / per_unit);
+        let (level, at) = (peak.level, peak.at);
+        let reason = Reason::ForecastLoad { metric: metric.name.clone(), load, level, at, per_unit, needed };
+        Some(Need { units: needed, strategy: Strategy::Predictive, reason: Some(reason) })
+    };
+    Some(Pair { out: need(windows.lead)?, keep: need(windows.keep)? })
+}
+
+/// The larger of two pairs, part by part.
+fn merge(into: &mut Option<Pair>, pair: Pair) {
+    match into {
+        None => *into = Some(pair),
+        Some(old) => {
+            if old.out.units < pair.out.units {
+                old.out = pair.out;
+            }
+            if old.keep.units < pair.keep.units {
+                old.keep = pair.keep;
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Decisions as data: a world in, one line out. And the laws that hold for every world.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::{ProptestConfig, Strategy as _, any, prop, prop_assert, prop_assert_ne, proptest};
+
+use super::*;
+use crate::config::parse;
+use crate::forecast::Quantile;
+use crate::observe::{Load, Reading};
+
+const NOW: &str = "2026-11-24T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// One web group with a CPU target of 50, in full phase, and what else is said.
+fn web(rest: &str) -> Platform {
+    let text = format!(
+        "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 2, max_capacity: 20, target_cpu_utilization: 50}}
+{rest}"
+    );
+    parse(&text).unwrap().platform
+}
+
+const FULL: &str = "orchestration: {rollout_phase: full}\n";
+
+/// What a test says of the world; the rest is quiet and known.
+#[derive(Clone, Debug)]
+struct Case {
+    platform: Platform,
+    set: u32,
+    cpu: Option<f64>,
+    busy: bool,
+    /// Load forecast at every level, and how far it is trusted.
+    forecast: Option<(f64, f64)>,
+    /// Seconds since the last change, and whether it was out.
+    changed: Option<(i64, bool)>,
+    manual: Option<u32>,
+    aws_max: Option<u32>,
+}
+
+fn case(rest: &str) -> Case {
+    let platform = web(rest);
+    Case {
+        platform,
+        set: 10,
+        cpu: Some(50.0),
+        busy: false,
+        forecast: None,
+        changed: None,
+        manual: None,
+        aws_max: None,
+    }
+}
+
+impl Case {
+    fn decide(&self) -> Decision {
+        let key: DimensionKey = "web/desired".parse().unwrap();
+        let load = match self.cpu {
+            Some(cpu) => {
+                let load = cpu * f64::from(self.set);
+                Seen::Known(Load { mean: load, peak: load, at: now() })
+            }
+            None => Seen::Unknown("cpu has no points".into()),
+        };
+        let capacity = Capacity {
+            mode: Mode::Desired,
+            set: Units(self.set),
+            ready: Units(self.set),
+            busy: self.busy.then(|| "a deployment runs".into()),
+            aws_min: None,
+            aws_max: self.aws_max.map(Units),
+            decreases_left: None,
+        };
+        let readings = vec![Reading { metric: "cpu".into(), load }];
+        let observation = Observation { key: key.clone(), capacity: Seen::Known(capacity), readings };
+        let forecasts = self.forecast.map(|(load, confidence)| {
+            let quantile = |level| Quantile { level, values: vec![load; 24] };
+            let forecast = Forecast {
+                start: now(),
+                step_s: 300,
+                mean: vec![load; 24],
+                quantiles: vec![quantile(0.5), quantile(0.9)],
+                model: "test".into(),
+                confidence: Ratio::clamped(confidence),
+            };
+            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast) }])
+        });
+        let changes: Vec<Change> = self
+            .changed
+            .map(|(ago_s, out)| Change {
+                key: key.clone(),
+                at: now() - SignedDuration::from_secs(ago_s),
+                from: Units(if out { 5 } else { 15 }),
+                to: Units(10),
+            })
+            .into_iter()
+            .collect();
+        let world = World {
+            platform: &self.platform,
+            now: now(),
+            observations: &BTreeMap::from([(key.clone(), observation)]),
+            forecasts: &forecasts.into_iter().collect(),
+            changes: &changes,
+            manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
+        };
+        decide(&world).remove(0)
+    }
+
+    /// `10 -> 14 by Reactive: pace` or `hold 10: enough`.
+    fn check(&self, expected: &str) {
+        let decision = self.decide();
+        let codes: Vec<String> = decision.reasons.iter().map(code).collect();
+        let head = match decision.change() {
+            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.strategy.unwrap()),
+            None => decision.observed.map_or("hold".to_owned(), |set| format!("hold {set}")),
+        };
+        assert_eq!(format!("{head}: {}", codes.join(" ")), expected);
+    }
+}
+
+fn code(reason: &Reason) -> String {
+    serde_json::to_value(reason).unwrap()["code"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn measured_load_is_followed() {
+    let quiet = case(FULL);
+    Case { cpu: Some(75.0), ..quiet.clone() }.check("10 -> 15 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(30.0), ..quiet.clone() }.check("10 -> 6 by Reactive: no_forecast measured_load");
+    quiet.check("hold 10: no_forecast measured_load enough");
+    Case { cpu: Some(0.0), set: 3, ..quiet }.check("3 -> 2 by Reactive: no_forecast measured_load bounds");
+}
+
+#[test]
+fn forecasts_come_before_the_load() {
+    let quiet = case(FULL);
+    Case { forecast: Some((700.0, 0.95)), ..quiet.clone() }.check("10 -> 14 by Predictive: forecast_load");
+    Case { forecast: Some((500.0, 0.95)), cpu: Some(60.0), ..quiet.clone() }
+        .check("10 -> 12 by Reactive: measured_load");
+    Case { forecast: Some((400.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
+        .check("10 -> 8 by Predictive: forecast_load");
+    Case { forecast: Some((300.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
+        .check("10 -> 6 by Hybrid: forecast_load");
+    // Half of the capacity is the most that rests on a forecast alone; what is measured may go on.
+    Case { forecast: Some((900.0, 0.95)), ..quiet.clone() }
+        .check("10 -> 15 by Predictive: forecast_load predictive_limit");
+    Case { forecast: Some((900.0, 0.95)), cpu: Some(80.0), ..quiet.clone() }
+        .check("10 -> 16 by Predictive: forecast_load predictive_limit");
+    // Not trusted: no scale-out by it, but what it expects is kept.
+    Case { forecast: Some((700.0, 0.5)), ..quiet.clone() }.check("hold 10: not_trusted forecast_load enough");
+    Case { forecast: Some((450.0, 0.5)), cpu: Some(20.0), ..quiet }
+        .check("10 -> 9 by Predictive: not_trusted forecast_load");
+}
+
+#[test]
+fn unknown_never_scales_in_and_may_scale_out() {
+    let quiet = case(FULL);
+    Case { cpu: None, ..quiet.clone() }.check("hold 10: metric_unknown no_forecast nothing_measured");
+    Case { cpu: None, forecast: Some((200.0, 0.95)), ..quiet.clone() }
+        .check("hold 10: metric_unknown forecast_load unknown_never_scales_in");
+    Case { cpu: None, forecast: Some((600.0, 0.95)), ..quiet }
+        .check("10 -> 12 by Predictive: metric_unknown forecast_load");
+}
+
+#[test]
+fn guardrails_bite_with_a_reason() {
+    let quiet = case(FULL);
+    let low = Case { cpu: Some(20.0), ..quiet.clone() };
+    Case { busy: true, ..low.clone() }.check("hold 10: no_forecast measured_load busy");
+    Case { changed: Some((100, true)), ..low.clone() }.check("hold 10: no_forecast measured_load cooldown");
+    Case { changed: Some((301, true)), ..low.clone() }
+        .check("10 -> 5 by Reactive: no_forecast measured_load pace");
+    Case { changed: Some((100, true)), cpu: Some(60.0), ..quiet.clone() }
+        .check("10 -> 12 by Reactive: no_forecast measured_load");
+    Case { set: 2, cpu: Some(100.0), aws_max: Some(3), ..quiet }
+        .check("2 -> 3 by Reactive: no_forecast measured_load aws_bounds");
+    let limited = case("orchestration: {rollout_phase: limited}\n");
+    Case { cpu: Some(90.0), ..limited }.check("10 -> 12 by Reactive: no_forecast measured_load phase_share");
+    let frozen = case(&format!(
+        "{FULL}calendar: [{{name: freeze, cron: '0 0 * * *', duration: 1d, no_scale_in: true}}]\n"
+    ));
+    Case { cpu: Some(20.0), ..frozen }.check("hold 10: no_forecast measured_load no_scale_in");
+}
+
+#[test]
+fn the_calendar_asks_and_multiplies() {
+    let floor =
+        case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, floor: 14}}]\n"));
+    floor.check("10 -> 14 by Scheduled: no_forecast event_floor");
+    let twice =
+        case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, multiply: 1.5}}]\n"));
+    Case { forecast: Some((400.0, 0.95)), ..twice }
+        .check("10 -> 12 by Predictive: event_multiplies forecast_load");
+}
+
+#[test]
+fn a_person_may_ask_within_the_bounds() {
+    let quiet = case(FULL);
+    Case { manual: Some(12), ..quiet.clone() }.check("10 -> 12 by Manual: no_forecast manual");
+    Case { manual: Some(99), ..quiet.clone() }.check("10 -> 20 by Manual: no_forecast manual bounds");
+    Case { manual: Some(8), cpu: None, changed: Some((1, true)), ..quiet }
+        .check("10 -> 8 by Manual: metric_unknown no_forecast manual");
+}
+
+#[test]
+fn what_has_no_adapter_is_held_with_that_reason() {
+    let text = "configuration_name: shop
+scaling_groups: {db: {resources: [{type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 5}]}}
+";
+    let platform = parse(text).unwrap().platform;
+    let (none, empty, manual) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let world = World {
+        platform: &platform,
+        now: now(),
+        observations: &none,
+        forecasts: &empty,
+        changes: &[],
+        manual: &manual,
+    };
+    let decision = decide(&world).remove(0);
+    assert_eq!((decision.change(), code(&decision.reasons[0])), (None, "no_adapter".to_owned()));
+}
+
+fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
+    let world = (1_u32..30, proptest::option::of(0.0..200.0), any::<bool>());
+    let forecast = proptest::option::of((0.0..3_000.0, 0.0..1.0));
+    let rest = (proptest::option::of((0_i64..600, any::<bool>())), proptest::option::of(0_u32..40));
+    let phase = prop::sample::select(vec!["observe", "limited", "full", "optimized"]);
+    (world, forecast, rest, phase).prop_map(|((set, cpu, busy), forecast, (changed, manual), phase)| Case {
+        set,
+        cpu,
+        busy,
+        forecast,
+        changed,
+        manual,
+        ..case(&format!("orchestration: {{rollout_phase: {phase}}}\n"))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    #[test]
+    fn guardrails_never_enlarge_a_change(case in any_case()) {
+        let decision = case.decide();
+        let (set, target) = (Units(case.set), decision.target.unwrap());
+        let wanted = decision.wanted.unwrap_or(set);
+        prop_assert!(set.min(wanted) <= target && target <= set.max(wanted), "{decision:?}");
+    }
+
+    #[test]
+    fn bounds_and_pace_always_hold(case in any_case()) {
+        let decision = case.decide();
+        let Some((from, to)) = decision.change() else { return Ok(()) };
+        let bounds = case.platform.dimensions().next().unwrap().dimension.bounds;
+        prop_assert!(bounds.contains(to) || bounds.clamp(to).abs_diff(to) < bounds.clamp(from).abs_diff(from));
+        let most = if from < to { from.0 * 2 } else { from.0 / 2 };
+        prop_assert!(from.abs_diff(to) <= most.max(1), "{from} -> {to}");
+    }
+
+    #[test]
+    fn unknown_never_scales_in(case in any_case()) {
+        let decision = Case { cpu: None, manual: None, ..case }.decide();
+        prop_assert_ne!(decision.direction(), Some(Direction::In));
+    }
+
+    #[test]
+    fn every_decision_says_why(case in any_case()) {
+        prop_assert!(!case.decide().reasons.is_empty());
+    }
+}

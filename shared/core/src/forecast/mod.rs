@@ -1,0 +1,165 @@
+//! Forecasts: quantiles of future load on a regular grid, with the error they have been showing lately.
+
+mod season;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::series::Series;
+use crate::units::Ratio;
+
+/// The levels a cycle stores: the band, the median, and what decisions ask for.
+pub const LEVELS: [f64; 6] = [0.05, 0.5, 0.9, 0.95, 0.99, 0.999];
+
+/// Forecasts are made on this grid; a finer one costs more and knows no more two hours ahead.
+pub const STEP_S: u32 = 300;
+
+/// Quantiles of future load on a regular grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// When the first step starts.
+    pub start: Timestamp,
+    /// Seconds between steps.
+    pub step_s: u32,
+    /// The expected load of each step.
+    pub mean: Vec<f64>,
+    /// Quantiles in rising order of their level. They never cross and are never negative.
+    pub quantiles: Vec<Quantile>,
+    /// What made it.
+    pub model: String,
+    /// How far it is to be trusted, from its own recent errors.
+    pub confidence: Ratio,
+}
+
+/// One quantile over the steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// Share of the outcomes at or below it.
+    pub level: f64,
+    /// One value for each step.
+    pub values: Vec<f64>,
+}
+
+impl Forecast {
+    /// The largest value of the quantile at `level`, or the next higher one there is, over the steps that overlap
+    /// `from..to`. `None` where the forecast does not reach.
+    pub fn peak(&self, level: f64, from: Timestamp, to: Timestamp) -> Option<Peak> {
+        let quantile =
+            self.quantiles.iter().find(|quantile| level <= quantile.level).or(self.quantiles.last())?;
+        let step_s = i64::from(self.step_s);
+        let overlaps = |start_s: i64| from.as_second() < start_s + step_s && start_s < to.as_second();
+        let starts = (0_i64..).map(|index| self.start.as_second() + index * step_s);
+        let within = starts.zip(&quantile.values).filter(|(start_s, _)| overlaps(*start_s));
+        let (start_s, load) = within.max_by(|a, b| a.1.total_cmp(b.1))?;
+        Some(Peak { load: *load, level: quantile.level, at: Timestamp::from_second(start_s).ok()? })
+    }
+
+    /// When the last step ends.
+    pub fn end(&self) -> Timestamp {
+        let steps = i64::try_from(self.mean.len()).unwrap_or(i64::MAX);
+        let end_s = self.start.as_second().saturating_add(steps.saturating_mul(i64::from(self.step_s)));
+        Timestamp::from_second(end_s).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The largest load of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peak {
+    /// The load.
+    pub load: f64,
+    /// The quantile it belongs to.
+    pub level: f64,
+    /// When its step starts.
+    pub at: Timestamp,
+}
+
+/// Why there is no forecast. The dimension is then scaled by its measured load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum NoForecast {
+    /// Too few known points.
+    #[error("{known} known points are too few; {needed} are needed")]
+    TooShort {
+        /// Points there are.
+        known: usize,
+        /// Points needed.
+        needed: usize,
+    },
+    /// The newest point is too old to go on from.
+    #[error("the history ends {age_s} s before now")]
+    Stale {
+        /// Seconds since the newest point.
+        age_s: i64,
+    },
+}
+
+/// Below this there is nothing to learn a spread from.
+const KNOWN_MIN: usize = 6;
+
+/// Forecasts `horizon` steps from the end of `history`.
+///
+/// With a day of data or more: the value of the same time a season ago (a week where there is one, else a day), corrected
+/// by how the last hour differs from its season; with less: the mean of the last hour. Quantiles are those of the errors
+/// that the same method made at origins within the history.
+///
+/// # Errors
+/// When there are too few known points.
+pub fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Result<Forecast, NoForecast> {
+    let known = history.known().count();
+    if known < KNOWN_MIN {
+        return Err(NoForecast::TooShort { known, needed: KNOWN_MIN });
+    }
+    Ok(season::forecast(history, horizon, levels))
+}
+
+/// The largest value at or below which a share `level` of the sorted `errors` lies; between two of them, the line.
+pub(crate) fn quantile(sorted: &[f64], level: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let place = level.clamp(0.0, 1.0) * real(last);
+    let below = (0..last).rev().find(|index| real(*index) <= place).unwrap_or(0);
+    let (low, high) = (value(sorted, below), value(sorted, (below + 1).min(last)));
+    low + (high - low) * (place - real(below)).clamp(0.0, 1.0)
+}
+
+fn value(values: &[f64], index: usize) -> f64 {
+    values.get(index).copied().unwrap_or(0.0)
+}
+
+/// A count as a real number. Counts here are lengths of series, far below where this would round.
+pub(crate) fn real(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_on_the_line_between_points() {
+        let sorted = [0.0, 10.0, 20.0, 30.0, 40.0];
+        for (level, expected) in [(0.0, 0.0), (0.5, 20.0), (0.9, 36.0), (1.0, 40.0)] {
+            assert_eq!(quantile(&sorted, level), expected);
+        }
+        assert_eq!(quantile(&[], 0.5), 0.0);
+        assert_eq!(quantile(&[7.0], 0.9), 7.0);
+    }
+
+    #[test]
+    fn the_peak_is_that_of_the_window() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let quantile = |level: f64, values: &[f64]| Quantile { level, values: values.to_vec() };
+        let forecast = Forecast {
+            start: at(0),
+            step_s: 300,
+            mean: vec![1.0; 4],
+            quantiles: vec![quantile(0.5, &[1.0, 2.0, 9.0, 1.0]), quantile(0.9, &[2.0, 5.0, 19.0, 3.0])],
+            model: "test".into(),
+            confidence: Ratio::ONE,
+        };
+        assert_eq!(forecast.peak(0.9, at(0), at(600)).unwrap().load, 5.0);
+        assert_eq!(forecast.peak(0.8, at(0), at(601)).unwrap().load, 19.0);
+        assert_eq!(forecast.peak(0.5, at(900), at(1_200)).unwrap().load, 1.0);
+        assert_eq!(forecast.peak(0.5, at(1_200), at(1_500)), None);
+        assert_eq!(forecast.end(), at(1_200));
+    }
+}

@@ -1,0 +1,202 @@
+//! Seasonal naive with a level correction; the moving average where there is no season yet.
+
+use super::{Forecast, Quantile, quantile, real};
+use crate::series::Series;
+use crate::units::Ratio;
+
+const DAY_S: u32 = 86_400;
+const HOUR_S: u32 = 3_600;
+/// Origins within the history at which the method is tried: enough for a 95 % quantile of errors, few enough to be quick.
+const ORIGINS_MAX: usize = 200;
+
+pub(super) fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Forecast {
+    let method = Method::of(history);
+    let now = history.len();
+    let mean: Vec<f64> =
+        (0..horizon).map(|ahead| method.predict(history, now, ahead).unwrap_or(0.0)).collect();
+    let trials = trials(history, &method, horizon);
+    let quantiles = levels.iter().map(|level| band(&mean, &trials, *level)).collect();
+    Forecast {
+        start: history.end(),
+        step_s: history.step_s(),
+        confidence: confidence(&trials),
+        model: method.name().to_owned(),
+        quantiles,
+        mean,
+    }
+}
+
+/// How the next values are guessed.
+enum Method {
+    /// From the values one season ago.
+    Seasonal { period: usize, hour: usize },
+    /// From the mean of the last hour.
+    Average { hour: usize },
+}
+
+impl Method {
+    fn of(history: &Series) -> Method {
+        let per = |seconds: u32| usize::try_from((seconds / history.step_s()).max(1)).unwrap_or(1);
+        let (hour, day, week) = (per(HOUR_S), per(DAY_S), per(7 * DAY_S));
+        match history.len() {
+            // One season more than the longest, so that the correction has a past of its own.
+            len if week + day <= len => Method::Seasonal { period: week, hour },
+            len if day + hour <= len => Method::Seasonal { period: day, hour },
+            _ => Method::Average { hour },
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Method::Seasonal { .. } => "seasonal_naive",
+            Method::Average { .. } => "moving_average",
+        }
+    }
+
+    /// The guess at `origin` (the first unknown index) for `ahead` steps later, from values before `origin` only.
+    fn predict(&self, history: &Series, origin: usize, ahead: usize) -> Option<f64> {
+        match self {
+            Method::Average { hour } => mean(history, origin.saturating_sub(*hour), origin),
+            Method::Seasonal { period, hour } => {
+                let ago = origin + ahead % period;
+                let season = ago.checked_sub(*period).and_then(|index| around(history, index, origin));
+                let average = || mean(history, origin.saturating_sub(*hour), origin);
+                let Some(season) = season else { return average() };
+                let from = origin.saturating_sub(*hour);
+                let lately = mean(history, from, origin);
+                let then = from.checked_sub(*period).and_then(|from| mean(history, from, from + hour));
+                let shift = lately.zip(then).map_or(0.0, |(lately, then)| lately - then);
+                // What differs now fades: after an hour or so the season knows better than the last hour does.
+                let fade = 1.0 / (1.0 + real(ahead) / real(*hour));
+                Some((season + shift * fade).max(0.0))
+            }
+        }
+    }
+}
+
+/// The value at an index, or near it where it is a gap; never at or after `origin`.
+fn around(history: &Series, index: usize, origin: usize) -> Option<f64> {
+    history
+        .get(index)
+        .filter(|_| index < origin)
+        .or_else(|| mean(history, index.saturating_sub(2), (index + 3).min(origin)))
+}
+
+fn mean(history: &Series, from: usize, to: usize) -> Option<f64> {
+    let known: Vec<f64> = (from..to).filter_map(|index| history.get(index)).collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / real(known.len()))
+}
+
+/// Errors of the method at origins within the history, by steps ahead, each list sorted.
+struct Trials {
+    errors: Vec<Vec<f64>>,
+    /// Mean size of the errors over the mean load.
+    relative: Option<f64>,
+}
+
+fn trials(history: &Series, method: &Method, horizon: usize) -> Trials {
+    let first = match method {
+        Method::Seasonal { period, hour } => period + hour,
+        Method::Average { hour } => *hour.min(&(history.len() / 2)),
+    };
+    let last = history.len();
+    let stride = (last.saturating_sub(first) / ORIGINS_MAX).max(1);
+    let mut errors = vec![Vec::new(); horizon];
+    let (mut missed, mut load) = (0.0, 0.0);
+    for origin in (first..last).rev().step_by(stride) {
+        for (ahead, errors) in errors.iter_mut().enumerate() {
+            let Some(actual) = history.get(origin + ahead) else { continue };
+            let Some(guess) = method.predict(history, origin, ahead) else { continue };
+            errors.push(actual - guess);
+            missed += (actual - guess).abs();
+            load += actual.abs();
+        }
+    }
+    let tried = errors.first().is_some_and(|errors| !errors.is_empty());
+    let relative = tried.then(|| if load == 0.0 { missed } else { missed / load });
+    errors.iter_mut().for_each(|errors| errors.sort_by(f64::total_cmp));
+    Trials { errors, relative }
+}
+
+fn band(mean: &[f64], trials: &Trials, level: f64) -> Quantile {
+    let near: Vec<f64> = trials.errors.iter().find(|errors| !errors.is_empty()).cloned().unwrap_or_default();
+    let values = mean.iter().zip(&trials.errors).map(|(mean, errors)| {
+        // The furthest steps of a short history were never tried; the nearest errors are the best there are.
+        let errors = if errors.is_empty() { &near } else { errors };
+        (mean + quantile(errors, level)).max(0.0)
+    });
+    Quantile { level, values: values.collect() }
+}
+
+/// One minus the mean relative error at the origins tried; nothing was tried, nothing is trusted.
+fn confidence(trials: &Trials) -> Ratio {
+    trials.relative.map_or(Ratio::ZERO, |relative| Ratio::clamped(1.0 - relative))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::{LEVELS, NoForecast, forecast};
+    use super::*;
+
+    /// Days of a sine between 50 and 150, at five minutes.
+    fn days(days: usize, shape: impl Fn(usize) -> Option<f64>) -> Series {
+        Series::new(Timestamp::UNIX_EPOCH, 300, (0..days * 288).map(shape))
+    }
+
+    fn wave(index: usize) -> f64 {
+        100.0 - 50.0 * (real(index % 288) / 288.0 * std::f64::consts::TAU).cos()
+    }
+
+    #[test]
+    fn a_season_is_followed() {
+        let forecast = forecast(&days(10, |index| Some(wave(index))), 24, &LEVELS).unwrap();
+        assert_eq!(forecast.model, "seasonal_naive");
+        for (ahead, mean) in forecast.mean.iter().enumerate() {
+            assert!((mean - wave(2_880 + ahead)).abs() < 1e-9, "{ahead}: {mean}");
+        }
+        assert_eq!(forecast.confidence, Ratio::ONE);
+    }
+
+    #[test]
+    fn a_new_level_is_followed() {
+        let shifted = days(10, |index| Some(wave(index) + if 2_860 <= index { 40.0 } else { 0.0 }));
+        let forecast = forecast(&shifted, 24, &LEVELS).unwrap();
+        assert!((forecast.mean[0] - wave(2_880) - 40.0).abs() < 1.0, "{:?}", forecast.mean[0]);
+    }
+
+    #[test]
+    fn under_a_day_the_last_hour_counts() {
+        let history = Series::new(
+            Timestamp::UNIX_EPOCH,
+            300,
+            (0..24).map(|index| Some(if index < 12 { 10.0 } else { 20.0 })),
+        );
+        let forecast = forecast(&history, 6, &LEVELS).unwrap();
+        assert_eq!((forecast.model.as_str(), forecast.mean[5]), ("moving_average", 20.0));
+    }
+
+    #[test]
+    fn too_little_is_said_to_be_too_little() {
+        let gaps = days(2, |index| (index < 3).then_some(1.0));
+        assert_eq!(forecast(&gaps, 6, &LEVELS), Err(NoForecast::TooShort { known: 3, needed: 6 }));
+    }
+
+    #[test]
+    fn quantiles_never_cross_and_are_never_negative() {
+        let noisy = days(9, |index| (index % 7 != 0).then_some(wave(index) * real(index * 7_919 % 13) / 6.0));
+        let forecast = forecast(&noisy, 24, &LEVELS).unwrap();
+        for step in 0..24 {
+            let values: Vec<f64> = forecast.quantiles.iter().map(|quantile| quantile.values[step]).collect();
+            assert!(values.is_sorted() && values.iter().all(|value| 0.0 <= *value), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_future_changes_nothing_before_it() {
+        let past = days(9, |index| Some(wave(index)));
+        let longer = days(10, |index| Some(if index < 9 * 288 { wave(index) } else { 1e9 }));
+        assert_eq!(forecast(&past, 24, &LEVELS), forecast(&longer.until(past.end()), 24, &LEVELS));
+    }
+}

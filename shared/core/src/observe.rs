@@ -1,0 +1,182 @@
+//! What a cycle saw: the capacity and the newest load of every dimension. Unknown says why, and is never zero.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::name::DimensionKey;
+use crate::platform::{Metric, Mode};
+use crate::series::Series;
+use crate::units::Units;
+
+/// Something seen, or the reason why not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen<T> {
+    /// What was seen.
+    Known(T),
+    /// Why it was not.
+    Unknown(String),
+}
+
+impl<T> Seen<T> {
+    /// What was seen, if it was.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Seen::Known(value) => Some(value),
+            Seen::Unknown(_) => None,
+        }
+    }
+}
+
+/// One dimension as a cycle saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Which dimension.
+    pub key: DimensionKey,
+    /// Its capacity.
+    pub capacity: Seen<Capacity>,
+    /// Its metrics, in the order of the configuration.
+    pub readings: Vec<Reading>,
+}
+
+/// The capacity of a dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// How it is set: a floor under a native policy, or the capacity itself.
+    pub mode: Mode,
+    /// What is set now: the minimum in floor mode, else the desired capacity. Steps move this.
+    pub set: Units,
+    /// What is ready to serve.
+    pub ready: Units,
+    /// Why it should not be touched now: a deployment, an update in progress.
+    pub busy: Option<String>,
+    /// Bounds that AWS enforces besides the operator's own.
+    pub aws_min: Option<Units>,
+    /// The largest that AWS would accept.
+    pub aws_max: Option<Units>,
+    /// How many more decreases AWS allows now, where it counts them.
+    pub decreases_left: Option<u32>,
+}
+
+/// The newest load of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The metric's name in its dimension.
+    pub metric: String,
+    /// Its newest value, as load.
+    pub load: Seen<Load>,
+}
+
+/// A measured load, in the metric's own unit; for utilisation, percent times units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// The mean over the newest closed periods, at most one cycle long.
+    pub mean: f64,
+    /// The largest of these periods.
+    pub peak: f64,
+    /// When the newest of them ended.
+    pub at: Timestamp,
+}
+
+/// CloudWatch shows most points within two minutes; a metric older than this after a whole cycle is not late but gone.
+const STALE_S: i64 = 600;
+
+/// The newest load of a metric from its points of the last cycle or more.
+///
+/// `points` are values of closed periods on their grid; `units` is the capacity that produced them. Values of
+/// utilisation become load by it; counts have their rate applied already.
+pub fn reading(
+    metric: &Metric,
+    points: &Series,
+    units: Option<Units>,
+    now: Timestamp,
+    cycle_s: u32,
+) -> Reading {
+    Reading { metric: metric.name.clone(), load: load(metric, points, units, now, cycle_s) }
+}
+
+fn load(metric: &Metric, points: &Series, units: Option<Units>, now: Timestamp, cycle_s: u32) -> Seen<Load> {
+    let Some((at, _)) = points.newest() else {
+        return Seen::Unknown(format!("{} has no points", metric.name));
+    };
+    let age_s = now.as_second() - at.as_second();
+    let stale_s = STALE_S.max(2 * i64::from(points.step_s()));
+    if stale_s < age_s {
+        return Seen::Unknown(format!("the newest point of {} is {age_s} s old", metric.name));
+    }
+    let factor = match (metric.measure.is_per_capacity(), units) {
+        (false, _) => 1.0,
+        (true, Some(units)) => units.real(),
+        (true, None) => {
+            return Seen::Unknown(format!(
+                "{} is unknown without the capacity it was measured on",
+                metric.name
+            ));
+        }
+    };
+    let newest: Vec<f64> = newest_cycle(points, at, cycle_s).map(|value| value * factor).collect();
+    if newest.iter().any(|value| *value < 0.0) {
+        return Seen::Unknown(format!("{} is negative, which no load is", metric.name));
+    }
+    let count = u32::try_from(newest.len()).unwrap_or(u32::MAX);
+    let mean = newest.iter().sum::<f64>() / f64::from(count);
+    Seen::Known(Load { mean, peak: newest.iter().copied().fold(0.0, f64::max), at })
+}
+
+/// The known values of the cycle that ends at `at`; at least the newest one.
+fn newest_cycle(points: &Series, at: Timestamp, cycle_s: u32) -> impl Iterator<Item = f64> + '_ {
+    let step_s = i64::from(points.step_s());
+    let from_s = at.as_second() - i64::from(cycle_s).max(step_s);
+    (0..points.len())
+        .filter(move |index| from_s <= points.time_of(*index).as_second())
+        .filter_map(|index| points.get(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Measure;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn metric(measure: Measure) -> Metric {
+        Metric { name: "cpu".into(), measure, query: None }
+    }
+
+    fn cpu() -> Metric {
+        metric(Measure::Utilization { target: 70.0, limit: 100.0 })
+    }
+
+    fn check(metric: &Metric, values: &[Option<f64>], units: Option<u32>, now: i64, expected: &str) {
+        let points = Series::new(at(0), 60, values.iter().copied());
+        let actual = match reading(metric, &points, units.map(Units), at(now), 300).load {
+            Seen::Known(Load { mean, peak, at }) => format!("{mean} {peak} at {}", at.as_second()),
+            Seen::Unknown(why) => why,
+        };
+        assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn utilisation_becomes_load_by_the_capacity_that_produced_it() {
+        check(&cpu(), &[Some(50.0), Some(70.0)], Some(4), 180, "240 280 at 120");
+        check(&cpu(), &[Some(50.0)], None, 60, "cpu is unknown without the capacity it was measured on");
+    }
+
+    #[test]
+    fn only_the_last_cycle_counts() {
+        let values: Vec<Option<f64>> = (0..10).map(|i| Some(f64::from(i))).collect();
+        let requests = metric(Measure::Load { target_per_unit: 1.0, limit_per_unit: None });
+        check(&requests, &values, None, 600, "7 9 at 600");
+    }
+
+    #[test]
+    fn missing_and_stale_are_unknown_and_never_zero() {
+        check(&cpu(), &[], Some(4), 60, "cpu has no points");
+        check(&cpu(), &[None, None], Some(4), 120, "cpu has no points");
+        check(&cpu(), &[Some(50.0)], Some(4), 661, "the newest point of cpu is 601 s old");
+        check(&cpu(), &[Some(50.0), None, None], Some(4), 180, "200 200 at 60");
+        check(&cpu(), &[Some(-1.0)], Some(4), 60, "cpu is negative, which no load is");
+    }
+}

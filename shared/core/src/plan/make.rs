@@ -1,0 +1,129 @@
+//! From decisions to a plan: scale-outs in dependency order, then scale-ins in reverse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Direction, Permit, Plan, Step, StepChange, StepId, Wave};
+use crate::decide::Decision;
+use crate::name::{ConfigVersion, CycleId, GroupName, PlanId, ResourceId};
+use crate::platform::{Platform, Strategy};
+
+/// A group with nothing to wait for still gets this long: the longest that providers usually take.
+const TIMEOUT_S: u32 = 600;
+/// Polling more often costs state transitions, less often delays the next wave.
+const POLL_S_MIN: u32 = 5;
+const POLL_S_MAX: u32 = 30;
+
+/// The plan that carries out `decisions`. It has no waves when nothing changes.
+pub fn make(
+    platform: &Platform,
+    decisions: &[Decision],
+    cycle: &CycleId,
+    made_at: Timestamp,
+    config: &ConfigVersion,
+    permit: Permit,
+) -> Plan {
+    let out = waves(platform, decisions, Direction::Out);
+    let inward = waves(platform, decisions, Direction::In);
+    let mut waves: Vec<Wave> = out.into_iter().chain(inward).collect();
+    name_steps(platform, &mut waves);
+    Plan {
+        id: PlanId(format!("{}-{cycle}", made_at.as_second())),
+        cycle: cycle.clone(),
+        made_at,
+        config: config.clone(),
+        permit,
+        rollback: platform.orchestration.rollback_on_failure,
+        waves,
+    }
+}
+
+fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> Vec<Wave> {
+    let layers = platform.orchestration.layers.iter();
+    let layers: Vec<&Vec<GroupName>> = match direction {
+        Direction::Out => layers.collect(),
+        Direction::In => layers.rev().collect(),
+    };
+    let steps = layers.into_iter().map(|groups| steps(decisions, groups, direction));
+    match platform.orchestration.strategy {
+        Strategy::Sequential => steps.flatten().map(|step| wave(platform, vec![step], direction)).collect(),
+        Strategy::Coordinated | Strategy::Parallel => {
+            steps.filter(|steps| !steps.is_empty()).map(|steps| wave(platform, steps, direction)).collect()
+        }
+    }
+}
+
+/// One step for each resource of the groups that changes in this direction.
+fn steps(decisions: &[Decision], groups: &[GroupName], direction: Direction) -> Vec<Step> {
+    let mut steps: BTreeMap<&ResourceId, Step> = BTreeMap::new();
+    let concerned = decisions.iter().filter(|decision| groups.contains(&decision.group));
+    for decision in concerned.filter(|decision| decision.direction() == Some(direction)) {
+        let Some((expected, target)) = decision.change() else { continue };
+        let step = steps.entry(&decision.resource).or_insert_with(|| Step {
+            id: StepId(String::new()),
+            resource: decision.resource.clone(),
+            group: decision.group.clone(),
+            mode: decision.mode,
+            changes: Vec::new(),
+            after: Vec::new(),
+        });
+        step.changes.push(StepChange { key: decision.key.clone(), expected, target });
+    }
+    steps.into_values().collect()
+}
+
+fn wave(platform: &Platform, steps: Vec<Step>, direction: Direction) -> Wave {
+    let groups: BTreeSet<GroupName> = steps.iter().map(|step| step.group.clone()).collect();
+    let provisioning =
+        steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1.provisioning.as_secs()));
+    let provisioning_s = u32::try_from(provisioning.max().unwrap_or(0)).unwrap_or(u32::MAX);
+    let waited =
+        platform.orchestration.dependencies.iter().filter(|dependency| groups.contains(&dependency.target));
+    let waited_s =
+        waited.map(|dependency| u32::try_from(dependency.timeout.as_secs()).unwrap_or(u32::MAX)).max();
+    Wave {
+        direction,
+        groups: groups.into_iter().collect(),
+        // What an operator wrote counts; otherwise twice the time it should take, or the usual.
+        timeout_s: waited_s.unwrap_or_else(|| TIMEOUT_S.max(provisioning_s.saturating_mul(2))),
+        poll_s: (provisioning_s / 6).clamp(POLL_S_MIN, POLL_S_MAX),
+        steps,
+    }
+}
+
+/// Gives every step its id, and the ids of the steps in earlier waves that it builds on.
+fn name_steps(platform: &Platform, waves: &mut [Wave]) {
+    let mut earlier: Vec<(StepId, GroupName, Direction)> = Vec::new();
+    for (index, wave) in waves.iter_mut().enumerate() {
+        let mut named = Vec::new();
+        for step in &mut wave.steps {
+            step.id = StepId(format!("w{index}/{}", step.resource));
+            let builds_on = builds_on(platform, &step.group, wave.direction);
+            let before = earlier
+                .iter()
+                .filter(|(_, group, direction)| *direction == wave.direction && builds_on.contains(group));
+            step.after = before.map(|(id, _, _)| id.clone()).collect();
+            named.push((step.id.clone(), step.group.clone(), wave.direction));
+        }
+        earlier.extend(named);
+    }
+}
+
+/// The groups whose steps must have been made first: out, those it depends on; in, those that depend on it.
+fn builds_on(platform: &Platform, group: &GroupName, direction: Direction) -> BTreeSet<GroupName> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![group.clone()];
+    while let Some(next) = open.pop() {
+        for dependency in &platform.orchestration.dependencies {
+            let (from, to) = match direction {
+                Direction::Out => (&dependency.source, &dependency.target),
+                Direction::In => (&dependency.target, &dependency.source),
+            };
+            if *from == next && found.insert(to.clone()) {
+                open.push(to.clone());
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,219 @@
+//! Plans: their order, their laws, and what the linter refuses.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::parse;
+use crate::decide::Decision;
+use crate::platform::Platform;
+
+const SHOP: &str = "configuration_name: shop
+scaling_groups:
+  data:
+    resources:
+      - {type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 4000}, write_capacity: {min: 5, max: 4000}}
+  app: {resources: [{type: ECS_SERVICE, name: api, min_capacity: 1, max_capacity: 30}]}
+  web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 20}]}
+";
+
+fn shop(orchestration: &str) -> Platform {
+    parse(&format!("{SHOP}orchestration: {{{orchestration}}}\n")).unwrap().platform
+}
+
+const ORDERED: &str = "scaling_order: [data, app, web]";
+const DEPENDENT: &str =
+    "dependencies: [{source: web, target: app}, {source: app, target: data, timeout: 2m}]";
+
+/// Decisions from a text such as `web/desired 4 8, users/read 10 20`.
+fn decisions(platform: &Platform, changes: &str) -> Vec<Decision> {
+    let changes: BTreeMap<DimensionKey, (Units, Units)> = changes
+        .split(", ")
+        .map(|change| {
+            let words: Vec<&str> = change.split(' ').collect();
+            (words[0].parse().unwrap(), (Units(words[1].parse().unwrap()), Units(words[2].parse().unwrap())))
+        })
+        .collect();
+    platform.dimensions().map(|place| decision(&place, changes.get(&place.dimension.key).copied())).collect()
+}
+
+fn decision(place: &crate::platform::Place<'_>, change: Option<(Units, Units)>) -> Decision {
+    Decision {
+        key: place.dimension.key.clone(),
+        group: place.group.name.clone(),
+        resource: place.resource.id.clone(),
+        mode: Mode::Desired,
+        observed: change.map(|change| change.0),
+        ready: change.map(|change| change.0),
+        needed: change.map(|change| change.1),
+        wanted: change.map(|change| change.1),
+        target: change.map(|change| change.1),
+        strategy: None,
+        confidence: None,
+        reasons: Vec::new(),
+    }
+}
+
+fn plan(platform: &Platform, changes: &str) -> Plan {
+    make(
+        platform,
+        &decisions(platform, changes),
+        &"cycle".into(),
+        Timestamp::UNIX_EPOCH,
+        &"v1".into(),
+        Permit::Act,
+    )
+}
+
+fn told(plan: &Plan) -> String {
+    let step = |step: &Step| {
+        let changes: Vec<String> = step
+            .changes
+            .iter()
+            .map(|change| format!("{} {}->{}", change.key, change.expected, change.target))
+            .collect();
+        changes.join(" & ")
+    };
+    let waves: Vec<String> =
+        plan.waves.iter().map(|wave| wave.steps.iter().map(step).collect::<Vec<_>>().join(" + ")).collect();
+    waves.join(" | ")
+}
+
+fn check(orchestration: &str, changes: &str, expected: &str) {
+    let platform = shop(orchestration);
+    let plan = plan(&platform, changes);
+    assert_eq!(told(&plan), expected);
+    assert_eq!(lint(&platform, &plan), []);
+}
+
+#[test]
+fn out_goes_in_order_and_in_goes_against_it() {
+    let out = "web/desired 4 8, api/desired 3 6, users/read 10 20, users/write 5 10";
+    check(ORDERED, out, "users/read 10->20 & users/write 5->10 | api/desired 3->6 | web/desired 4->8");
+    check(DEPENDENT, out, "users/read 10->20 & users/write 5->10 | api/desired 3->6 | web/desired 4->8");
+    let inward = "web/desired 8 4, api/desired 6 3, users/read 20 10";
+    check(ORDERED, inward, "web/desired 8->4 | api/desired 6->3 | users/read 20->10");
+    let both = "web/desired 8 4, api/desired 3 6, users/read 20 10, users/write 5 10";
+    check(ORDERED, both, "users/write 5->10 | api/desired 3->6 | web/desired 8->4 | users/read 20->10");
+}
+
+#[test]
+fn the_strategy_says_what_may_run_together() {
+    let out = "web/desired 4 8, api/desired 3 6, users/read 10 20";
+    check("strategy: parallel", out, "api/desired 3->6 + users/read 10->20 + web/desired 4->8");
+    check(
+        "strategy: parallel, scaling_order: [data, app, web], dependencies: [{source: app, target: data}]",
+        out,
+        "users/read 10->20 + web/desired 4->8 | api/desired 3->6",
+    );
+    check("strategy: sequential", out, "api/desired 3->6 | users/read 10->20 | web/desired 4->8");
+    check(ORDERED, "web/desired 4 4", "");
+}
+
+#[test]
+fn waves_wait_as_long_as_was_written() {
+    let plan = plan(&shop(DEPENDENT), "web/desired 4 8, api/desired 3 6, users/read 10 20");
+    let limits: Vec<(u32, u32)> = plan.waves.iter().map(|wave| (wave.timeout_s, wave.poll_s)).collect();
+    assert_eq!(limits, [(120, 10), (600, 10), (600, 30)]);
+}
+
+#[test]
+fn steps_build_on_those_of_what_they_depend_on() {
+    let after = |orchestration: &str, changes: &str| {
+        let plan = plan(&shop(orchestration), changes);
+        plan.steps()
+            .map(|step| step.after.iter().map(|id| id.0.clone()).collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+    };
+    let out = "web/desired 4 8, api/desired 3 6, users/read 10 20";
+    assert_eq!(after(DEPENDENT, out), ["", "w0/users", "w0/users w1/api"]);
+    assert_eq!(after(ORDERED, out), ["", "", ""]); // only an order: one may go without the other
+    assert_eq!(after(DEPENDENT, "web/desired 8 4, users/read 20 10"), ["", "w0/web"]);
+}
+
+#[test]
+fn only_a_permitted_plan_has_waves_to_run() {
+    let mut plan = plan(&shop(ORDERED), "web/desired 4 8");
+    assert_eq!(plan.waves_to_run().len(), 1);
+    for permit in [Permit::Observe, Permit::DryRun] {
+        plan.permit = permit;
+        assert!(plan.waves_to_run().is_empty());
+    }
+}
+
+#[test]
+fn the_linter_refuses_what_breaks_a_rule() {
+    let platform = shop(ORDERED);
+    let refused = |break_it: fn(&mut Plan), expected: &str| {
+        let mut plan = plan(&platform, "web/desired 4 8, api/desired 3 6, users/read 20 10");
+        break_it(&mut plan);
+        let violations: Vec<String> = lint(&platform, &plan).iter().map(Violation::to_string).collect();
+        assert!(violations.iter().any(|violation| violation.contains(expected)), "{violations:?}");
+    };
+    refused(|plan| plan.waves.swap(0, 1), "app are in the wrong order");
+    refused(|plan| plan.waves.swap(1, 2), "wrong order");
+    refused(|plan| plan.waves[0].steps[0].changes[0].target = Units(31), "leaves its bounds 1..30");
+    refused(|plan| plan.waves[0].steps[0].changes[0].target = Units(10), "more than 6 at once");
+    refused(|plan| plan.waves[0].steps[0].changes[0].target = Units(2), "the other way");
+    refused(|plan| plan.waves[0].steps[0].group = "web".into(), "api is not of group web");
+    refused(|plan| plan.waves[0].steps[0].resource = "cache".into(), "not a resource");
+    refused(|plan| plan.waves[0].steps[0].changes[0].key = "api/memory".parse().unwrap(), "not a dimension");
+    refused(|plan| plan.waves[0].steps[0].after = vec![StepId("w1/web".into())], "not before it");
+    refused(|plan| plan.waves[1] = plan.waves[0].clone(), "changes twice");
+    refused(|plan| plan.waves[0].steps[0].changes.clear(), "changes nothing");
+}
+
+#[test]
+fn a_step_refuses_when_the_world_has_moved() {
+    let plan = plan(&shop(ORDERED), "users/read 10 20, users/write 5 10");
+    let step = plan.steps().next().unwrap();
+    let remaining = |step: &Step, read: u32, write: u32| {
+        let set = [("users/read", read), ("users/write", write)];
+        step.against(&set.into_iter().map(|(key, units)| (key.parse().unwrap(), Units(units))).collect())
+    };
+    assert_eq!(remaining(step, 10, 5), Remaining::Apply);
+    assert_eq!(remaining(step, 20, 5), Remaining::Apply);
+    assert_eq!(remaining(step, 20, 10), Remaining::Nothing);
+    assert_eq!(
+        remaining(step, 12, 5),
+        Remaining::Refuse("users/read is 12, but the plan was made for 10".into())
+    );
+    assert_eq!(remaining(&step.undo(), 20, 10), Remaining::Apply);
+    assert_eq!(remaining(&step.undo(), 10, 5), Remaining::Nothing);
+    assert_eq!(step.against(&BTreeMap::new()), Remaining::Refuse("users/read is not there".into()));
+    assert_eq!(step.undo().undo(), *step);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    /// Whatever is decided within bounds and pace, the plan is sound; carried out, it leaves nothing to plan.
+    #[test]
+    fn plans_are_sound_and_a_fixpoint(
+        from in proptest::collection::vec(1_u32..20, 4),
+        up in proptest::collection::vec(any::<bool>(), 4),
+        orchestration in prop::sample::select(vec![ORDERED, DEPENDENT, "strategy: parallel", "strategy: sequential"]),
+    ) {
+        let platform = shop(orchestration);
+        let keys = ["api/desired", "users/read", "users/write", "web/desired"];
+        let told: Vec<String> = keys.iter().zip(from.iter().zip(&up)).map(|(key, (from, up))| {
+            let from = if key.starts_with("users") { from + 10 } else { *from };
+            let to = if *up { (from * 2).min(20) } else { from.div_ceil(2) };
+            format!("{key} {from} {to}")
+        }).collect();
+        let made = plan(&platform, &told.join(", "));
+        prop_assert_eq!(lint(&platform, &made), []);
+        let after: BTreeMap<DimensionKey, Units> = made
+            .steps()
+            .flat_map(|step| step.changes.iter().map(|change| (change.key.clone(), change.target)))
+            .collect();
+        let settled: Vec<String> = told.iter().map(|told| {
+            let words: Vec<&str> = told.split(' ').collect();
+            let target = after.get(&words[0].parse().unwrap()).map_or(words[1].to_owned(), |units| units.to_string());
+            format!("{} {target} {target}", words[0])
+        }).collect();
+        prop_assert!(plan(&platform, &settled.join(", ")).waves.is_empty());
+    }
+}

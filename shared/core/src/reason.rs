@@ -1,0 +1,255 @@
+//! Why something was decided: every reason has a stable code to branch on and a sentence to read.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::{Mode, Phase};
+use crate::units::{Ratio, Units};
+
+/// One reason of a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Reason {
+    /// The measured load needs so many units.
+    MeasuredLoad {
+        /// Its metric.
+        metric: String,
+        /// The load.
+        load: f64,
+        /// What one unit should carry.
+        per_unit: f64,
+        /// Units needed.
+        needed: Units,
+    },
+    /// The forecast load needs so many units.
+    ForecastLoad {
+        /// Its metric.
+        metric: String,
+        /// The load.
+        load: f64,
+        /// The quantile it is.
+        level: f64,
+        /// When it is expected.
+        at: Timestamp,
+        /// What one unit should carry.
+        per_unit: f64,
+        /// Units needed.
+        needed: Units,
+    },
+    /// A latency guard was passed.
+    Latency {
+        /// Its metric.
+        metric: String,
+        /// The value.
+        value: f64,
+        /// The value not to pass.
+        limit: f64,
+    },
+    /// A step policy acted.
+    StepPolicy {
+        /// Its metric.
+        metric: String,
+        /// Percent of utilisation.
+        utilization: f64,
+        /// Units it asks for.
+        needed: Units,
+    },
+    /// The calendar asks for a floor.
+    EventFloor {
+        /// The event.
+        event: String,
+        /// Its floor.
+        floor: Units,
+    },
+    /// The calendar multiplies what is expected.
+    EventMultiplies {
+        /// The event.
+        event: String,
+        /// The factor.
+        factor: f64,
+    },
+    /// A person asked for it.
+    Manual {
+        /// Units asked for.
+        asked: Units,
+    },
+    /// What is set is what is needed.
+    Enough {
+        /// Units set.
+        set: Units,
+    },
+    /// The capacity is not known.
+    CapacityUnknown {
+        /// Why.
+        why: String,
+    },
+    /// A metric is not known.
+    MetricUnknown {
+        /// Why.
+        why: String,
+    },
+    /// Nothing says how much is needed.
+    NothingMeasured,
+    /// The dimension cannot be scaled yet.
+    NoAdapter {
+        /// The resource's type.
+        resource_type: String,
+    },
+    /// There is no forecast, so the measured load counts.
+    NoForecast {
+        /// Its metric.
+        metric: String,
+        /// Why.
+        why: String,
+    },
+    /// The forecast is not trusted enough to scale out by.
+    NotTrusted {
+        /// How far it is trusted.
+        confidence: Ratio,
+        /// How far it would have to be.
+        needed: Ratio,
+    },
+    /// The operator's bounds.
+    Bounds {
+        /// Units needed.
+        needed: Units,
+        /// The nearest within the bounds.
+        allowed: Units,
+    },
+    /// Bounds that AWS enforces.
+    AwsBounds {
+        /// Units wanted.
+        wanted: Units,
+        /// The nearest that AWS accepts.
+        allowed: Units,
+    },
+    /// Something is in progress on the resource.
+    Busy {
+        /// What.
+        what: String,
+    },
+    /// Not everything is known, so nothing is taken away.
+    UnknownNeverScalesIn,
+    /// The calendar forbids to scale in.
+    NoScaleIn {
+        /// The event.
+        event: String,
+    },
+    /// A change rests.
+    Cooldown {
+        /// Seconds left.
+        left_s: i64,
+    },
+    /// No more decreases today, or this hour.
+    DecreasesSpent,
+    /// Part of the change rests on the forecast alone, which is limited.
+    PredictiveLimit {
+        /// The limit in percent of the capacity.
+        percent: f64,
+        /// Units allowed.
+        allowed: Units,
+    },
+    /// The rollout phase lets a share through.
+    PhaseShare {
+        /// The phase.
+        phase: Phase,
+        /// Units allowed.
+        allowed: Units,
+    },
+    /// The most that may change in one cycle.
+    Pace {
+        /// Units wanted.
+        wanted: Units,
+        /// Units allowed.
+        allowed: Units,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::MeasuredLoad { metric, load, per_unit, needed } => {
+                write!(f, "{metric}: the measured load {load:.1} needs {needed} units at {per_unit:.1} each")
+            }
+            Reason::ForecastLoad { metric, load, level, at, per_unit, needed } => write!(
+                f,
+                "{metric}: up to {load:.1} is forecast for {} ({:.1} % of outcomes are below), which needs {needed} units at \
+                 {per_unit:.1} each",
+                clock(*at),
+                level * 100.0
+            ),
+            Reason::Latency { metric, value, limit } => {
+                write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")
+            }
+            Reason::StepPolicy { metric, utilization, needed } => {
+                write!(f, "the step policy on {metric} asks for {needed} units at {utilization:.1} %")
+            }
+            Reason::EventFloor { event, floor } => write!(f, "`{event}` asks for at least {floor} units"),
+            Reason::EventMultiplies { event, factor } => {
+                write!(f, "`{event}` multiplies the expected load by {factor}")
+            }
+            Reason::Manual { asked } => write!(f, "{asked} units were asked for by hand"),
+            Reason::Enough { set } => write!(f, "{set} units are what is needed"),
+            Reason::CapacityUnknown { why } => write!(f, "the capacity is unknown: {why}"),
+            Reason::MetricUnknown { why } => f.write_str(why),
+            Reason::NothingMeasured => f.write_str("nothing says how much is needed"),
+            Reason::NoAdapter { resource_type } => {
+                write!(f, "{resource_type} has no adapter for this dimension yet, so it is held")
+            }
+            Reason::NoForecast { metric, why } => {
+                write!(f, "{metric} has no forecast, so its measured load counts: {why}")
+            }
+            Reason::NotTrusted { confidence, needed } => write!(
+                f,
+                "the forecast is trusted {:.2}, and {:.2} is needed to scale out by it",
+                confidence.get(),
+                needed.get()
+            ),
+            Reason::Bounds { needed, allowed } => {
+                write!(f, "{needed} units are needed, the configuration allows {allowed}")
+            }
+            Reason::AwsBounds { wanted, allowed } => {
+                write!(f, "{wanted} units are wanted, AWS accepts {allowed}")
+            }
+            Reason::Busy { what } => write!(f, "left alone: {what}"),
+            Reason::UnknownNeverScalesIn => f.write_str("not everything is known, so nothing is taken away"),
+            Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
+            Reason::Cooldown { left_s } => write!(f, "the last change rests for another {left_s} s"),
+            Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
+            Reason::PredictiveLimit { percent, allowed } => {
+                write!(f, "a forecast alone may change {percent:.0} % of the capacity: {allowed} units")
+            }
+            Reason::PhaseShare { phase, allowed } => {
+                write!(f, "phase {} lets {allowed} units through", phase_name(*phase))
+            }
+            Reason::Pace { wanted, allowed } => {
+                write!(f, "{wanted} units are wanted, the pace of one cycle allows {allowed}")
+            }
+        }
+    }
+}
+
+/// Hours and minutes in UTC, for sentences.
+fn clock(at: Timestamp) -> String {
+    at.to_string().get(11..16).map_or_else(|| at.to_string(), |clock| format!("{clock} UTC"))
+}
+
+/// The phase as it is written in the configuration.
+pub fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Observe => "observe",
+        Phase::Limited => "limited",
+        Phase::Full => "full",
+        Phase::Optimized => "optimized",
+    }
+}
+
+/// The mode as it is written in the configuration.
+pub fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Floor => "floor",
+        Mode::Desired => "desired",
+    }
+}
