@@ -6,9 +6,13 @@
 
 pub mod calendar;
 pub mod config;
+pub mod cycle;
 pub mod decide;
 pub mod forecast;
+pub mod health;
+pub mod history;
 pub mod journal;
+pub mod lease;
 pub mod name;
 pub mod observe;
 pub mod order;
@@ -16,4 +20,6 @@ pub mod plan;
 pub mod platform;
 pub mod reason;
 pub mod series;
+pub mod settle;
 pub mod units;
+pub mod usage;

@@ -40,7 +40,7 @@ pub struct Observation {
 }
 
 /// The capacity of a dimension.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// How it is set: a floor under a native policy, or the capacity itself.
     pub mode: Mode,
@@ -50,6 +50,8 @@ pub struct Capacity {
     pub ready: Units,
     /// Why it should not be touched now: a deployment, an update in progress.
     pub busy: Option<String>,
+    /// What went wrong on it: a deployment that failed.
+    pub failed: Option<String>,
     /// Bounds that AWS enforces besides the operator's own.
     pub aws_min: Option<Units>,
     /// The largest that AWS would accept.

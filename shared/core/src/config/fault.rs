@@ -39,7 +39,7 @@ fn list(faults: &[Fault]) -> String {
 }
 
 /// The known word nearest to `given`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two letters swapped in a word of three are a slip; half the letters differing is another word.
     const SIMILARITY_MIN: f64 = 0.6;
     known

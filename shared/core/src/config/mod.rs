@@ -14,7 +14,7 @@ mod yaml;
 
 use std::fmt;
 
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, nearest as nearest_word};
 pub use schema::schema;
 pub use yaml::FILE_BYTES_MAX;
 

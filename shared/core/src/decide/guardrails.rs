@@ -89,7 +89,8 @@ fn aws_bounds(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 /// A deployment computes with the capacity it found; changing that under it breaks both.
 fn busy(facts: &Facts<'_>, _: Units) -> Option<(Units, Reason)> {
-    facts.capacity.busy.as_ref().and_then(|what| hold(facts, Reason::Busy { what: what.clone() }))
+    let what = facts.capacity.busy.as_ref().or(facts.capacity.failed.as_ref())?;
+    hold(facts, Reason::Busy { what: what.clone() })
 }
 
 fn unknown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {

@@ -75,9 +75,8 @@ impl Case {
             set: Units(self.set),
             ready: Units(self.set),
             busy: self.busy.then(|| "a deployment runs".into()),
-            aws_min: None,
             aws_max: self.aws_max.map(Units),
-            decreases_left: None,
+            ..Capacity::default()
         };
         let readings = vec![Reading { metric: "cpu".into(), load }];
         let observation = Observation { key: key.clone(), capacity: Seen::Known(capacity), readings };

@@ -112,12 +112,13 @@ impl Kind {
 }
 
 /// How capacity is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// A minimum is set; a native policy keeps the right to go higher.
     Floor,
     /// The capacity itself is set.
+    #[default]
     Desired,
 }
 

@@ -1,0 +1,219 @@
+//! Health after a wave: what was found becomes healthy, pending or unhealthy, with reasons.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::observe::{Capacity, Seen};
+use crate::plan::{Direction, StepChange};
+
+/// A probe that fails so often in a row, with the capacity already there, is not just a glitch.
+pub const STRIKES_MAX: u32 = 3;
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was checked: `web/desired`, `GET https://shop.example.com/health`.
+    pub what: String,
+    /// How it is.
+    pub state: Health,
+    /// Whether it is about capacity; otherwise it is a probe.
+    pub is_capacity: bool,
+}
+
+/// How something is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It is well.
+    Healthy,
+    /// It is not there yet.
+    Pending(String),
+    /// It failed.
+    Unhealthy(String),
+    /// It could not be checked at all, and says nothing either way.
+    NotChecked(String),
+}
+
+/// How a wave is, as the state machine branches on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The next wave may start.
+    Healthy,
+    /// Ask again.
+    Pending,
+    /// It does not hold.
+    Unhealthy,
+}
+
+/// A verdict with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The verdict.
+    pub kind: Verdict,
+    /// Why.
+    pub reasons: Vec<String>,
+    /// How often in a row a probe failed with the capacity there; to be handed to the next judgement.
+    pub strikes: u32,
+}
+
+/// The time a wave has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How long it may take.
+    pub timeout_s: u32,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Limit {
+    fn is_over(self) -> bool {
+        i64::from(self.timeout_s) <= self.at.as_second() - self.started_at.as_second()
+    }
+}
+
+/// Judges a wave by everything that was found. `strikes` is that of the judgement before, zero at first.
+pub fn judge(findings: &[Finding], strikes: u32, limit: Limit) -> Judgement {
+    let of =
+        |wanted: fn(&Finding) -> Option<String>| findings.iter().filter_map(wanted).collect::<Vec<String>>();
+    let lost = of(|finding| match &finding.state {
+        Health::Unhealthy(why) if finding.is_capacity => Some(format!("{}: {why}", finding.what)),
+        _ => None,
+    });
+    if !lost.is_empty() {
+        return Judgement { kind: Verdict::Unhealthy, reasons: lost, strikes };
+    }
+    let waiting = of(|finding| match &finding.state {
+        Health::Pending(why) => Some(format!("{}: {why}", finding.what)),
+        _ => None,
+    });
+    let failing = of(|finding| match &finding.state {
+        Health::Unhealthy(why) => Some(format!("{}: {why}", finding.what)),
+        _ => None,
+    });
+    if waiting.is_empty() && failing.is_empty() {
+        let unchecked = of(|finding| match &finding.state {
+            Health::NotChecked(why) => Some(format!("{} was not checked: {why}", finding.what)),
+            _ => None,
+        });
+        return Judgement { kind: Verdict::Healthy, reasons: unchecked, strikes: 0 };
+    }
+    // While capacity is still coming, a failing probe may only be waiting for it.
+    let strikes = if waiting.is_empty() { strikes + 1 } else { 0 };
+    let mut reasons = [waiting, failing].concat();
+    let kind = if limit.is_over() {
+        reasons.insert(0, format!("not healthy within {} s", limit.timeout_s));
+        Verdict::Unhealthy
+    } else if STRIKES_MAX <= strikes {
+        Verdict::Unhealthy
+    } else {
+        Verdict::Pending
+    };
+    Judgement { kind, reasons, strikes }
+}
+
+/// Whether a change was reached: out, so much is ready; in, no more than that is left.
+pub fn reached(change: &StepChange, capacity: &Seen<Capacity>) -> Finding {
+    Finding { what: change.key.to_string(), state: state(change, capacity), is_capacity: true }
+}
+
+fn state(change: &StepChange, capacity: &Seen<Capacity>) -> Health {
+    let capacity = match capacity {
+        Seen::Known(capacity) => capacity,
+        Seen::Unknown(why) => return Health::Pending(why.clone()),
+    };
+    if let Some(why) = &capacity.failed {
+        return Health::Unhealthy(why.clone());
+    }
+    let (target, set, ready) = (change.target, capacity.set, capacity.ready);
+    let direction = Direction::of(change.expected, target);
+    let kept = match direction {
+        Direction::Out => target <= set,
+        Direction::In => set <= target,
+    };
+    if !kept {
+        return Health::Unhealthy(format!("is set to {set}, and not to {target} any more"));
+    }
+    if let Some(what) = &capacity.busy {
+        return Health::Pending(what.clone());
+    }
+    // A floor lets the native policy keep more than that.
+    let there = match (direction, capacity.mode) {
+        (Direction::Out, _) => target <= ready,
+        (Direction::In, crate::platform::Mode::Desired) => ready <= target,
+        (Direction::In, crate::platform::Mode::Floor) => true,
+    };
+    if there { Health::Healthy } else { Health::Pending(format!("{ready} of {target} are ready")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Mode;
+    use crate::units::Units;
+
+    fn limit(age_s: i64) -> Limit {
+        let started_at = Timestamp::UNIX_EPOCH;
+        Limit { started_at, timeout_s: 600, at: Timestamp::from_second(age_s).unwrap() }
+    }
+
+    fn finding(told: &str) -> Finding {
+        let (what, how) = told.split_once(' ').unwrap();
+        let state = match how {
+            "well" => Health::Healthy,
+            "waits" => Health::Pending("waits".into()),
+            "fails" => Health::Unhealthy("fails".into()),
+            _ => Health::NotChecked("no way".into()),
+        };
+        Finding { what: what.into(), state, is_capacity: what == "web" }
+    }
+
+    fn check(told: &[&str], strikes: u32, age_s: i64, expected: &str) {
+        let findings: Vec<Finding> = told.iter().map(|told| finding(told)).collect();
+        let Judgement { kind, reasons, strikes } = judge(&findings, strikes, limit(age_s));
+        assert_eq!(format!("{kind:?} {strikes} {}", reasons.join("; ")), expected);
+    }
+
+    #[test]
+    fn a_wave_is_healthy_when_everything_is() {
+        check(&[], 0, 0, "Healthy 0 ");
+        check(&["web well", "http well"], 2, 0, "Healthy 0 ");
+        check(&["web well", "http unknown"], 0, 0, "Healthy 0 http was not checked: no way");
+        check(&["web waits", "http well"], 0, 0, "Pending 0 web: waits");
+        check(&["web fails", "http well"], 0, 0, "Unhealthy 0 web: fails");
+    }
+
+    #[test]
+    fn a_probe_has_three_tries_once_the_capacity_is_there() {
+        check(&["web waits", "http fails"], 2, 0, "Pending 0 web: waits; http: fails");
+        check(&["web well", "http fails"], 0, 0, "Pending 1 http: fails");
+        check(&["web well", "http fails"], 2, 0, "Unhealthy 3 http: fails");
+    }
+
+    #[test]
+    fn time_runs_out() {
+        check(&["web waits"], 0, 599, "Pending 0 web: waits");
+        check(&["web waits"], 0, 600, "Unhealthy 0 not healthy within 600 s; web: waits");
+        check(&["web well"], 0, 600, "Healthy 0 ");
+    }
+
+    #[test]
+    fn capacity_is_reached_when_it_is_ready_or_gone() {
+        let found = |from: u32, to: u32, set: u32, ready: u32, mode: Mode| {
+            let change =
+                StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
+            let (set, ready) = (Units(set), Units(ready));
+            let capacity = Capacity { mode, set, ready, ..Capacity::default() };
+            reached(&change, &Seen::Known(capacity)).state
+        };
+        assert_eq!(found(4, 8, 8, 8, Mode::Desired), Health::Healthy);
+        assert_eq!(found(4, 8, 8, 6, Mode::Desired), Health::Pending("6 of 8 are ready".into()));
+        assert_eq!(found(4, 8, 9, 9, Mode::Desired), Health::Healthy); // somebody wanted more still
+        assert!(matches!(found(4, 8, 5, 5, Mode::Desired), Health::Unhealthy(_)));
+        assert_eq!(found(8, 4, 4, 6, Mode::Desired), Health::Pending("6 of 4 are ready".into()));
+        assert_eq!(found(8, 4, 4, 4, Mode::Desired), Health::Healthy);
+        assert_eq!(found(8, 4, 4, 9, Mode::Floor), Health::Healthy); // the native policy holds more
+    }
+}

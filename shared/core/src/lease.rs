@@ -1,0 +1,179 @@
+//! The platform's lease: at most one cycle acts at a time, and what a dead one left behind is found.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::name::{CycleId, PlanId};
+
+/// Longer than any function may run with its retries, so that a living cycle always renews in time; short enough that
+/// a cycle that died in the middle of a plan is noticed by the second one after it.
+pub const TERM: Duration = Duration::from_secs(600);
+
+/// Who may act on a platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lease {
+    /// The cycle that holds it, if one does.
+    pub holder: Option<Holder>,
+    /// A plan that was begun and not yet settled.
+    pub open_plan: Option<PlanId>,
+    /// Why nothing may act until a person has looked.
+    pub needs_human: Option<String>,
+}
+
+/// The cycle that holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Which cycle.
+    pub cycle: CycleId,
+    /// Its execution, by ARN, to ask whether it still runs.
+    pub execution: String,
+    /// Until when, unless it renews.
+    pub until: Timestamp,
+}
+
+/// What a cycle may do with a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It may act, with the lease as it will stand.
+    Granted(Lease),
+    /// It may only take back what the open plan of a dead cycle left behind.
+    Recover(Lease, PlanId),
+    /// Another cycle acts.
+    Busy(Holder),
+    /// Nothing may act.
+    NeedsHuman(String),
+}
+
+/// A lease that is no longer this cycle's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lease belongs to {holder}, not to {cycle}")]
+pub struct LeaseLost {
+    cycle: CycleId,
+    holder: String,
+}
+
+impl Lease {
+    /// What `cycle` may do at `at`. `holder_runs` says whether the holder's execution still runs, if that is known.
+    pub fn claim(&self, cycle: &CycleId, execution: &str, at: Timestamp, holder_runs: Option<bool>) -> Claim {
+        if let Some(why) = &self.needs_human {
+            return Claim::NeedsHuman(why.clone());
+        }
+        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.cycle != *cycle) {
+            let dead = holder.until <= at || holder_runs == Some(false);
+            if !dead {
+                return Claim::Busy(holder.clone());
+            }
+        }
+        let lease = Lease { holder: Some(Holder::new(cycle, execution, at)), ..self.clone() };
+        match &self.open_plan {
+            // A cycle that claims twice because its function ran twice has not opened its own plan yet.
+            Some(plan) => Claim::Recover(lease, plan.clone()),
+            None => Claim::Granted(lease),
+        }
+    }
+
+    /// The lease renewed at `at`, with or without a plan opened.
+    ///
+    /// # Errors
+    /// When another cycle holds it by now.
+    pub fn renew(&self, cycle: &CycleId, at: Timestamp) -> Result<Lease, LeaseLost> {
+        let holder = self.held_by(cycle)?;
+        Ok(Lease { holder: Some(Holder::new(cycle, &holder.execution, at)), ..self.clone() })
+    }
+
+    /// The lease when `cycle` is over: free, with nothing open, or stopped until a person has looked.
+    ///
+    /// # Errors
+    /// When another cycle holds it by now.
+    pub fn release(&self, cycle: &CycleId, needs_human: Option<String>) -> Result<Lease, LeaseLost> {
+        self.held_by(cycle)?;
+        let open_plan = self.open_plan.clone().filter(|_| needs_human.is_some());
+        Ok(Lease { holder: None, open_plan, needs_human })
+    }
+
+    /// The holder, if it is `cycle`.
+    ///
+    /// # Errors
+    /// When it is another one, or none.
+    pub fn held_by(&self, cycle: &CycleId) -> Result<&Holder, LeaseLost> {
+        let lost = |holder: String| LeaseLost { cycle: cycle.clone(), holder };
+        let holder = self.holder.as_ref().ok_or_else(|| lost("nobody".to_owned()))?;
+        if holder.cycle == *cycle { Ok(holder) } else { Err(lost(holder.cycle.to_string())) }
+    }
+}
+
+impl Holder {
+    fn new(cycle: &CycleId, execution: &str, at: Timestamp) -> Holder {
+        let until = at.checked_add(TERM).unwrap_or(Timestamp::MAX);
+        Holder { cycle: cycle.clone(), execution: execution.to_owned(), until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn held(cycle: &str) -> Lease {
+        match Lease::default().claim(&cycle.into(), "arn", at(0), None) {
+            Claim::Granted(lease) => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_cycle_acts_and_the_other_waits_its_turn() {
+        let lease = held("a");
+        assert!(matches!(lease.claim(&"b".into(), "arn", at(599), None), Claim::Busy(_)));
+        assert!(matches!(lease.claim(&"b".into(), "arn", at(599), Some(true)), Claim::Busy(_)));
+        assert!(
+            matches!(lease.claim(&"a".into(), "arn", at(599), None), Claim::Granted(_)),
+            "the same one again"
+        );
+        assert!(
+            matches!(lease.claim(&"b".into(), "arn", at(600), None), Claim::Granted(_)),
+            "it did not renew"
+        );
+        assert!(
+            matches!(lease.claim(&"b".into(), "arn", at(1), Some(false)), Claim::Granted(_)),
+            "it is known to be dead"
+        );
+        assert!(matches!(
+            lease.renew(&"a".into(), at(500)).unwrap().claim(&"b".into(), "arn", at(700), None),
+            Claim::Busy(_)
+        ));
+    }
+
+    #[test]
+    fn a_lost_lease_is_neither_renewed_nor_released() {
+        let lease = held("b");
+        let lost = lease.renew(&"a".into(), at(1)).unwrap_err();
+        assert_eq!(lost.to_string(), "the lease belongs to b, not to a");
+        assert!(lease.release(&"a".into(), None).is_err());
+        assert!(Lease::default().renew(&"a".into(), at(1)).is_err());
+    }
+
+    #[test]
+    fn an_open_plan_is_recovered_before_anything_else() {
+        let open = Lease { open_plan: Some("plan".into()), ..held("a") };
+        assert!(
+            matches!(open.claim(&"b".into(), "arn", at(1), Some(false)), Claim::Recover(_, plan) if plan.0 == "plan")
+        );
+        let settled = open.release(&"a".into(), None).unwrap();
+        assert!(matches!(settled.claim(&"b".into(), "arn", at(1), None), Claim::Granted(_)));
+    }
+
+    #[test]
+    fn a_person_must_look_before_anything_acts_again() {
+        let open = Lease { open_plan: Some("plan".into()), ..held("a") };
+        let stopped = open.release(&"a".into(), Some("web could not be taken back".into())).unwrap();
+        assert!(matches!(stopped.claim(&"b".into(), "arn", at(9_999), None), Claim::NeedsHuman(_)));
+        assert_eq!(stopped.open_plan, Some("plan".into()), "what stands must still be known");
+    }
+}

@@ -1,0 +1,235 @@
+//! How a cycle ended: from how far it came and what its journal says to one outcome.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};
+use crate::journal::{Entry, Standing, StepState, standing};
+use crate::name::{CycleId, PlanId};
+use crate::plan::Plan;
+use crate::usage::Usage;
+
+/// How a cycle ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Nothing had to change.
+    Held,
+    /// Something would have changed, but the phase or a dry run only records it.
+    Withheld,
+    /// Every step of the plan holds.
+    Scaled,
+    /// Some steps hold, others were refused or skipped.
+    ScaledPartly,
+    /// Models were trained.
+    Trained,
+    /// Another cycle acts, or a person must look first.
+    Skipped,
+    /// A person has looked; the next cycle acts again.
+    Resumed,
+    /// What a dead cycle had left was taken back, or found to hold.
+    Recovered,
+    /// A wave failed, and everything begun was taken back.
+    RolledBack,
+    /// A wave failed, and what was begun stands because the configuration says so.
+    Stopped,
+    /// Something could not be taken back. Nothing acts until a person has looked.
+    NeedsHuman,
+    /// The cycle failed before it changed anything.
+    Failed,
+}
+
+impl Ending {
+    /// Whether the execution succeeds. What failed, or had to be taken back, is shown as failed.
+    pub fn succeeded(self) -> bool {
+        match self {
+            Ending::Held
+            | Ending::Withheld
+            | Ending::Scaled
+            | Ending::ScaledPartly
+            | Ending::Trained
+            | Ending::Skipped
+            | Ending::Resumed
+            | Ending::Recovered => true,
+            Ending::RolledBack | Ending::Stopped | Ending::NeedsHuman | Ending::Failed => false,
+        }
+    }
+
+    /// Whether people are told.
+    pub fn is_news(self) -> bool {
+        !matches!(self, Ending::Held | Ending::Withheld | Ending::Trained | Ending::Skipped | Ending::Scaled)
+    }
+
+    /// The error name of an execution that ended so.
+    pub fn error_name(self) -> &'static str {
+        match self {
+            Ending::RolledBack => "RolledBack",
+            Ending::Stopped => "Stopped",
+            Ending::NeedsHuman => "NeedsHuman",
+            _ => "CycleFailed",
+        }
+    }
+}
+
+/// The end of a cycle, as the execution returns it and as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// How it ended.
+    pub outcome: Ending,
+    /// Whether the execution succeeds.
+    pub succeeded: bool,
+    /// Which cycle.
+    pub cycle_id: CycleId,
+    /// What happened, in a sentence or two.
+    pub summary: String,
+    /// The plan, if one was made.
+    pub plan_id: Option<PlanId>,
+    /// Steps by how they ended.
+    pub steps: Steps,
+    /// The stable name of what went wrong.
+    pub error: Option<String>,
+    /// What went wrong, as a sentence.
+    pub cause: Option<String>,
+    /// Calls to AWS that the cycle made.
+    pub aws_calls: f64,
+    /// What the cycle itself cost, in dollars.
+    pub cost_usd: f64,
+    /// Everything it used.
+    pub usage: Usage,
+}
+
+/// Steps by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Steps {
+    /// They hold.
+    pub done: usize,
+    /// The world had moved.
+    pub refused: usize,
+    /// What they build on was missing.
+    pub skipped: usize,
+    /// They were taken back.
+    pub undone: usize,
+    /// They may stand although they should not.
+    pub left: usize,
+}
+
+impl Steps {
+    fn of(entries: &[Entry]) -> Steps {
+        let mut steps = Steps::default();
+        for entry in entries {
+            match entry.state {
+                StepState::Pending => (),
+                StepState::Done | StepState::Found => steps.done += 1,
+                StepState::Refused => steps.refused += 1,
+                StepState::Skipped => steps.skipped += 1,
+                StepState::Undone => steps.undone += 1,
+                StepState::Started | StepState::Failed | StepState::Undoing | StepState::UndoFailed => {
+                    steps.left += 1
+                }
+            }
+        }
+        steps
+    }
+}
+
+/// The outcome of a cycle, from how far it came, its plan and its journal.
+pub fn outcome(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> Outcome {
+    let steps = Steps::of(entries);
+    let ending = ending(request, plan, entries);
+    let failure = request.undo_failure.as_ref().or(request.failure.as_ref()).filter(|_| !ending.succeeded());
+    Outcome {
+        outcome: ending,
+        succeeded: ending.succeeded(),
+        cycle_id: request.execution.name.clone(),
+        summary: summary(request, ending, steps, entries),
+        plan_id: plan.map(|plan| plan.id.clone()),
+        steps,
+        error: failure.map(|failure| match ending {
+            Ending::Failed => failure.error.clone(),
+            _ => ending.error_name().to_owned(),
+        }),
+        cause: failure.map(|failure| readable(&failure.cause)),
+        aws_calls: request.usage.calls(),
+        cost_usd: request.usage.cost_usd(),
+        usage: request.usage.clone(),
+    }
+}
+
+fn ending(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> Ending {
+    let stands = plan.map_or(Standing::Nothing, |plan| standing(plan.steps().map(|step| &step.id), entries));
+    let collected = request.collected.as_ref().map(|collected| collected.kind);
+    if stands == Standing::NeedsHuman || request.undo_failure.is_some() {
+        return Ending::NeedsHuman;
+    }
+    if collected == Some(CollectedKind::Recover) {
+        return if stands == Standing::Partly { Ending::NeedsHuman } else { Ending::Recovered };
+    }
+    let rolls_back = plan.is_some_and(|plan| plan.rollback);
+    match (&request.failure, stands) {
+        (Some(_), Standing::Nothing) if entries.is_empty() => Ending::Failed,
+        (Some(_), Standing::Nothing) => Ending::RolledBack,
+        // The state machine rolls back when it should, so what still stands was meant to, or could not be helped.
+        (Some(_), _) if rolls_back => Ending::NeedsHuman,
+        (Some(_), _) => Ending::Stopped,
+        (None, _) => without_failure(request, collected, plan, entries),
+    }
+}
+
+fn without_failure(
+    request: &SettleRequest,
+    collected: Option<CollectedKind>,
+    plan: Option<&Plan>,
+    entries: &[Entry],
+) -> Ending {
+    match (collected, request.decided.as_ref().map(|decided| decided.kind)) {
+        (Some(CollectedKind::Skipped), _) => Ending::Skipped,
+        (Some(CollectedKind::Resumed), _) => Ending::Resumed,
+        (Some(CollectedKind::Ready), None) => Ending::Trained,
+        (_, Some(DecidedKind::Hold)) if plan.is_some_and(|plan| !plan.waves.is_empty()) => Ending::Withheld,
+        (_, Some(DecidedKind::Hold)) => Ending::Held,
+        (_, Some(DecidedKind::Scale)) if entries.iter().all(|entry| entry.state.holds()) => Ending::Scaled,
+        (_, Some(DecidedKind::Scale)) => Ending::ScaledPartly,
+        (Some(CollectedKind::Recover) | None, None) => Ending::Failed,
+    }
+}
+
+fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Entry]) -> String {
+    let collected = request.collected.as_ref().map(|collected| collected.summary.as_str());
+    let decided = request.decided.as_ref().map(|decided| decided.summary.as_str());
+    let told = |failure: &Option<Failure>| {
+        failure.as_ref().map(|failure| readable(&failure.cause)).unwrap_or_default()
+    };
+    let why_not: Vec<String> = entries
+        .iter()
+        .filter(|entry| matches!(entry.state, StepState::Refused | StepState::Skipped))
+        .filter_map(|entry| Some(format!("{}: {}", entry.step.resource, entry.detail()?)))
+        .collect();
+    match ending {
+        Ending::Held | Ending::Withheld | Ending::Scaled => decided.unwrap_or_default().to_owned(),
+        Ending::ScaledPartly => format!(
+            "{}; {} of {} steps were not made: {}",
+            decided.unwrap_or_default(),
+            steps.refused + steps.skipped,
+            entries.len(),
+            crate::cycle::few(why_not).join("; ")
+        ),
+        Ending::Trained | Ending::Skipped | Ending::Resumed => collected.unwrap_or_default().to_owned(),
+        Ending::Recovered => format!("{}: {} steps taken back", collected.unwrap_or_default(), steps.undone),
+        Ending::RolledBack => format!("taken back ({} steps): {}", steps.undone, told(&request.failure)),
+        Ending::Stopped => {
+            format!("stopped with {} steps standing: {}", steps.done + steps.left, told(&request.failure))
+        }
+        Ending::NeedsHuman => {
+            format!("a person must look: {}", told(&request.undo_failure) + &told(&request.failure))
+        }
+        Ending::Failed => told(&request.failure),
+    }
+}
+
+/// Lambda wraps an error into JSON; people want the sentence in it.
+fn readable(cause: &str) -> String {
+    let wrapped = serde_json::from_str::<serde_json::Value>(cause).ok();
+    let message = wrapped.as_ref().and_then(|wrapped| wrapped.get("errorMessage")?.as_str());
+    message.unwrap_or(cause).to_owned()
+}
