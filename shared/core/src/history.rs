@@ -40,6 +40,11 @@ pub fn shard(resource: &ResourceId) -> u8 {
     u8::try_from(hash % u64::from(SHARDS)).unwrap_or(0)
 }
 
+/// The start of the chunk that a time belongs to.
+pub fn hour_of(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second().div_euclid(CHUNK_S) * CHUNK_S).unwrap_or(at)
+}
+
 /// Series of one shard over the same span.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk(pub BTreeMap<Column, Series>);
@@ -136,7 +141,8 @@ fn single(value: f64) -> f32 {
     value as f32
 }
 
-fn points_of(series: &Series) -> Vec<(Timestamp, f64)> {
+/// The known points of a series.
+pub(crate) fn points_of(series: &Series) -> Vec<(Timestamp, f64)> {
     (0..series.len()).filter_map(|index| Some((series.time_of(index), series.get(index)?))).collect()
 }
 

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod calendar;
+pub mod collect;
 pub mod config;
 pub mod cycle;
 pub mod decide;

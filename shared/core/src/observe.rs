@@ -83,40 +83,20 @@ pub struct Load {
 /// CloudWatch shows most points within two minutes; a metric older than this after a whole cycle is not late but gone.
 const STALE_S: i64 = 600;
 
-/// The newest load of a metric from its points of the last cycle or more.
-///
-/// `points` are values of closed periods on their grid; `units` is the capacity that produced them. Values of
-/// utilisation become load by it; counts have their rate applied already.
-pub fn reading(
-    metric: &Metric,
-    points: &Series,
-    units: Option<Units>,
-    now: Timestamp,
-    cycle_s: u32,
-) -> Reading {
-    Reading { metric: metric.name.clone(), load: load(metric, points, units, now, cycle_s) }
+/// The newest load of a metric, from its loads over the last cycle or more.
+pub fn reading(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) -> Reading {
+    Reading { metric: metric.name.clone(), load: newest_load(metric, loads, now, cycle_s) }
 }
 
-fn load(metric: &Metric, points: &Series, units: Option<Units>, now: Timestamp, cycle_s: u32) -> Seen<Load> {
-    let Some((at, _)) = points.newest() else {
+fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) -> Seen<Load> {
+    let Some((at, _)) = loads.newest() else {
         return Seen::Unknown(format!("{} has no points", metric.name));
     };
     let age_s = now.as_second() - at.as_second();
-    let stale_s = STALE_S.max(2 * i64::from(points.step_s()));
-    if stale_s < age_s {
+    if STALE_S.max(2 * i64::from(loads.step_s())) < age_s {
         return Seen::Unknown(format!("the newest point of {} is {age_s} s old", metric.name));
     }
-    let factor = match (metric.measure.is_per_capacity(), units) {
-        (false, _) => 1.0,
-        (true, Some(units)) => units.real(),
-        (true, None) => {
-            return Seen::Unknown(format!(
-                "{} is unknown without the capacity it was measured on",
-                metric.name
-            ));
-        }
-    };
-    let newest: Vec<f64> = newest_cycle(points, at, cycle_s).map(|value| value * factor).collect();
+    let newest: Vec<f64> = newest_cycle(loads, at, cycle_s).collect();
     if newest.iter().any(|value| *value < 0.0) {
         return Seen::Unknown(format!("{} is negative, which no load is", metric.name));
     }
@@ -143,17 +123,14 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn metric(measure: Measure) -> Metric {
-        Metric { name: "cpu".into(), measure, query: None }
-    }
-
-    fn cpu() -> Metric {
-        metric(Measure::Utilization { target: 70.0, limit: 100.0 })
-    }
-
-    fn check(metric: &Metric, values: &[Option<f64>], units: Option<u32>, now: i64, expected: &str) {
-        let points = Series::new(at(0), 60, values.iter().copied());
-        let actual = match reading(metric, &points, units.map(Units), at(now), 300).load {
+    fn check(values: &[Option<f64>], now: i64, expected: &str) {
+        let loads = Series::new(at(0), 60, values.iter().copied());
+        let metric = Metric {
+            name: "cpu".into(),
+            measure: Measure::Utilization { target: 70.0, limit: 100.0 },
+            query: None,
+        };
+        let actual = match reading(&metric, &loads, at(now), 300).load {
             Seen::Known(Load { mean, peak, at }) => format!("{mean} {peak} at {}", at.as_second()),
             Seen::Unknown(why) => why,
         };
@@ -161,24 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn utilisation_becomes_load_by_the_capacity_that_produced_it() {
-        check(&cpu(), &[Some(50.0), Some(70.0)], Some(4), 180, "240 280 at 120");
-        check(&cpu(), &[Some(50.0)], None, 60, "cpu is unknown without the capacity it was measured on");
-    }
-
-    #[test]
     fn only_the_last_cycle_counts() {
         let values: Vec<Option<f64>> = (0..10).map(|i| Some(f64::from(i))).collect();
-        let requests = metric(Measure::Load { target_per_unit: 1.0, limit_per_unit: None });
-        check(&requests, &values, None, 600, "7 9 at 600");
+        check(&values, 600, "7 9 at 600");
+        check(&values[..2], 120, "0.5 1 at 120");
     }
 
     #[test]
     fn missing_and_stale_are_unknown_and_never_zero() {
-        check(&cpu(), &[], Some(4), 60, "cpu has no points");
-        check(&cpu(), &[None, None], Some(4), 120, "cpu has no points");
-        check(&cpu(), &[Some(50.0)], Some(4), 661, "the newest point of cpu is 601 s old");
-        check(&cpu(), &[Some(50.0), None, None], Some(4), 180, "200 200 at 60");
-        check(&cpu(), &[Some(-1.0)], Some(4), 60, "cpu is negative, which no load is");
+        check(&[], 60, "cpu has no points");
+        check(&[None, None], 120, "cpu has no points");
+        check(&[Some(50.0)], 661, "the newest point of cpu is 601 s old");
+        check(&[Some(50.0), None, None], 180, "50 50 at 60");
+        check(&[Some(-1.0)], 60, "cpu is negative, which no load is");
     }
 }

@@ -1,0 +1,228 @@
+//! Where a platform's configuration is kept: in a parameter, or, when it is larger than one, in S3 with a parameter
+//! that points there.
+
+use std::future::Future;
+
+use aws_sdk_ssm::types::{ParameterTier, ParameterType};
+use headroom_core::config::FILE_BYTES_MAX;
+use headroom_core::name::PlatformName;
+
+use crate::clients::Clients;
+use crate::error::{AwsError, Kind};
+
+/// Parameter Store holds so much in its free tier, and so much in its advanced one.
+const STANDARD_BYTES_MAX: usize = 4_096;
+const ADVANCED_BYTES_MAX: usize = 8_192;
+
+/// The parameter of a platform.
+pub fn parameter_name(platform: &PlatformName) -> String {
+    format!("/headroom/{platform}")
+}
+
+/// A source of configurations.
+pub trait ConfigSource: Send + Sync {
+    /// The text of a platform's configuration.
+    fn load(&self, platform: &PlatformName) -> impl Future<Output = Result<String, AwsError>> + Send;
+}
+
+/// Parameter Store, and S3 behind it.
+#[derive(Clone, Debug)]
+pub struct ParameterStore {
+    clients: Clients,
+}
+
+/// Where a configuration was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// In the parameter itself.
+    Parameter(String),
+    /// In S3, with the parameter pointing there.
+    Object {
+        /// The parameter.
+        parameter: String,
+        /// The object.
+        url: String,
+    },
+}
+
+impl ParameterStore {
+    /// The source behind some clients.
+    pub fn new(clients: &Clients) -> ParameterStore {
+        ParameterStore { clients: clients.clone() }
+    }
+
+    /// Puts a configuration where functions find it. Above what a parameter holds it goes to `bucket`.
+    ///
+    /// # Errors
+    /// When a call fails, or the text is too large and there is no bucket.
+    pub async fn publish(
+        &self,
+        platform: &PlatformName,
+        text: &str,
+        bucket: Option<&str>,
+    ) -> Result<Published, AwsError> {
+        let parameter = parameter_name(platform);
+        if text.len() <= ADVANCED_BYTES_MAX {
+            let tier = if text.len() <= STANDARD_BYTES_MAX {
+                ParameterTier::Standard
+            } else {
+                ParameterTier::Advanced
+            };
+            self.put_parameter(&parameter, text, tier).await?;
+            return Ok(Published::Parameter(parameter));
+        }
+        let Some(bucket) = bucket else {
+            let said =
+                format!("it has {} bytes, a parameter holds {ADVANCED_BYTES_MAX}; name a bucket", text.len());
+            return Err(AwsError::new(Kind::Limit, format!("put parameter {parameter}"), said));
+        };
+        let key = format!("headroom/{platform}.yaml");
+        let url = format!("s3://{bucket}/{key}");
+        let body = text.as_bytes().to_vec().into();
+        let put = self
+            .clients
+            .s3
+            .put_object()
+            .bucket(bucket)
+            .key(&key)
+            .content_type("application/yaml")
+            .body(body)
+            .send();
+        put.await.map_err(|error| AwsError::of(error, format!("put {url}")))?;
+        self.put_parameter(&parameter, &url, ParameterTier::Standard).await?;
+        Ok(Published::Object { parameter, url })
+    }
+
+    async fn put_parameter(&self, name: &str, value: &str, tier: ParameterTier) -> Result<(), AwsError> {
+        let put =
+            self.clients.ssm.put_parameter().name(name).value(value).r#type(ParameterType::String).tier(tier);
+        let put = put.overwrite(true).send().await;
+        put.map(drop).map_err(|error| AwsError::of(error, format!("put parameter {name}")))
+    }
+
+    async fn object(&self, url: &str) -> Result<String, AwsError> {
+        let doing = || format!("read {url}");
+        let place = url.strip_prefix("s3://").and_then(|place| place.split_once('/'));
+        let (bucket, key) =
+            place.ok_or_else(|| AwsError::new(Kind::Invalid, doing(), "it is not s3://BUCKET/KEY"))?;
+        let object = self.clients.s3.get_object().bucket(bucket).key(key).send().await;
+        let object = object.map_err(|error| AwsError::of(error, doing()))?;
+        if object.content_length().is_some_and(|length| usize::try_from(length).unwrap_or(0) > FILE_BYTES_MAX)
+        {
+            return Err(AwsError::new(
+                Kind::Limit,
+                doing(),
+                format!("it is larger than {FILE_BYTES_MAX} bytes"),
+            ));
+        }
+        let bytes = object.body.collect().await;
+        let bytes = bytes.map_err(|error| AwsError::new(Kind::Unavailable, doing(), error.to_string()))?;
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| AwsError::new(Kind::Invalid, doing(), "it is not UTF-8 text"))
+    }
+}
+
+impl ConfigSource for ParameterStore {
+    async fn load(&self, platform: &PlatformName) -> Result<String, AwsError> {
+        let name = parameter_name(platform);
+        let doing = || format!("read parameter {name}");
+        let answer = self.clients.ssm.get_parameter().name(&name).with_decryption(true).send().await;
+        let answer = answer.map_err(|error| AwsError::of(error, doing()))?;
+        let value = answer.parameter.and_then(|parameter| parameter.value);
+        let value = value.ok_or_else(|| AwsError::new(Kind::NotFound, doing(), "it is empty"))?;
+        let pointer = value.trim();
+        if pointer.starts_with("s3://") { self.object(pointer).await } else { Ok(value) }
+    }
+}
+
+/// Configurations in memory, for tests of handlers.
+#[cfg(any(test, feature = "fakes"))]
+#[derive(Clone, Debug, Default)]
+pub struct MemoryConfigs(pub std::collections::BTreeMap<PlatformName, String>);
+
+#[cfg(any(test, feature = "fakes"))]
+impl ConfigSource for MemoryConfigs {
+    async fn load(&self, platform: &PlatformName) -> Result<String, AwsError> {
+        let text = self.0.get(platform).cloned();
+        text.ok_or_else(|| {
+            AwsError::new(
+                Kind::NotFound,
+                format!("read parameter {}", parameter_name(platform)),
+                "no such one",
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_s3::operation::get_object::GetObjectOutput;
+    use aws_sdk_s3::operation::put_object::PutObjectOutput;
+    use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
+    use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
+    use aws_sdk_ssm::types::Parameter;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::*;
+    use crate::meter::Meter;
+
+    fn clients() -> Clients {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"));
+        Clients::new(&config.build(), Meter::default())
+    }
+
+    #[tokio::test]
+    async fn a_pointer_is_followed_to_the_object() {
+        let parameter = mock!(aws_sdk_ssm::Client::get_parameter)
+            .match_requests(|request| request.name() == Some("/headroom/shop"))
+            .then_output(|| {
+                let pointer = Parameter::builder().value("s3://configs/headroom/shop.yaml\n").build();
+                GetParameterOutput::builder().parameter(pointer).build()
+            });
+        let object = mock!(aws_sdk_s3::Client::get_object)
+            .match_requests(|request| {
+                (request.bucket(), request.key()) == (Some("configs"), Some("headroom/shop.yaml"))
+            })
+            .then_output(|| {
+                GetObjectOutput::builder().body(b"configuration_name: shop".to_vec().into()).build()
+            });
+        let clients = Clients {
+            ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&parameter]),
+            s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&object]),
+            ..clients()
+        };
+        let text = ParameterStore::new(&clients).load(&"shop".into()).await.unwrap();
+        assert_eq!(text, "configuration_name: shop");
+    }
+
+    #[tokio::test]
+    async fn the_size_says_where_it_goes() {
+        let tier = |wanted: ParameterTier| {
+            mock!(aws_sdk_ssm::Client::put_parameter)
+                .match_requests(move |request| request.tier() == Some(&wanted))
+                .then_output(|| PutParameterOutput::builder().build())
+        };
+        let (standard, advanced) = (tier(ParameterTier::Standard), tier(ParameterTier::Advanced));
+        let object = mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build());
+        let clients = Clients {
+            ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&standard, &advanced]),
+            s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&object]),
+            ..clients()
+        };
+        let store = ParameterStore::new(&clients);
+        let parameter = || Published::Parameter("/headroom/shop".into());
+        assert_eq!(store.publish(&"shop".into(), &"x".repeat(4_096), None).await.unwrap(), parameter());
+        assert_eq!(store.publish(&"shop".into(), &"x".repeat(8_192), None).await.unwrap(), parameter());
+        assert_eq!((standard.num_calls(), advanced.num_calls()), (1, 1));
+        let large = "x".repeat(8_193);
+        assert_eq!(store.publish(&"shop".into(), &large, None).await.unwrap_err().kind, Kind::Limit);
+        let published = store.publish(&"shop".into(), &large, Some("configs")).await.unwrap();
+        assert!(
+            matches!(published, Published::Object { url, .. } if url == "s3://configs/headroom/shop.yaml")
+        );
+        assert_eq!((standard.num_calls(), object.num_calls()), (2, 1));
+    }
+}

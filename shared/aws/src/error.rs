@@ -1,0 +1,210 @@
+//! What can go wrong with AWS, told apart by how it is treated. SDK errors are mapped here and nowhere else.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// How a failed call is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Too many calls: try again more slowly.
+    Throttled,
+    /// AWS did not answer, or failed itself: try again.
+    Unavailable,
+    /// The role may not do it: a person must change the role or tag the resource.
+    Denied,
+    /// The resource is being changed by somebody else: the next cycle decides again.
+    Stale,
+    /// A limit of AWS.
+    Limit,
+    /// It does not exist.
+    NotFound,
+    /// AWS refuses the request itself.
+    Invalid,
+}
+
+impl Kind {
+    /// The stable name that the state machine matches. Renaming one is a breaking change.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Throttled => "Throttled",
+            Kind::Unavailable => "Unavailable",
+            Kind::Denied => "Denied",
+            Kind::Stale => "Stale",
+            Kind::Limit => "LimitExceeded",
+            Kind::NotFound => "NotFound",
+            Kind::Invalid => "Invalid",
+        }
+    }
+
+    /// Every kind.
+    pub const ALL: [Kind; 7] = [
+        Kind::Throttled,
+        Kind::Unavailable,
+        Kind::Denied,
+        Kind::Stale,
+        Kind::Limit,
+        Kind::NotFound,
+        Kind::Invalid,
+    ];
+}
+
+/// A call that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    /// How it is treated.
+    pub kind: Kind,
+    /// What was tried: `describe group web`.
+    pub doing: String,
+    /// What AWS said.
+    pub said: String,
+}
+
+impl AwsError {
+    /// An error of a kind that AWS did not send but its answer means.
+    pub fn new(kind: Kind, doing: impl Into<String>, said: impl Into<String>) -> AwsError {
+        AwsError { kind, doing: doing.into(), said: said.into() }
+    }
+
+    /// Maps the error of any SDK call. `doing` says what was tried.
+    pub fn of<E>(error: SdkError<E, HttpResponse>, doing: impl Into<String>) -> AwsError
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let doing = doing.into();
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code().map(str::to_owned);
+        let message = error.message().map(str::to_owned);
+        let kind = match (&error, code.as_deref()) {
+            (SdkError::ServiceError(_), Some(code)) => {
+                by_code(code, message.as_deref().unwrap_or_default(), status)
+            }
+            (SdkError::ServiceError(_) | SdkError::ResponseError(_), _) => by_status(status),
+            (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_), _) => Kind::Unavailable,
+            _ => Kind::Invalid,
+        };
+        let said = match (code, message) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code,
+            _ => DisplayErrorContext(&error).to_string(),
+        };
+        AwsError { kind, doing, said }
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AwsError { kind, doing, said } = self;
+        match kind {
+            Kind::Denied => write!(
+                f,
+                "could not {doing}: {said} (the function's role must allow it, and the resource must carry the tag the role asks for)"
+            ),
+            _ => write!(f, "could not {doing}: {said}"),
+        }
+    }
+}
+
+impl std::error::Error for AwsError {}
+
+fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
+    match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "ProvisionedThroughputExceededException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete" => Kind::Throttled,
+        "InternalFailure"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "ServiceUnavailableException"
+        | "ServerException"
+        | "InternalServiceError"
+        | "InternalServiceFault"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServiceException" => Kind::Unavailable,
+        "ResourceInUseException"
+        | "ScalingActivityInProgress"
+        | "ResourceContention"
+        | "ConcurrentUpdateException"
+        | "ResourceContentionFault"
+        | "ConflictException"
+        | "ServiceNotActiveException" => Kind::Stale,
+        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => Kind::Limit,
+        "ResourceNotFoundException"
+        | "ServiceNotFoundException"
+        | "ClusterNotFoundException"
+        | "ParameterNotFound"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "ObjectNotFoundException"
+        | "TableNotFoundException"
+        | "ExecutionDoesNotExist"
+        | "NotFound"
+        | "ResourceNotFound"
+        | "TargetGroupNotFound"
+        | "LoadBalancerNotFound" => Kind::NotFound,
+        // Auto Scaling has no code of its own for a group that is gone.
+        "ValidationError" if message.contains("not found") => Kind::NotFound,
+        code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => Kind::Denied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "NotAuthorized"
+        | "AuthorizationError" => Kind::Denied,
+        _ => by_status(status),
+    }
+}
+
+fn by_status(status: Option<u16>) -> Kind {
+    match status {
+        Some(429) => Kind::Throttled,
+        Some(401 | 403) => Kind::Denied,
+        Some(404) => Kind::NotFound,
+        Some(status) if 500 <= status => Kind::Unavailable,
+        None => Kind::Unavailable,
+        Some(_) => Kind::Invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart_by_how_they_are_treated() {
+        for (code, message, status, expected) in [
+            ("Throttling", "", Some(400), Kind::Throttled),
+            ("ProvisionedThroughputExceededException", "", Some(400), Kind::Throttled),
+            ("InternalFailure", "", Some(500), Kind::Unavailable),
+            ("SomethingNew", "", Some(503), Kind::Unavailable),
+            ("AccessDeniedException", "", Some(400), Kind::Denied),
+            ("ResourceInUseException", "", Some(400), Kind::Stale),
+            ("LimitExceededException", "", Some(400), Kind::Limit),
+            ("ValidationError", "AutoScalingGroup name not found - null", Some(400), Kind::NotFound),
+            (
+                "ValidationError",
+                "New SetDesiredCapacity value 9 is above max value 8",
+                Some(400),
+                Kind::Invalid,
+            ),
+            ("SomethingNew", "", Some(400), Kind::Invalid),
+        ] {
+            assert_eq!(by_code(code, message, status), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! EC2 Auto Scaling groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, InstanceRefreshStatus, LifecycleState};
+use headroom_core::name::{DimensionKey, ResourceId};
+use headroom_core::observe::{Capacity, Seen};
+use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::units::Units;
+
+use super::{Depth, Observed, Target, count, every, only, units, unknown};
+use crate::clients::Clients;
+use crate::error::{AwsError, Kind as ErrorKind};
+
+/// AWS describes so many groups in one call.
+const GROUPS_MAX: usize = 100;
+/// Pages of policies: a hundred each, and a group has few.
+const PAGES_MAX: usize = 100;
+/// Without these an order of more capacity changes nothing.
+const NEEDED_PROCESSES: [&str; 2] = ["Launch", "Terminate"];
+
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], depth: Depth) -> Observed {
+    let mut observed = Observed::new();
+    for targets in targets.chunks(GROUPS_MAX) {
+        let names: Vec<String> = targets.iter().map(|target| target.resource.name.clone()).collect();
+        match describe(clients, names).await {
+            Ok(groups) => {
+                for target in targets {
+                    observed.extend(see(clients, target, &groups, depth).await);
+                }
+            }
+            Err(error) => observed.extend(unknown(targets, &error)),
+        }
+    }
+    observed
+}
+
+pub(super) async fn describe(
+    clients: &Clients,
+    names: Vec<String>,
+) -> Result<Vec<AutoScalingGroup>, AwsError> {
+    let answer = clients
+        .autoscaling
+        .describe_auto_scaling_groups()
+        .max_records(count(Units(u32::try_from(GROUPS_MAX).unwrap_or(u32::MAX))))
+        .set_auto_scaling_group_names(Some(names))
+        .send()
+        .await
+        .map_err(|error| AwsError::of(error, "describe Auto Scaling groups"))?;
+    Ok(answer.auto_scaling_groups.unwrap_or_default())
+}
+
+async fn see(
+    clients: &Clients,
+    target: &Target<'_>,
+    groups: &[AutoScalingGroup],
+    depth: Depth,
+) -> Vec<(DimensionKey, Seen<Capacity>)> {
+    let name = &target.resource.name;
+    let Some(group) = groups.iter().find(|group| group.auto_scaling_group_name() == Some(name)) else {
+        return every(target.resource, &Seen::Unknown(format!("there is no Auto Scaling group {name}")));
+    };
+    let mut capacity = capacity(group, target.mode);
+    if depth == Depth::Close && capacity.busy.is_none() {
+        match refreshing(clients, name).await {
+            Ok(busy) => capacity.busy = busy,
+            Err(error) => return every(target.resource, &Seen::Unknown(error.to_string())),
+        }
+    }
+    every(target.resource, &Seen::Known(capacity))
+}
+
+fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
+    let (min, max) = (units(group.min_size().unwrap_or(0)), units(group.max_size().unwrap_or(i32::MAX)));
+    let desired = units(group.desired_capacity().unwrap_or(0));
+    let ready = group.instances().iter().filter(|instance| is_ready(instance)).count();
+    let suspended = group.suspended_processes().iter().filter_map(|process| process.process_name());
+    let halted = suspended.into_iter().find(|name| NEEDED_PROCESSES.contains(name));
+    let busy = match (group.status(), halted) {
+        (Some(status), _) => Some(format!("the group is being changed: {status}")),
+        (None, Some(process)) => Some(format!("its process {process} is suspended")),
+        (None, None) => None,
+    };
+    Capacity {
+        mode,
+        set: if mode == Mode::Floor { min } else { desired },
+        ready: Units(u32::try_from(ready).unwrap_or(u32::MAX)),
+        busy,
+        failed: None,
+        aws_min: (mode == Mode::Desired).then_some(min),
+        aws_max: Some(max),
+        decreases_left: None,
+    }
+}
+
+fn is_ready(instance: &Instance) -> bool {
+    instance.lifecycle_state() == Some(&LifecycleState::InService)
+        && instance.health_status() == Some("Healthy")
+}
+
+/// Why the group should be left alone, if its instances are being replaced.
+async fn refreshing(clients: &Clients, name: &str) -> Result<Option<String>, AwsError> {
+    use InstanceRefreshStatus as Status;
+    let answer = clients
+        .autoscaling
+        .describe_instance_refreshes()
+        .auto_scaling_group_name(name)
+        .max_records(1)
+        .send()
+        .await
+        .map_err(|error| AwsError::of(error, format!("describe instance refreshes of {name}")))?;
+    let running =
+        [Status::Pending, Status::InProgress, Status::Cancelling, Status::RollbackInProgress, Status::Baking];
+    let status = answer.instance_refreshes().first().and_then(|refresh| refresh.status());
+    Ok(status
+        .filter(|status| running.contains(status))
+        .map(|status| format!("an instance refresh is {status}")))
+}
+
+pub(super) async fn set(
+    clients: &Clients,
+    resource: &Resource,
+    mode: Mode,
+    targets: &BTreeMap<DimensionKey, Units>,
+) -> Result<(), AwsError> {
+    let (name, target) = (&resource.name, count(only(targets)?));
+    let doing = || format!("set group {name} to {target}");
+    match mode {
+        // AWS raises the desired capacity to a new minimum by itself.
+        Mode::Floor => {
+            let update = clients
+                .autoscaling
+                .update_auto_scaling_group()
+                .auto_scaling_group_name(name)
+                .min_size(target);
+            update.send().await.map_err(|error| AwsError::of(error, doing()))?;
+        }
+        Mode::Desired => {
+            let set = clients
+                .autoscaling
+                .set_desired_capacity()
+                .auto_scaling_group_name(name)
+                .desired_capacity(target);
+            // Pace is our guardrails' business, not the group's.
+            set.honor_cooldown(false).send().await.map_err(|error| AwsError::of(error, doing()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Groups with an enabled scaling policy of their own.
+pub(super) async fn natives(
+    clients: &Clients,
+    resources: &[&Resource],
+) -> Result<BTreeSet<ResourceId>, AwsError> {
+    let groups: Vec<&&Resource> =
+        resources.iter().filter(|resource| resource.kind == Kind::Ec2AutoScalingGroup).collect();
+    let mut with_policy: BTreeSet<String> = BTreeSet::new();
+    // The API describes one group at a time, or all of the account: the second is fewer calls.
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        if groups.is_empty() {
+            break;
+        }
+        let answer = clients
+            .autoscaling
+            .describe_policies()
+            .max_records(100)
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(error, "describe scaling policies"))?;
+        let enabled = answer.scaling_policies().iter().filter(|policy| policy.enabled() != Some(false));
+        with_policy.extend(enabled.filter_map(|policy| policy.auto_scaling_group_name().map(str::to_owned)));
+        next = answer.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(groups
+        .iter()
+        .filter(|group| with_policy.contains(&group.name))
+        .map(|group| group.id.clone())
+        .collect())
+}
+
+/// The load balancer target groups that a group registers its instances with.
+pub(super) async fn target_groups(clients: &Clients, name: &str) -> Result<Vec<String>, AwsError> {
+    let groups = describe(clients, vec![name.to_owned()]).await?;
+    let group = groups.first();
+    let group = group.ok_or_else(|| {
+        AwsError::new(ErrorKind::NotFound, format!("describe group {name}"), "it does not exist")
+    })?;
+    Ok(group.target_group_arns().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::Client;
+    use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
+    use aws_sdk_autoscaling::operation::describe_instance_refreshes::DescribeInstanceRefreshesOutput;
+    use aws_sdk_autoscaling::operation::describe_policies::DescribePoliciesOutput;
+    use aws_sdk_autoscaling::operation::set_desired_capacity::SetDesiredCapacityOutput;
+    use aws_sdk_autoscaling::operation::update_auto_scaling_group::UpdateAutoScalingGroupOutput;
+    use aws_sdk_autoscaling::types::{InstanceRefresh, ScalingPolicy, SuspendedProcess};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+
+    use super::super::testing::{clients, platform, target, units_of};
+    use super::*;
+
+    const GROUP: &str =
+        "{type: EC2_AUTO_SCALING_GROUP, name: web-asg, id: web, min_capacity: 1, max_capacity: 20}";
+
+    fn group(ready: usize, dying: usize) -> AutoScalingGroup {
+        let instance = |state: LifecycleState| {
+            Instance::builder().instance_id("i-1").lifecycle_state(state).health_status("Healthy").build()
+        };
+        let instances = (0..ready)
+            .map(|_| instance(LifecycleState::InService))
+            .chain((0..dying).map(|_| instance(LifecycleState::Terminating)));
+        AutoScalingGroup::builder()
+            .auto_scaling_group_name("web-asg")
+            .min_size(2)
+            .max_size(12)
+            .desired_capacity(6)
+            .set_instances(Some(instances.collect()))
+            .build()
+    }
+
+    fn describes(group: AutoScalingGroup) -> Rule {
+        mock!(Client::describe_auto_scaling_groups).then_output(move || {
+            DescribeAutoScalingGroupsOutput::builder().auto_scaling_groups(group.clone()).build()
+        })
+    }
+
+    async fn seen(rules: &[&Rule], mode: Mode, depth: Depth) -> Seen<Capacity> {
+        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules);
+        let clients = Clients { autoscaling: client, ..clients() };
+        let platform = platform(GROUP);
+        observe(&clients, &[target(&platform, mode)], depth)
+            .await
+            .remove(&"web/desired".parse().unwrap())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_group_is_seen_with_what_is_ready() {
+        let Seen::Known(capacity) = seen(&[&describes(group(5, 1))], Mode::Desired, Depth::Cheap).await
+        else {
+            panic!()
+        };
+        assert_eq!((capacity.set, capacity.ready), (Units(6), Units(5)));
+        assert_eq!((capacity.aws_min, capacity.aws_max), (Some(Units(2)), Some(Units(12))));
+        let Seen::Known(floor) = seen(&[&describes(group(5, 1))], Mode::Floor, Depth::Cheap).await else {
+            panic!()
+        };
+        assert_eq!((floor.set, floor.aws_min), (Units(2), None));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_or_not_told_is_unknown() {
+        let none = mock!(Client::describe_auto_scaling_groups)
+            .then_output(|| DescribeAutoScalingGroupsOutput::builder().build());
+        let gone = seen(&[&none], Mode::Desired, Depth::Cheap).await;
+        assert_eq!(gone, Seen::Unknown("there is no Auto Scaling group web-asg".into()));
+        let denied = mock!(Client::describe_auto_scaling_groups).then_error(|| {
+            let metadata = aws_smithy_types::error::ErrorMetadata::builder().code("AccessDenied").message("no").build();
+            aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsError::generic(metadata)
+        });
+        assert!(
+            matches!(seen(&[&denied], Mode::Desired, Depth::Cheap).await, Seen::Unknown(why) if why.contains("AccessDenied"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_group_in_change_is_busy() {
+        let halted = AutoScalingGroup::builder()
+            .auto_scaling_group_name("web-asg")
+            .suspended_processes(SuspendedProcess::builder().process_name("Launch").build())
+            .build();
+        let Seen::Known(capacity) = seen(&[&describes(halted)], Mode::Desired, Depth::Cheap).await else {
+            panic!()
+        };
+        assert_eq!(capacity.busy.as_deref(), Some("its process Launch is suspended"));
+        let refresh = mock!(Client::describe_instance_refreshes).then_output(|| {
+            let refresh = InstanceRefresh::builder().status(InstanceRefreshStatus::InProgress).build();
+            DescribeInstanceRefreshesOutput::builder().instance_refreshes(refresh).build()
+        });
+        let Seen::Known(capacity) =
+            seen(&[&describes(group(6, 0)), &refresh], Mode::Desired, Depth::Close).await
+        else {
+            panic!()
+        };
+        assert_eq!(capacity.busy.as_deref(), Some("an instance refresh is InProgress"));
+    }
+
+    #[tokio::test]
+    async fn capacity_is_set_absolutely() {
+        let platform = platform(GROUP);
+        let resource = platform.resources().next().unwrap().1;
+        let desired = mock!(Client::set_desired_capacity)
+            .match_requests(|request| {
+                request.auto_scaling_group_name() == Some("web-asg")
+                    && request.desired_capacity() == Some(8)
+                    && request.honor_cooldown() == Some(false)
+            })
+            .then_output(|| SetDesiredCapacityOutput::builder().build());
+        let floor = mock!(Client::update_auto_scaling_group)
+            .match_requests(|request| request.min_size() == Some(8) && request.desired_capacity().is_none())
+            .then_output(|| UpdateAutoScalingGroupOutput::builder().build());
+        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&desired, &floor]);
+        let clients = Clients { autoscaling: client, ..clients() };
+        for mode in [Mode::Desired, Mode::Floor] {
+            set(&clients, resource, mode, &units_of(&[("web/desired", 8)])).await.unwrap();
+        }
+        assert_eq!((desired.num_calls(), floor.num_calls()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn groups_with_a_policy_of_their_own_are_native() {
+        let policy = |group: &str, enabled| {
+            ScalingPolicy::builder().auto_scaling_group_name(group).enabled(enabled).build()
+        };
+        let rule = mock!(Client::describe_policies).then_output(move || {
+            DescribePoliciesOutput::builder()
+                .scaling_policies(policy("web-asg", true))
+                .scaling_policies(policy("off", false))
+                .build()
+        });
+        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { autoscaling: client, ..clients() };
+        let platform = platform(GROUP);
+        let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
+    }
+}

@@ -1,0 +1,359 @@
+//! DynamoDB tables and their global secondary indexes, in provisioned mode.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{
+    BillingMode, GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput,
+    ProvisionedThroughputDescription, TableDescription, TableStatus, UpdateGlobalSecondaryIndexAction,
+};
+use futures_util::stream::{self, StreamExt as _};
+use headroom_core::name::DimensionKey;
+use headroom_core::observe::{Capacity, Seen};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::units::Units;
+use jiff::Timestamp;
+
+use super::{Observed, Target, every, scalable};
+use crate::clients::Clients;
+use crate::error::{AwsError, Kind as ErrorKind};
+
+/// Tables are described one by one; so many at a time stay well below the account's rate.
+const DESCRIBES_AT_ONCE: usize = 8;
+/// AWS lets capacity decrease so often a day, and after that once an hour.
+const DECREASES_DAILY: i64 = 4;
+const DECREASE_REST_S: i64 = 3_600;
+
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], now: Timestamp) -> Observed {
+    let floors = scalable::floors(clients, targets).await;
+    let each: Vec<_> = targets.iter().map(|target| see(clients, *target, now, &floors)).collect();
+    let seen: Vec<Vec<_>> = stream::iter(each).buffer_unordered(DESCRIBES_AT_ONCE).collect().await;
+    seen.into_iter().flatten().collect()
+}
+
+async fn describe(clients: &Clients, name: &str) -> Result<TableDescription, AwsError> {
+    let doing = || format!("describe table {name}");
+    let answer = clients.dynamodb.describe_table().table_name(name).send().await;
+    let table = answer.map_err(|error| AwsError::of(error, doing()))?.table;
+    table.ok_or_else(|| AwsError::new(ErrorKind::NotFound, doing(), "it does not exist"))
+}
+
+async fn see(
+    clients: &Clients,
+    target: Target<'_>,
+    now: Timestamp,
+    floors: &scalable::Floors,
+) -> Vec<(DimensionKey, Seen<Capacity>)> {
+    let name = &target.resource.name;
+    let table = match describe(clients, name).await {
+        Ok(table) => table,
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            return every(target.resource, &Seen::Unknown(format!("there is no table {name}")));
+        }
+        Err(error) => return every(target.resource, &Seen::Unknown(error.to_string())),
+    };
+    let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+    if mode == Some(&BillingMode::PayPerRequest) {
+        return every(
+            target.resource,
+            &Seen::Unknown(format!("table {name} is on demand: AWS scales it by itself")),
+        );
+    }
+    let dimensions = target.resource.dimensions.iter().map(|dimension| &dimension.key);
+    dimensions.map(|key| (key.clone(), capacity(&table, key, target, now, floors))).collect()
+}
+
+fn capacity(
+    table: &TableDescription,
+    key: &DimensionKey,
+    target: Target<'_>,
+    now: Timestamp,
+    floors: &scalable::Floors,
+) -> Seen<Capacity> {
+    let (index, is_read) = part(&key.dimension);
+    let Some(throughput) = throughput(table, index) else {
+        return Seen::Unknown(format!(
+            "table {} has no index {}",
+            target.resource.name,
+            index.unwrap_or_default()
+        ));
+    };
+    let ready = Units(u32::try_from(current(&throughput, is_read)).unwrap_or(u32::MAX));
+    let (set, aws_max) = match target.mode {
+        Mode::Desired => (ready, None),
+        Mode::Floor => match floors.of(target.resource, &key.dimension) {
+            Seen::Known(bounds) => (bounds.min(), Some(bounds.max())),
+            Seen::Unknown(why) => return Seen::Unknown(why),
+        },
+    };
+    Seen::Known(Capacity {
+        mode: target.mode,
+        set,
+        ready,
+        busy: busy(table),
+        failed: None,
+        aws_min: None,
+        aws_max,
+        decreases_left: (target.mode == Mode::Desired).then(|| decreases_left(&throughput, now)),
+    })
+}
+
+/// `by-email:read` is the read units of an index, `read` those of the table.
+fn part(dimension: &str) -> (Option<&str>, bool) {
+    match dimension.rsplit_once(':') {
+        Some((index, direction)) => (Some(index), direction == "read"),
+        None => (None, dimension == "read"),
+    }
+}
+
+fn throughput(table: &TableDescription, index: Option<&str>) -> Option<ProvisionedThroughputDescription> {
+    match index {
+        None => table.provisioned_throughput().cloned(),
+        Some(name) => {
+            let mut indexes = table.global_secondary_indexes().iter();
+            indexes.find(|index| index.index_name() == Some(name))?.provisioned_throughput().cloned()
+        }
+    }
+}
+
+/// While a table or one of its indexes is updated, AWS refuses every other update of it.
+fn busy(table: &TableDescription) -> Option<String> {
+    if table.table_status() != Some(&TableStatus::Active) {
+        return Some(format!(
+            "the table is {}",
+            table.table_status().map_or("in no known state", TableStatus::as_str)
+        ));
+    }
+    let mut indexes = table.global_secondary_indexes().iter();
+    let index =
+        indexes.find(|index| index.index_status().is_some_and(|status| *status != IndexStatus::Active))?;
+    let status = index.index_status().map_or("in no known state", IndexStatus::as_str);
+    Some(format!("its index {} is {status}", index.index_name().unwrap_or_default()))
+}
+
+fn decreases_left(throughput: &ProvisionedThroughputDescription, now: Timestamp) -> u32 {
+    let spent = throughput.number_of_decreases_today().unwrap_or(0);
+    let last_s = throughput.last_decrease_date_time().map(|at| at.secs());
+    let rested = last_s.is_none_or(|last_s| DECREASE_REST_S <= now.as_second() - last_s);
+    u32::try_from((DECREASES_DAILY - spent).max(i64::from(rested))).unwrap_or(0)
+}
+
+pub(super) async fn set(
+    clients: &Clients,
+    resource: &Resource,
+    mode: Mode,
+    targets: &BTreeMap<DimensionKey, Units>,
+) -> Result<(), AwsError> {
+    // AWS sets read and write units together, so what is not changed must be known.
+    let table = describe(clients, &resource.name).await?;
+    let mut wanted: Wanted<'_> = Wanted::new();
+    for (key, target) in targets {
+        let (index, is_read) = part(&key.dimension);
+        let now = throughput(&table, index).map(|now| current(&now, is_read));
+        let now =
+            now.ok_or_else(|| invalid(resource, format!("it has no index {}", index.unwrap_or_default())))?;
+        if mode == Mode::Floor {
+            scalable::set_floor(clients, resource, &key.dimension, *target).await?;
+        }
+        // A new minimum moves nothing by itself until the native policy next acts; going down is the policy's business.
+        if mode == Mode::Desired || now < i64::from(target.0) {
+            wanted.entry(index).or_default().insert(is_read, i64::from(target.0));
+        }
+    }
+    if wanted.is_empty() { Ok(()) } else { update(clients, resource, &table, &wanted).await }
+}
+
+/// New units of the table (no index) and its indexes: of reads (true) and writes (false).
+type Wanted<'a> = BTreeMap<Option<&'a str>, BTreeMap<bool, i64>>;
+
+/// One call for the table and all its indexes.
+async fn update(
+    clients: &Clients,
+    resource: &Resource,
+    table: &TableDescription,
+    wanted: &Wanted<'_>,
+) -> Result<(), AwsError> {
+    let mut request = clients.dynamodb.update_table().table_name(&resource.name);
+    for (index, units) in wanted {
+        let Some(now) = throughput(table, *index) else { continue };
+        let units_of = |is_read: bool| units.get(&is_read).copied().unwrap_or_else(|| current(&now, is_read));
+        let provisioned = ProvisionedThroughput::builder()
+            .read_capacity_units(units_of(true))
+            .write_capacity_units(units_of(false))
+            .build()
+            .map_err(|error| invalid(resource, error.to_string()))?;
+        request = match index {
+            None => request.provisioned_throughput(provisioned),
+            Some(index) => {
+                let action = UpdateGlobalSecondaryIndexAction::builder().index_name(*index);
+                let action = action.provisioned_throughput(provisioned).build();
+                let action = action.map_err(|error| invalid(resource, error.to_string()))?;
+                request.global_secondary_index_updates(
+                    GlobalSecondaryIndexUpdate::builder().update(action).build(),
+                )
+            }
+        };
+    }
+    request.send().await.map(drop).map_err(|error| AwsError::of(error, doing(resource)))
+}
+
+fn current(throughput: &ProvisionedThroughputDescription, is_read: bool) -> i64 {
+    let units = if is_read { throughput.read_capacity_units() } else { throughput.write_capacity_units() };
+    units.unwrap_or(1)
+}
+
+fn doing(resource: &Resource) -> String {
+    format!("set the capacity of table {}", resource.name)
+}
+
+fn invalid(resource: &Resource, said: String) -> AwsError {
+    AwsError::new(ErrorKind::Invalid, doing(resource), said)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::operation::describe_table::{DescribeTableError, DescribeTableOutput};
+    use aws_sdk_dynamodb::operation::update_table::UpdateTableOutput;
+    use aws_sdk_dynamodb::primitives::DateTime;
+    use aws_sdk_dynamodb::types::error::ResourceNotFoundException;
+    use aws_sdk_dynamodb::types::{BillingModeSummary, GlobalSecondaryIndexDescription};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::super::testing::{clients, platform, target, units_of};
+    use super::*;
+
+    const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
+        write_capacity: {min: 5, max: 100}, indexes: {by-email: {read_capacity: {min: 1, max: 50}}}}";
+
+    fn provisioned(
+        read: i64,
+        write: i64,
+        decreases: i64,
+        last_s: Option<i64>,
+    ) -> ProvisionedThroughputDescription {
+        ProvisionedThroughputDescription::builder()
+            .read_capacity_units(read)
+            .write_capacity_units(write)
+            .number_of_decreases_today(decreases)
+            .set_last_decrease_date_time(last_s.map(DateTime::from_secs))
+            .build()
+    }
+
+    fn table() -> aws_sdk_dynamodb::types::builders::TableDescriptionBuilder {
+        let index = GlobalSecondaryIndexDescription::builder()
+            .index_name("by-email")
+            .index_status(IndexStatus::Active)
+            .provisioned_throughput(provisioned(7, 8, 0, None));
+        TableDescription::builder()
+            .table_name("users")
+            .table_status(TableStatus::Active)
+            .provisioned_throughput(provisioned(20, 10, 1, Some(0)))
+            .global_secondary_indexes(index.build())
+    }
+
+    fn describes(table: TableDescription) -> Rule {
+        mock!(Client::describe_table)
+            .then_output(move || DescribeTableOutput::builder().table(table.clone()).build())
+    }
+
+    async fn seen(rule: &Rule) -> Observed {
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [rule]);
+        let clients = Clients { dynamodb: client, ..clients() };
+        let platform = platform(TABLE);
+        observe(&clients, &[target(&platform, Mode::Desired)], Timestamp::from_second(60).unwrap()).await
+    }
+
+    fn of<'a>(observed: &'a Observed, key: &str) -> &'a Seen<Capacity> {
+        &observed[&key.parse::<DimensionKey>().unwrap()]
+    }
+
+    #[tokio::test]
+    async fn tables_and_indexes_are_seen_apart() {
+        let observed = seen(&describes(table().build())).await;
+        let set = |key: &str| of(&observed, key).known().unwrap().set;
+        assert_eq!(
+            (set("users/read"), set("users/write"), set("users/by-email:read")),
+            (Units(20), Units(10), Units(7))
+        );
+        assert_eq!(of(&observed, "users/read").known().unwrap().decreases_left, Some(3));
+    }
+
+    #[tokio::test]
+    async fn updates_make_the_whole_table_busy() {
+        let observed = seen(&describes(table().table_status(TableStatus::Updating).build())).await;
+        assert_eq!(
+            of(&observed, "users/read").known().unwrap().busy.as_deref(),
+            Some("the table is UPDATING")
+        );
+        let index = GlobalSecondaryIndexDescription::builder()
+            .index_name("by-email")
+            .index_status(IndexStatus::Updating)
+            .provisioned_throughput(provisioned(7, 8, 0, None));
+        let observed =
+            seen(&describes(table().set_global_secondary_indexes(Some(vec![index.build()])).build())).await;
+        assert_eq!(
+            of(&observed, "users/write").known().unwrap().busy.as_deref(),
+            Some("its index by-email is UPDATING")
+        );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_scaled_is_unknown() {
+        let gone = mock!(Client::describe_table).then_error(|| {
+            DescribeTableError::ResourceNotFoundException(
+                ResourceNotFoundException::builder()
+                    .meta(ErrorMetadata::builder().code("ResourceNotFoundException").build())
+                    .build(),
+            )
+        });
+        assert_eq!(of(&seen(&gone).await, "users/read"), &Seen::Unknown("there is no table users".into()));
+        let on_demand = BillingModeSummary::builder().billing_mode(BillingMode::PayPerRequest).build();
+        let observed = seen(&describes(table().billing_mode_summary(on_demand).build())).await;
+        assert!(matches!(of(&observed, "users/read"), Seen::Unknown(why) if why.contains("on demand")));
+        let observed = seen(&describes(table().set_global_secondary_indexes(None).build())).await;
+        assert!(
+            matches!(of(&observed, "users/by-email:read"), Seen::Unknown(why) if why.contains("no index"))
+        );
+        assert!(of(&observed, "users/read").known().is_some(), "the table itself is still served");
+    }
+
+    #[test]
+    fn decreases_are_four_a_day_and_then_one_an_hour() {
+        let left = |spent, last_s| {
+            decreases_left(&provisioned(1, 1, spent, last_s), Timestamp::from_second(10_000).unwrap())
+        };
+        assert_eq!(
+            [
+                left(0, None),
+                left(3, Some(9_999)),
+                left(4, Some(9_999)),
+                left(4, Some(6_400)),
+                left(9, Some(0))
+            ],
+            [4, 1, 0, 1, 1]
+        );
+    }
+
+    #[tokio::test]
+    async fn one_call_sets_the_table_and_its_indexes_and_keeps_the_rest() {
+        let update = mock!(Client::update_table)
+            .match_requests(|request| {
+                let table = request.provisioned_throughput().unwrap();
+                let index = request.global_secondary_index_updates()[0].update().unwrap();
+                let of_index = index.provisioned_throughput().unwrap();
+                (table.read_capacity_units(), table.write_capacity_units()) == (40, 10)
+                    && index.index_name() == "by-email"
+                    && (of_index.read_capacity_units(), of_index.write_capacity_units()) == (14, 8)
+            })
+            .then_output(|| UpdateTableOutput::builder().build());
+        let describe = describes(table().build());
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
+        let clients = Clients { dynamodb: client, ..clients() };
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        let targets = units_of(&[("users/read", 40), ("users/by-email:read", 14)]);
+        set(&clients, resource, Mode::Desired, &targets).await.unwrap();
+        assert_eq!(update.num_calls(), 1);
+    }
+}

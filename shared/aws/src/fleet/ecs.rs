@@ -1,0 +1,260 @@
+//! ECS services.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
+use headroom_core::name::DimensionKey;
+use headroom_core::observe::{Capacity, Seen};
+use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::units::Units;
+
+use super::{Observed, Target, count, every, only, scalable, units, unknown};
+use crate::clients::Clients;
+use crate::error::{AwsError, Kind as ErrorKind};
+
+/// AWS describes so many services of one cluster in one call.
+const SERVICES_MAX: usize = 10;
+
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Observed {
+    let mut clusters: BTreeMap<&str, Vec<Target<'_>>> = BTreeMap::new();
+    for target in targets {
+        if let Kind::EcsService { cluster } = &target.resource.kind {
+            clusters.entry(cluster).or_default().push(*target);
+        }
+    }
+    let floors = scalable::floors(clients, targets).await;
+    let mut observed = Observed::new();
+    for (cluster, targets) in clusters {
+        for targets in targets.chunks(SERVICES_MAX) {
+            let names = targets.iter().map(|target| target.resource.name.clone()).collect();
+            match describe(clients, cluster, names).await {
+                Ok(services) => {
+                    observed.extend(targets.iter().flat_map(|target| see(target, &services, &floors)))
+                }
+                Err(error) => observed.extend(unknown(targets, &error)),
+            }
+        }
+    }
+    observed
+}
+
+async fn describe(clients: &Clients, cluster: &str, names: Vec<String>) -> Result<Vec<Service>, AwsError> {
+    let answer = clients
+        .ecs
+        .describe_services()
+        .cluster(cluster)
+        .set_services(Some(names))
+        .send()
+        .await
+        .map_err(|error| AwsError::of(error, format!("describe services of cluster {cluster}")))?;
+    Ok(answer.services.unwrap_or_default())
+}
+
+fn see(
+    target: &Target<'_>,
+    services: &[Service],
+    floors: &scalable::Floors,
+) -> Vec<(DimensionKey, Seen<Capacity>)> {
+    let name = &target.resource.name;
+    let service = services.iter().find(|service| service.service_name() == Some(name));
+    let seen = match service {
+        None => Seen::Unknown(format!("there is no ECS service {name}")),
+        Some(service) if service.status() != Some("ACTIVE") => {
+            Seen::Unknown(format!("service {name} is {}", service.status().unwrap_or("in no known state")))
+        }
+        Some(service) if service.scheduling_strategy() == Some(&SchedulingStrategy::Daemon) => {
+            Seen::Unknown(format!("service {name} is a daemon: ECS decides how many tasks it has"))
+        }
+        Some(service) => capacity(service, target, floors),
+    };
+    every(target.resource, &seen)
+}
+
+fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -> Seen<Capacity> {
+    let desired = units(service.desired_count());
+    let (set, aws_max) = match target.mode {
+        Mode::Desired => (desired, None),
+        Mode::Floor => match floors.of(target.resource, "desired") {
+            Seen::Known(bounds) => (bounds.min(), Some(bounds.max())),
+            Seen::Unknown(why) => return Seen::Unknown(why),
+        },
+    };
+    let rollout = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    let state = rollout.and_then(|deployment| deployment.rollout_state());
+    let replaced = service.deployments().iter().any(|deployment| deployment.status() == Some("ACTIVE"));
+    let deploying = replaced || state == Some(&DeploymentRolloutState::InProgress);
+    let failed = (state == Some(&DeploymentRolloutState::Failed)).then(|| {
+        let reason =
+            rollout.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("no reason given");
+        format!("its deployment failed: {reason}")
+    });
+    Seen::Known(Capacity {
+        mode: target.mode,
+        set,
+        ready: units(service.running_count()),
+        busy: deploying.then(|| "a deployment is in progress".to_owned()),
+        failed,
+        aws_min: None,
+        aws_max,
+        decreases_left: None,
+    })
+}
+
+pub(super) async fn set(
+    clients: &Clients,
+    resource: &Resource,
+    cluster: &str,
+    mode: Mode,
+    targets: &BTreeMap<DimensionKey, Units>,
+) -> Result<(), AwsError> {
+    let (name, target) = (&resource.name, only(targets)?);
+    if mode == Mode::Floor {
+        scalable::set_floor(clients, resource, "desired", target).await?;
+        // A new minimum moves nothing by itself until the native policy next acts; going down is the policy's business.
+        if count(target) <= one(clients, cluster, name).await?.desired_count() {
+            return Ok(());
+        }
+    }
+    let update = clients.ecs.update_service().cluster(cluster).service(name).desired_count(count(target));
+    update
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| AwsError::of(error, format!("set service {name} to {target}")))
+}
+
+async fn one(clients: &Clients, cluster: &str, name: &str) -> Result<Service, AwsError> {
+    let services = describe(clients, cluster, vec![name.to_owned()]).await?;
+    let service = services.into_iter().next();
+    service.ok_or_else(|| {
+        AwsError::new(ErrorKind::NotFound, format!("describe service {name}"), "it does not exist")
+    })
+}
+
+/// The load balancer target groups that a service registers its tasks with.
+pub(super) async fn target_groups(
+    clients: &Clients,
+    cluster: &str,
+    name: &str,
+) -> Result<Vec<String>, AwsError> {
+    let service = one(clients, cluster, name).await?;
+    Ok(service
+        .load_balancers()
+        .iter()
+        .filter_map(|balancer| balancer.target_group_arn().map(str::to_owned))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::Client;
+    use aws_sdk_ecs::operation::describe_services::DescribeServicesOutput;
+    use aws_sdk_ecs::operation::update_service::UpdateServiceOutput;
+    use aws_sdk_ecs::types::Deployment;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::super::testing::{clients, platform, target, units_of};
+    use super::*;
+
+    const SERVICE: &str = "{type: ECS_SERVICE, name: api, cluster: prod, min_capacity: 1, max_capacity: 20}";
+
+    fn service() -> aws_sdk_ecs::types::builders::ServiceBuilder {
+        let primary =
+            Deployment::builder().status("PRIMARY").rollout_state(DeploymentRolloutState::Completed).build();
+        Service::builder()
+            .service_name("api")
+            .status("ACTIVE")
+            .desired_count(4)
+            .running_count(3)
+            .deployments(primary)
+    }
+
+    async fn seen(service: Option<Service>) -> Seen<Capacity> {
+        let rule = mock!(Client::describe_services)
+            .match_requests(|request| request.cluster() == Some("prod") && request.services() == ["api"])
+            .then_output(move || {
+                DescribeServicesOutput::builder().set_services(service.clone().map(|one| vec![one])).build()
+            });
+        let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { ecs: client, ..clients() };
+        let platform = platform(SERVICE);
+        observe(&clients, &[target(&platform, Mode::Desired)])
+            .await
+            .remove(&"api/desired".parse().unwrap())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_service_is_seen_with_its_running_tasks() {
+        let Seen::Known(capacity) = seen(Some(service().build())).await else { panic!() };
+        assert_eq!((capacity.set, capacity.ready, capacity.busy), (Units(4), Units(3), None));
+    }
+
+    #[tokio::test]
+    async fn deployments_make_it_busy_and_failures_failed() {
+        let older = Deployment::builder().status("ACTIVE").build();
+        let Seen::Known(capacity) = seen(Some(service().deployments(older).build())).await else { panic!() };
+        assert_eq!(capacity.busy.as_deref(), Some("a deployment is in progress"));
+        let broken = Deployment::builder()
+            .status("PRIMARY")
+            .rollout_state(DeploymentRolloutState::Failed)
+            .rollout_state_reason("crash")
+            .build();
+        let Seen::Known(capacity) = seen(Some(service().set_deployments(Some(vec![broken])).build())).await
+        else {
+            panic!()
+        };
+        assert_eq!(capacity.failed.as_deref(), Some("its deployment failed: crash"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_scaled_is_unknown() {
+        assert_eq!(seen(None).await, Seen::Unknown("there is no ECS service api".into()));
+        let draining = seen(Some(service().status("DRAINING").build())).await;
+        assert_eq!(draining, Seen::Unknown("service api is DRAINING".into()));
+        let daemon = seen(Some(service().scheduling_strategy(SchedulingStrategy::Daemon).build())).await;
+        assert!(matches!(daemon, Seen::Unknown(why) if why.contains("daemon")));
+    }
+
+    #[tokio::test]
+    async fn the_count_is_set_absolutely() {
+        let rule = mock!(Client::update_service)
+            .match_requests(|request| {
+                (request.cluster(), request.service(), request.desired_count())
+                    == (Some("prod"), Some("api"), Some(7))
+            })
+            .then_output(|| UpdateServiceOutput::builder().build());
+        let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { ecs: client, ..clients() };
+        let platform = platform(SERVICE);
+        let resource = platform.resources().next().unwrap().1;
+        let targets = units_of(&[("api/desired", 7)]);
+        set(&clients, resource, "prod", Mode::Desired, &targets).await.unwrap();
+        assert_eq!(rule.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_floor_never_lowers_what_the_native_policy_wants() {
+        use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
+        let register = mock!(aws_sdk_applicationautoscaling::Client::register_scalable_target)
+            .match_requests(|request| request.min_capacity().is_some())
+            .then_output(|| RegisterScalableTargetOutput::builder().build());
+        let describe = mock!(Client::describe_services)
+            .then_output(|| DescribeServicesOutput::builder().services(service().build()).build());
+        let update = mock!(Client::update_service)
+            .match_requests(|request| request.desired_count() == Some(7))
+            .then_output(|| UpdateServiceOutput::builder().build());
+        let clients = Clients {
+            ecs: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&describe, &update]),
+            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
+            ..clients()
+        };
+        let platform = platform(SERVICE);
+        let resource = platform.resources().next().unwrap().1;
+        for (floor, updates) in [(3, 0), (7, 1)] {
+            set(&clients, resource, "prod", Mode::Floor, &units_of(&[("api/desired", floor)])).await.unwrap();
+            assert_eq!(update.num_calls(), updates, "desired is 4, the floor is {floor}");
+        }
+        assert_eq!(register.num_calls(), 2);
+    }
+}

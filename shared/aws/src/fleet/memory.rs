@@ -1,0 +1,135 @@
+//! A fleet in memory, for tests of handlers: it holds units, and breaks when it is told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use headroom_core::name::{DimensionKey, ResourceId};
+use headroom_core::observe::{Capacity, Seen};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::units::Units;
+use jiff::Timestamp;
+
+use super::{Depth, Fleet, Observed, TargetHealth, every};
+use crate::error::{AwsError, Kind};
+
+/// Where a call breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Break {
+    /// The call of this number fails and changes nothing.
+    Before(usize),
+    /// The call of this number works, but its answer is lost.
+    After(usize),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    units: BTreeMap<DimensionKey, Units>,
+    breaks: Option<(Break, Option<Kind>)>,
+    calls: usize,
+    sets: Vec<String>,
+}
+
+/// A fleet in memory. Clones share their state.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFleet(Arc<Mutex<State>>);
+
+impl MemoryFleet {
+    /// A fleet with these units, by dimension.
+    pub fn new(units: &[(&str, u32)]) -> MemoryFleet {
+        let fleet = MemoryFleet::default();
+        units.iter().for_each(|(key, units)| fleet.put(key, *units));
+        fleet
+    }
+
+    /// Sets units by hand, as a person would.
+    pub fn put(&self, key: &str, units: u32) {
+        if let Ok(key) = key.parse() {
+            self.state().units.insert(key, Units(units));
+        }
+    }
+
+    /// The units of a dimension.
+    pub fn units(&self, key: &str) -> Option<u32> {
+        self.state().units.get(&key.parse().ok()?).map(|units| units.0)
+    }
+
+    /// Breaks a later call that sets units. `kind` is how it fails.
+    pub fn breaks(&self, at: Break, kind: Kind) {
+        let mut state = self.state();
+        state.breaks = Some((at, Some(kind)));
+        state.calls = 0;
+    }
+
+    /// Takes a dimension away.
+    pub fn remove(&self, key: &str) {
+        if let Ok(key) = key.parse() {
+            self.state().units.remove(&key);
+        }
+    }
+
+    /// What was set, in order, such as `web/desired=8`.
+    pub fn sets(&self) -> Vec<String> {
+        self.state().sets.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fleet for MemoryFleet {
+    async fn observe(
+        &self,
+        resources: &[&Resource],
+        natives: &BTreeSet<ResourceId>,
+        _: Timestamp,
+        _: Depth,
+    ) -> Observed {
+        let state = self.state();
+        let see = |resource: &&Resource| {
+            let mode = if natives.contains(&resource.id) { Mode::Floor } else { Mode::Desired };
+            let gone = Seen::Unknown(format!("there is no {}", resource.id));
+            let seen = every(resource, &gone).into_iter().map(|(key, gone)| match state.units.get(&key) {
+                Some(units) => {
+                    (key, Seen::Known(Capacity { mode, set: *units, ready: *units, ..Capacity::default() }))
+                }
+                None => (key, gone),
+            });
+            seen.collect::<Vec<_>>()
+        };
+        resources.iter().flat_map(see).collect()
+    }
+
+    async fn set(
+        &self,
+        resource: &Resource,
+        _: Mode,
+        targets: &BTreeMap<DimensionKey, Units>,
+    ) -> Result<(), AwsError> {
+        let mut state = self.state();
+        state.calls += 1;
+        let error = |kind| AwsError::new(kind, format!("set {}", resource.id), "broken on purpose");
+        let broken = match state.breaks {
+            Some((Break::Before(call), Some(kind))) if call == state.calls => return Err(error(kind)),
+            Some((Break::After(call), Some(kind))) if call == state.calls => Some(error(kind)),
+            _ => None,
+        };
+        for (key, units) in targets {
+            state.units.insert(key.clone(), *units);
+            state.sets.push(format!("{key}={units}"));
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    async fn natives(&self, _: &[&Resource]) -> Result<BTreeSet<ResourceId>, AwsError> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn target_health(&self, _: &Resource) -> Result<Option<TargetHealth>, AwsError> {
+        Ok(None)
+    }
+
+    async fn address(&self, _: &Resource) -> Result<Option<String>, AwsError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,236 @@
+//! The fleet: what AWS scales. One adapter for each kind of resource, with the same few verbs.
+
+mod autoscaling;
+mod balancing;
+mod dynamodb;
+mod ecs;
+#[cfg(feature = "fakes")]
+mod memory;
+mod scalable;
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use futures_util::future::join;
+use headroom_core::name::{DimensionKey, ResourceId};
+use headroom_core::observe::{Capacity, Seen};
+use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::units::Units;
+use jiff::Timestamp;
+#[cfg(feature = "fakes")]
+pub use memory::{Break, MemoryFleet};
+
+use crate::clients::Clients;
+use crate::error::{AwsError, Kind as ErrorKind};
+
+/// What was seen of every dimension asked for.
+pub type Observed = BTreeMap<DimensionKey, Seen<Capacity>>;
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// One call for each kind: in every cycle.
+    Cheap,
+    /// Also what takes a call for each resource: before acting on it.
+    Close,
+}
+
+/// What AWS scales, as the handlers see it.
+pub trait Fleet: Send + Sync {
+    /// The capacity of every dimension of some resources. What cannot be seen says why; it never stops the others.
+    /// `natives` are the resources with a native scaling policy, whose mode is a floor unless the operator says otherwise.
+    fn observe(
+        &self,
+        resources: &[&Resource],
+        natives: &BTreeSet<ResourceId>,
+        now: Timestamp,
+        depth: Depth,
+    ) -> impl Future<Output = Observed> + Send;
+
+    /// Sets dimensions of one resource, in one call where AWS has one.
+    fn set(
+        &self,
+        resource: &Resource,
+        mode: Mode,
+        targets: &BTreeMap<DimensionKey, Units>,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Which of some resources have a native scaling policy.
+    fn natives(
+        &self,
+        resources: &[&Resource],
+    ) -> impl Future<Output = Result<BTreeSet<ResourceId>, AwsError>> + Send;
+
+    /// The health that load balancers see of a resource's targets: how many of how many; `None` without a balancer.
+    fn target_health(
+        &self,
+        resource: &Resource,
+    ) -> impl Future<Output = Result<Option<TargetHealth>, AwsError>> + Send;
+
+    /// The address of the load balancer in front of a resource, such as `http://web-1.elb.amazonaws.com`, if it has one.
+    fn address(&self, resource: &Resource) -> impl Future<Output = Result<Option<String>, AwsError>> + Send;
+}
+
+/// What load balancers see of a resource's targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// Healthy targets.
+    pub healthy: usize,
+    /// Targets that are not, or not yet.
+    pub others: usize,
+}
+
+/// The fleet in AWS.
+#[derive(Clone, Debug)]
+pub struct AwsFleet {
+    clients: Clients,
+}
+
+impl AwsFleet {
+    /// The fleet behind some clients.
+    pub fn new(clients: &Clients) -> AwsFleet {
+        AwsFleet { clients: clients.clone() }
+    }
+}
+
+impl Fleet for AwsFleet {
+    async fn observe(
+        &self,
+        resources: &[&Resource],
+        natives: &BTreeSet<ResourceId>,
+        now: Timestamp,
+        depth: Depth,
+    ) -> Observed {
+        let of = |wanted: fn(&Kind) -> bool| -> Vec<Target<'_>> {
+            let chosen = resources.iter().filter(|resource| wanted(&resource.kind));
+            chosen.map(|resource| Target { resource, mode: mode_of(resource, natives) }).collect()
+        };
+        let groups = of(|kind| *kind == Kind::Ec2AutoScalingGroup);
+        let services = of(|kind| matches!(kind, Kind::EcsService { .. }));
+        let tables = of(|kind| *kind == Kind::DynamoDbTable);
+        let clients = &self.clients;
+        let (groups, (services, tables)) = join(
+            autoscaling::observe(clients, &groups, depth),
+            join(ecs::observe(clients, &services), dynamodb::observe(clients, &tables, now)),
+        )
+        .await;
+        groups.into_iter().chain(services).chain(tables).collect()
+    }
+
+    async fn set(
+        &self,
+        resource: &Resource,
+        mode: Mode,
+        targets: &BTreeMap<DimensionKey, Units>,
+    ) -> Result<(), AwsError> {
+        match &resource.kind {
+            Kind::Ec2AutoScalingGroup => autoscaling::set(&self.clients, resource, mode, targets).await,
+            Kind::EcsService { cluster } => ecs::set(&self.clients, resource, cluster, mode, targets).await,
+            Kind::DynamoDbTable => dynamodb::set(&self.clients, resource, mode, targets).await,
+            _ => Err(AwsError::new(
+                ErrorKind::Invalid,
+                format!("scale {}", resource.id),
+                "this type has no adapter yet",
+            )),
+        }
+    }
+
+    async fn natives(&self, resources: &[&Resource]) -> Result<BTreeSet<ResourceId>, AwsError> {
+        let groups = autoscaling::natives(&self.clients, resources);
+        let others = scalable::natives(&self.clients, resources);
+        let (groups, others) = join(groups, others).await;
+        Ok(groups?.into_iter().chain(others?).collect())
+    }
+
+    async fn target_health(&self, resource: &Resource) -> Result<Option<TargetHealth>, AwsError> {
+        let groups = targets::groups_of(&self.clients, resource).await?;
+        balancing::health(&self.clients, &groups).await
+    }
+
+    async fn address(&self, resource: &Resource) -> Result<Option<String>, AwsError> {
+        let groups = targets::groups_of(&self.clients, resource).await?;
+        balancing::address(&self.clients, &groups).await
+    }
+}
+
+/// A resource with the mode in which its capacity is set.
+#[derive(Clone, Copy, Debug)]
+struct Target<'a> {
+    resource: &'a Resource,
+    mode: Mode,
+}
+
+fn mode_of(resource: &Resource, natives: &BTreeSet<ResourceId>) -> Mode {
+    resource.mode.unwrap_or(if natives.contains(&resource.id) { Mode::Floor } else { Mode::Desired })
+}
+
+/// The same for every served dimension of a resource.
+fn every(resource: &Resource, seen: &Seen<Capacity>) -> Vec<(DimensionKey, Seen<Capacity>)> {
+    let served =
+        resource.dimensions.iter().filter(|dimension| resource.kind.is_served(&dimension.key.dimension));
+    served.map(|dimension| (dimension.key.clone(), seen.clone())).collect()
+}
+
+/// Unknown for every dimension of some resources, because of one error.
+fn unknown(targets: &[Target<'_>], error: &AwsError) -> Observed {
+    let seen = Seen::Unknown(error.to_string());
+    targets.iter().flat_map(|target| every(target.resource, &seen)).collect()
+}
+
+/// AWS counts in 32-bit signed numbers, where what is negative does not exist.
+fn units(count: i32) -> Units {
+    Units(u32::try_from(count).unwrap_or(0))
+}
+
+fn count(units: Units) -> i32 {
+    i32::try_from(units.0).unwrap_or(i32::MAX)
+}
+
+/// The target of a resource with one dimension.
+fn only(targets: &BTreeMap<DimensionKey, Units>) -> Result<Units, AwsError> {
+    let mut values = targets.values();
+    match (values.next(), values.next()) {
+        (Some(units), None) => Ok(*units),
+        _ => Err(AwsError::new(ErrorKind::Invalid, "scale", "a resource of this kind has one dimension")),
+    }
+}
+
+/// What the adapters' tests share.
+#[cfg(test)]
+mod testing {
+    use std::collections::BTreeMap;
+
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use headroom_core::config::parse;
+    use headroom_core::name::DimensionKey;
+    use headroom_core::platform::{Mode, Platform};
+    use headroom_core::units::Units;
+
+    use super::Target;
+    use crate::clients::Clients;
+    use crate::meter::Meter;
+
+    /// Clients that reach nothing; a test replaces the one it mocks.
+    pub(super) fn clients() -> Clients {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"));
+        Clients::new(&config.build(), Meter::default())
+    }
+
+    /// A platform of one resource, written in one line.
+    pub(super) fn platform(resource: &str) -> Platform {
+        let text =
+            format!("configuration_name: shop\nscaling_groups: {{app: {{resources: [{resource}]}}}}\n");
+        parse(&text).unwrap().platform
+    }
+
+    pub(super) fn target(platform: &Platform, mode: Mode) -> Target<'_> {
+        Target { resource: platform.resources().next().unwrap().1, mode }
+    }
+
+    pub(super) fn units_of(targets: &[(&str, u32)]) -> BTreeMap<DimensionKey, Units> {
+        targets.iter().map(|(key, units)| (key.parse().unwrap(), Units(*units))).collect()
+    }
+}

@@ -1,0 +1,291 @@
+//! Application Auto Scaling: the native policies of services and tables, and the floors under them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use headroom_core::name::ResourceId;
+use headroom_core::observe::Seen;
+use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::units::{Bounds, Units};
+
+use super::{Target, count, units};
+use crate::clients::Clients;
+use crate::error::AwsError;
+
+/// AWS describes so many targets in one call.
+const TARGETS_MAX: usize = 50;
+/// Pages of one description: fifty each.
+const PAGES_MAX: usize = 200;
+
+/// A dimension as Application Auto Scaling names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    namespace: ServiceNamespace,
+    id: String,
+    dimension: ScalableDimension,
+}
+
+/// The address of a dimension; `None` where Application Auto Scaling does not serve it.
+fn address(resource: &Resource, dimension: &str) -> Option<Address> {
+    match &resource.kind {
+        Kind::EcsService { cluster } => Some(Address {
+            namespace: ServiceNamespace::Ecs,
+            id: format!("service/{cluster}/{}", resource.name),
+            dimension: ScalableDimension::EcsServiceDesiredCount,
+        }),
+        Kind::DynamoDbTable => {
+            let (id, dimension) = match dimension.rsplit_once(':') {
+                Some((index, "read")) => (Some(index), ScalableDimension::DynamoDbIndexReadCapacityUnits),
+                Some((index, _)) => (Some(index), ScalableDimension::DynamoDbIndexWriteCapacityUnits),
+                None if dimension == "read" => (None, ScalableDimension::DynamoDbTableReadCapacityUnits),
+                None => (None, ScalableDimension::DynamoDbTableWriteCapacityUnits),
+            };
+            let table = format!("table/{}", resource.name);
+            let id = id.map_or_else(|| table.clone(), |index| format!("{table}/index/{index}"));
+            Some(Address { namespace: ServiceNamespace::Dynamodb, id, dimension })
+        }
+        _ => None,
+    }
+}
+
+/// The floors and ceilings of native scalable targets.
+pub(super) struct Floors(BTreeMap<Address, Seen<Bounds>>);
+
+impl Floors {
+    /// Those of one dimension.
+    pub(super) fn of(&self, resource: &Resource, dimension: &str) -> Seen<Bounds> {
+        let found = address(resource, dimension).and_then(|address| self.0.get(&address).cloned());
+        found.unwrap_or_else(|| {
+            Seen::Unknown(format!(
+                "{} is not registered with Application Auto Scaling, so it has no floor to move",
+                resource.id
+            ))
+        })
+    }
+}
+
+/// The floors of the targets in floor mode. Asks nothing when there are none.
+pub(super) async fn floors(clients: &Clients, targets: &[Target<'_>]) -> Floors {
+    let floored = targets.iter().filter(|target| target.mode == Mode::Floor);
+    let addresses: Vec<Address> = floored
+        .flat_map(|target| {
+            target
+                .resource
+                .dimensions
+                .iter()
+                .filter_map(|dimension| address(target.resource, &dimension.key.dimension))
+        })
+        .collect();
+    let mut floors = BTreeMap::new();
+    for addresses in addresses.chunk_by(|a, b| a.namespace == b.namespace) {
+        for addresses in addresses.chunks(TARGETS_MAX) {
+            match describe(clients, addresses).await {
+                Ok(found) => {
+                    floors.extend(found.into_iter().map(|(address, bounds)| (address, Seen::Known(bounds))))
+                }
+                Err(error) => {
+                    let seen = Seen::Unknown(error.to_string());
+                    floors.extend(addresses.iter().map(|address| (address.clone(), seen.clone())));
+                }
+            }
+        }
+    }
+    Floors(floors)
+}
+
+async fn describe(clients: &Clients, addresses: &[Address]) -> Result<Vec<(Address, Bounds)>, AwsError> {
+    let Some(first) = addresses.first() else { return Ok(Vec::new()) };
+    let ids: BTreeSet<String> = addresses.iter().map(|address| address.id.clone()).collect();
+    let mut found = Vec::new();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let answer = clients
+            .application
+            .describe_scalable_targets()
+            .service_namespace(first.namespace.clone())
+            .set_resource_ids(Some(ids.iter().cloned().collect()))
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(error, "describe scalable targets"))?;
+        for target in answer.scalable_targets() {
+            let address = Address {
+                namespace: target.service_namespace().clone(),
+                id: target.resource_id().to_owned(),
+                dimension: target.scalable_dimension().clone(),
+            };
+            if let Ok(bounds) = Bounds::new(units(target.min_capacity()), units(target.max_capacity())) {
+                found.push((address, bounds));
+            }
+        }
+        next = answer.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Moves the minimum of a native scalable target. Its maximum stays as it is.
+pub(super) async fn set_floor(
+    clients: &Clients,
+    resource: &Resource,
+    dimension: &str,
+    target: Units,
+) -> Result<(), AwsError> {
+    let doing = || format!("set the floor of {}/{dimension} to {target}", resource.id);
+    let Some(Address { namespace, id, dimension: scalable }) = address(resource, dimension) else {
+        return Err(AwsError::new(crate::error::Kind::Invalid, doing(), "it has no native floor"));
+    };
+    clients
+        .application
+        .register_scalable_target()
+        .service_namespace(namespace)
+        .resource_id(id)
+        .scalable_dimension(scalable)
+        .min_capacity(count(target))
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| AwsError::of(error, doing()))
+}
+
+/// Services and tables that have a native scaling policy.
+pub(super) async fn natives(
+    clients: &Clients,
+    resources: &[&Resource],
+) -> Result<BTreeSet<ResourceId>, AwsError> {
+    let mut with_policy = BTreeSet::new();
+    for namespace in [ServiceNamespace::Ecs, ServiceNamespace::Dynamodb] {
+        let addresses: Vec<(Address, &ResourceId)> = resources
+            .iter()
+            .flat_map(|resource| resource.dimensions.iter().map(move |dimension| (resource, dimension)))
+            .filter_map(|(resource, dimension)| {
+                Some((address(resource, &dimension.key.dimension)?, &resource.id))
+            })
+            .filter(|(address, _)| address.namespace == namespace)
+            .collect();
+        if addresses.is_empty() {
+            continue;
+        }
+        let scaled = policies(clients, &namespace).await?;
+        let native = addresses
+            .iter()
+            .filter(|(address, _)| scaled.contains(&(address.id.clone(), address.dimension.clone())));
+        with_policy.extend(native.map(|(_, id)| (*id).clone()));
+    }
+    Ok(with_policy)
+}
+
+async fn policies(
+    clients: &Clients,
+    namespace: &ServiceNamespace,
+) -> Result<BTreeSet<(String, ScalableDimension)>, AwsError> {
+    let mut scaled = BTreeSet::new();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let answer = clients
+            .application
+            .describe_scaling_policies()
+            .service_namespace(namespace.clone())
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(error, "describe scaling policies"))?;
+        let policies = answer.scaling_policies().iter();
+        scaled.extend(
+            policies.map(|policy| (policy.resource_id().to_owned(), policy.scalable_dimension().clone())),
+        );
+        next = answer.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(scaled)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_applicationautoscaling::Client;
+    use aws_sdk_applicationautoscaling::operation::describe_scalable_targets::DescribeScalableTargetsOutput;
+    use aws_sdk_applicationautoscaling::operation::describe_scaling_policies::DescribeScalingPoliciesOutput;
+    use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
+    use aws_sdk_applicationautoscaling::primitives::DateTime;
+    use aws_sdk_applicationautoscaling::types::{PolicyType, ScalableTarget, ScalingPolicy};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::super::testing::{clients, platform, target};
+    use super::*;
+
+    const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
+        indexes: {by-email: {write_capacity: {min: 1, max: 50}}}}";
+
+    #[tokio::test]
+    async fn floors_are_those_of_the_native_target() {
+        let rule = mock!(Client::describe_scalable_targets)
+            .match_requests(|request| request.resource_ids() == ["table/users", "table/users/index/by-email"])
+            .then_output(|| {
+                let target = ScalableTarget::builder()
+                    .service_namespace(ServiceNamespace::Dynamodb)
+                    .resource_id("table/users")
+                    .scalable_dimension(ScalableDimension::DynamoDbTableReadCapacityUnits)
+                    .min_capacity(10)
+                    .max_capacity(90)
+                    .role_arn("arn")
+                    .creation_time(DateTime::from_secs(0));
+                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+            });
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { application: client, ..clients() };
+        let platform = platform(TABLE);
+        let target = target(&platform, Mode::Floor);
+        let floors = floors(&clients, &[target]).await;
+        assert_eq!(
+            floors.of(target.resource, "read"),
+            Seen::Known(Bounds::new(Units(10), Units(90)).unwrap())
+        );
+        assert!(
+            matches!(floors.of(target.resource, "by-email:write"), Seen::Unknown(why) if why.contains("not registered"))
+        );
+    }
+
+    #[tokio::test]
+    async fn only_the_minimum_moves() {
+        let rule = mock!(Client::register_scalable_target)
+            .match_requests(|request| {
+                request.resource_id() == Some("table/users/index/by-email")
+                    && request.scalable_dimension()
+                        == Some(&ScalableDimension::DynamoDbIndexWriteCapacityUnits)
+                    && (request.min_capacity(), request.max_capacity()) == (Some(9), None)
+            })
+            .then_output(|| RegisterScalableTargetOutput::builder().build());
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { application: client, ..clients() };
+        let platform = platform(TABLE);
+        set_floor(&clients, platform.resources().next().unwrap().1, "by-email:write", Units(9))
+            .await
+            .unwrap();
+        assert_eq!(rule.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_policy_makes_its_resource_native() {
+        let rule = mock!(Client::describe_scaling_policies).then_output(|| {
+            let policy = ScalingPolicy::builder()
+                .policy_arn("arn")
+                .policy_name("tracking")
+                .service_namespace(ServiceNamespace::Dynamodb)
+                .resource_id("table/users")
+                .scalable_dimension(ScalableDimension::DynamoDbTableReadCapacityUnits)
+                .policy_type(PolicyType::TargetTrackingScaling)
+                .creation_time(DateTime::from_secs(0));
+            DescribeScalingPoliciesOutput::builder().scaling_policies(policy.build().unwrap()).build()
+        });
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+        let clients = Clients { application: client, ..clients() };
+        let platform = platform(TABLE);
+        let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
+        assert_eq!(rule.num_calls(), 1, "there is no service to ask about");
+    }
+}

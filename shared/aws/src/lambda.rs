@@ -1,0 +1,60 @@
+//! The shell of every function: logging, the meter, and errors with names.
+
+use std::future::Future;
+use std::time::Instant;
+
+use headroom_core::usage::INVOCATIONS;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::clients::Clients;
+use crate::meter::Meter;
+
+/// Memory of a function where nothing says how much: the least there is.
+const MEMORY_MB_DEFAULT: f64 = 128.0;
+
+/// A failure of a function, with the name that the state machine branches on.
+pub trait Named: std::fmt::Display {
+    /// The stable name. Renaming one is a breaking change.
+    fn name(&self) -> &'static str;
+}
+
+/// Runs a function until the environment ends. `handle` gets the request and returns the response.
+///
+/// # Errors
+/// When the runtime cannot be reached.
+pub async fn serve<Q, R, E, F, Fut>(clients: &Clients, handle: F) -> Result<(), lambda_runtime::Error>
+where
+    Q: DeserializeOwned,
+    R: Serialize,
+    E: Named,
+    F: Fn(Q) -> Fut,
+    Fut: Future<Output = Result<R, E>>,
+{
+    let (handle, meter) = (&handle, &clients.meter);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Q>| async move {
+        meter.take(); // Whatever a failed invocation before this one left.
+        clock(meter);
+        handle(event.payload).await.map_err(|error| {
+            tracing::error!(error.name = error.name(), "{error}");
+            Diagnostic { error_type: error.name().into(), error_message: error.to_string() }
+        })
+    }))
+    .await
+}
+
+/// Sets up logging as Lambda's own settings ask for. Called once, before the first client is made.
+pub fn logging() {
+    lambda_runtime::tracing::init_default_subscriber();
+}
+
+/// Counts the invocation; its duration is added when the meter is read.
+fn clock(meter: &Meter) {
+    meter.add(INVOCATIONS, 1.0);
+    meter.start(Instant::now(), memory_gb());
+}
+
+fn memory_gb() -> f64 {
+    let text = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
+    text.and_then(|text| text.parse::<f64>().ok()).unwrap_or(MEMORY_MB_DEFAULT) / 1_024.0
+}

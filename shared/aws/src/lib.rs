@@ -1,0 +1,20 @@
+//! All doing of Headroom: the only crate that names an AWS SDK.
+//!
+//! Adapters are straight lines from a domain verb to a call and back. What they decide, they decide nothing:
+//! thinking is `headroom-core`'s.
+
+#![warn(missing_docs)]
+
+pub mod clients;
+pub mod config_source;
+pub mod error;
+pub mod executions;
+pub mod fleet;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+pub mod meter;
+pub mod metrics;
+pub mod notices;
+pub mod probes;
+pub mod store;
+pub mod table;

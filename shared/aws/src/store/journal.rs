@@ -1,0 +1,177 @@
+//! Plans and their journal.
+
+use headroom_core::decide::Change;
+use headroom_core::journal::{Entry, StepEvent};
+use headroom_core::name::{PlanId, PlatformName};
+use headroom_core::plan::{Plan, STEPS_PER_BATCH, Step, StepId, Wave};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, Versioned, days_after, json, value};
+use crate::table::{Item, Key, Table};
+
+/// Plans and journals are the record of what was done to a platform; three months of them answer most questions.
+const JOURNAL_DAYS: i64 = 90;
+
+/// How many batches each wave has. A plan's head holds no steps, so that it stays small.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Head {
+    plan: Plan,
+    batches: Vec<usize>,
+}
+
+impl<T: Table> Store<T> {
+    /// Keeps a plan: its batches of steps first, then its head, without which it does not exist.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn put_plan(&self, platform: &PlatformName, plan: &Plan) -> Result<(), StoreError> {
+        let expires = days_after(plan.made_at, JOURNAL_DAYS);
+        let mut items = Vec::new();
+        for (wave, steps) in plan.waves.iter().enumerate() {
+            for (batch, steps) in steps.steps.chunks(STEPS_PER_BATCH).enumerate() {
+                let key = batch_key(platform, &plan.id, wave, batch);
+                items.push(Item { body: json(&key, &steps)?, key, revision: 1, expires });
+            }
+        }
+        let batches = plan.waves.iter().map(|wave| wave.steps.len().div_ceil(STEPS_PER_BATCH)).collect();
+        let bare = |wave: &Wave| Wave { steps: Vec::new(), ..wave.clone() };
+        let head =
+            Head { plan: Plan { waves: plan.waves.iter().map(bare).collect(), ..plan.clone() }, batches };
+        self.state.put_many(items).await?;
+        let key = head_key(platform, &plan.id);
+        self.state.put_many(vec![Item { body: json(&key, &head)?, key, revision: 1, expires }]).await?;
+        Ok(())
+    }
+
+    /// A plan without its steps.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub async fn plan_head(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
+        Ok(self.head(platform, id).await?.plan)
+    }
+
+    /// A whole plan.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub async fn plan(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
+        let Head { mut plan, .. } = self.head(platform, id).await?;
+        let items =
+            self.state.range(&plan_partition(platform), &format!("{id}#"), &format!("{id}#~")).await?;
+        let waves = plan.waves.iter_mut().enumerate();
+        for (wave, into) in waves {
+            let prefix = format!("{id}#{wave:03}#");
+            for item in items.iter().filter(|item| item.key.sort.starts_with(&prefix)) {
+                into.steps.extend(value::<Vec<Step>>(item)?);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The steps of one batch.
+    ///
+    /// # Errors
+    /// When they are not there or cannot be read.
+    pub async fn steps(
+        &self,
+        platform: &PlatformName,
+        id: &PlanId,
+        wave: usize,
+        batch: usize,
+    ) -> Result<Vec<Step>, StoreError> {
+        let key = batch_key(platform, id, wave, batch);
+        let item = self.state.get(&key).await?.ok_or_else(|| StoreError::Missing(key.sort.clone()))?;
+        value(&item)
+    }
+
+    async fn head(&self, platform: &PlatformName, id: &PlanId) -> Result<Head, StoreError> {
+        let key = head_key(platform, id);
+        let item = self.state.get(&key).await?.ok_or_else(|| StoreError::Missing(format!("plan {id}")))?;
+        value(&item)
+    }
+
+    /// The journal of a plan.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn journal(
+        &self,
+        platform: &PlatformName,
+        id: &PlanId,
+    ) -> Result<Vec<Versioned<Entry>>, StoreError> {
+        self.entries(platform, &format!("{id}#"), &format!("{id}#~")).await
+    }
+
+    /// Writes an entry over the one that was read.
+    ///
+    /// # Errors
+    /// With a conflict when somebody else wrote it first.
+    pub async fn put_entry(
+        &self,
+        platform: &PlatformName,
+        read: &Versioned<Entry>,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let at = entry.events.last().map_or(Timestamp::UNIX_EPOCH, |happened| happened.at);
+        let key = entry_key(platform, &entry.plan, entry.wave, &entry.step.id);
+        self.replace(key, read, entry, days_after(at, JOURNAL_DAYS)).await
+    }
+
+    /// Changes made since a time, oldest first: those of steps that hold, and those that took them back.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn changes(
+        &self,
+        platform: &PlatformName,
+        since: Timestamp,
+    ) -> Result<Vec<Change>, StoreError> {
+        let from = since.as_second().to_string();
+        let mut changes: Vec<Change> = Vec::new();
+        for Versioned { value: entry, .. } in self.entries(platform, &from, "~").await? {
+            for happened in &entry.events {
+                let step = match happened.event {
+                    StepEvent::Succeeded => entry.step.clone(),
+                    StepEvent::UndoSucceeded => entry.step.undo(),
+                    _ => continue,
+                };
+                changes.extend(step.changes.into_iter().map(|change| Change {
+                    key: change.key,
+                    at: happened.at,
+                    from: change.expected,
+                    to: change.target,
+                }));
+            }
+        }
+        changes.sort_by_key(|change| change.at);
+        Ok(changes)
+    }
+
+    async fn entries(
+        &self,
+        platform: &PlatformName,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<Versioned<Entry>>, StoreError> {
+        let items = self.state.range(&format!("{platform}#journal"), from, to).await?;
+        items.iter().map(|item| Ok(Versioned { value: value(item)?, revision: item.revision })).collect()
+    }
+}
+
+fn plan_partition(platform: &PlatformName) -> String {
+    format!("{platform}#plan")
+}
+
+fn head_key(platform: &PlatformName, id: &PlanId) -> Key {
+    Key::new(plan_partition(platform), &id.0)
+}
+
+fn batch_key(platform: &PlatformName, id: &PlanId, wave: usize, batch: usize) -> Key {
+    Key::new(plan_partition(platform), format!("{id}#{wave:03}#{batch:04}"))
+}
+
+fn entry_key(platform: &PlatformName, id: &PlanId, wave: usize, step: &StepId) -> Key {
+    Key::new(format!("{platform}#journal"), format!("{id}#{wave:03}#{step}"))
+}

@@ -1,0 +1,155 @@
+//! What a cycle saw, expected, decided and achieved: the record from which everything can be explained.
+
+use headroom_core::cycle::{Batch, Cycle};
+use headroom_core::decide::{Decision, MetricForecast};
+use headroom_core::name::{CycleId, DimensionKey, PlatformName};
+use headroom_core::observe::Observation;
+use headroom_core::settle::Outcome;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Store, StoreError, days_after, json, split, value};
+use crate::table::{Item, Key, Table};
+
+/// Observations only serve their cycle, and a look back over a weekend.
+const OBSERVED_DAYS: i64 = 4;
+/// Forecasts are compared with what came; a month of that tells how good they are.
+const FORECAST_DAYS: i64 = 30;
+/// Decisions answer the question why; a quarter of a year of that.
+const DECISION_DAYS: i64 = 90;
+
+/// What is forecast of one dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DimensionForecasts {
+    /// Which dimension.
+    pub key: DimensionKey,
+    /// One for each of its metrics.
+    pub forecasts: Vec<MetricForecast>,
+}
+
+impl<T: Table> Store<T> {
+    /// Keeps what a cycle observed of a batch.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn put_observations(
+        &self,
+        cycle: &Cycle,
+        batch: &Batch,
+        observed: &[Observation],
+    ) -> Result<(), StoreError> {
+        let key = Key::new(cycle_partition(&cycle.platform), format!("{}#observed#{batch}", cycle.id));
+        let items = parts(&key, observed, days_after(cycle.now, OBSERVED_DAYS))?;
+        Ok(self.state.put_many(items).await?)
+    }
+
+    /// What a cycle observed of every batch.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn observations(
+        &self,
+        platform: &PlatformName,
+        cycle: &CycleId,
+    ) -> Result<Vec<Observation>, StoreError> {
+        let prefix = format!("{cycle}#observed#");
+        all(&self.state.range(&cycle_partition(platform), &prefix, &format!("{prefix}~")).await?)
+    }
+
+    /// Keeps the forecasts of a batch.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn put_forecasts(
+        &self,
+        cycle: &Cycle,
+        batch: &Batch,
+        forecasts: &[DimensionForecasts],
+    ) -> Result<(), StoreError> {
+        let key = Key::new(&cycle.platform.0, format!("{}#{batch}", place(cycle.now, &cycle.id)));
+        Ok(self.forecasts.put_many(parts(&key, forecasts, days_after(cycle.now, FORECAST_DAYS))?).await?)
+    }
+
+    /// The forecasts of every batch of a cycle.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn forecasts(
+        &self,
+        platform: &PlatformName,
+        now: Timestamp,
+        cycle: &CycleId,
+    ) -> Result<Vec<DimensionForecasts>, StoreError> {
+        let prefix = format!("{}#", place(now, cycle));
+        all(&self.forecasts.range(&platform.0, &prefix, &format!("{prefix}~")).await?)
+    }
+
+    /// Keeps the decisions of a cycle.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn put_decisions(&self, cycle: &Cycle, decisions: &[Decision]) -> Result<(), StoreError> {
+        let key = Key::new(&cycle.platform.0, format!("{}#decided", place(cycle.now, &cycle.id)));
+        Ok(self.decisions.put_many(parts(&key, decisions, days_after(cycle.now, DECISION_DAYS))?).await?)
+    }
+
+    /// The decisions of a cycle.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn decisions(
+        &self,
+        platform: &PlatformName,
+        now: Timestamp,
+        cycle: &CycleId,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let prefix = format!("{}#decided#", place(now, cycle));
+        all(&self.decisions.range(&platform.0, &prefix, &format!("{prefix}~")).await?)
+    }
+
+    /// Keeps how a cycle ended.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn put_outcome(
+        &self,
+        platform: &PlatformName,
+        now: Timestamp,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let key = Key::new(&platform.0, format!("{}#outcome", place(now, &outcome.cycle_id)));
+        let item =
+            Item { body: json(&key, outcome)?, key, revision: 1, expires: days_after(now, DECISION_DAYS) };
+        Ok(self.decisions.put_many(vec![item]).await?)
+    }
+}
+
+/// Times sort as text; the cycle tells two of the same time apart.
+fn place(now: Timestamp, cycle: &CycleId) -> String {
+    format!("{}#{cycle}", now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+fn cycle_partition(platform: &PlatformName) -> String {
+    format!("{platform}#cycle")
+}
+
+/// Values in as many items as they need.
+fn parts<V: Serialize + Clone>(
+    key: &Key,
+    values: &[V],
+    expires: Option<Timestamp>,
+) -> Result<Vec<Item>, StoreError> {
+    let parts = split(key, values)?.into_iter().enumerate();
+    let items = parts.map(|(part, (_, body))| Item {
+        key: Key::new(&key.partition, format!("{}#{part:03}", key.sort)),
+        revision: 1,
+        body,
+        expires,
+    });
+    Ok(items.collect())
+}
+
+fn all<V: DeserializeOwned>(items: &[Item]) -> Result<Vec<V>, StoreError> {
+    let parts: Result<Vec<Vec<V>>, StoreError> = items.iter().map(value).collect();
+    Ok(parts?.into_iter().flatten().collect())
+}

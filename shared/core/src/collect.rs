@@ -1,0 +1,351 @@
+//! What to read in a cycle, and what it means: metrics become load by the capacity that produced them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::history::{Chunk, Column, UNITS, hour_of, points_of, shard};
+use crate::name::DimensionKey;
+use crate::observe::{Capacity, Observation, Seen, reading};
+use crate::platform::{Kind, Metric, Place, Platform, Query, Rate, Resource};
+use crate::series::Series;
+
+/// CloudWatch is asked for minutes: a five-minute cycle costs the same for five points as for one.
+pub const PERIOD_S: u32 = 60;
+/// The newest minute is often not there yet, or only part of it: a minute later it nearly always is.
+const SETTLE_S: i64 = 60;
+/// Points that come later than this are not waited for.
+const LATE_S: i64 = 900;
+/// CloudWatch keeps five-minute points for 63 days; the last hours of that are already going.
+const PAST_MAX: Duration = Duration::from_secs(62 * 86_400);
+/// The step of history from before the first cycle.
+pub const PAST_STEP_S: u32 = 300;
+/// Metrics whose past is read in one cycle. A large platform takes a few cycles, each of which still ends in time.
+pub const PAST_METRICS_MAX: usize = 100;
+
+/// A metric that CloudWatch is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Whose it is.
+    pub place: Place<'a>,
+    /// The metric.
+    pub metric: &'a Metric,
+    /// Where it is read.
+    pub query: &'a Query,
+}
+
+impl Asked<'_> {
+    /// The column of its history.
+    pub fn column(&self) -> Column {
+        Column::new(&self.place.dimension.key, &self.metric.name)
+    }
+}
+
+/// Every metric to ask for: those of dimensions that can be scaled.
+pub fn asked(platform: &Platform) -> Vec<Asked<'_>> {
+    let served =
+        platform.dimensions().filter(|place| place.resource.kind.is_served(&place.dimension.key.dimension));
+    served
+        .flat_map(|place| place.dimension.metrics.iter().map(move |metric| (place, metric)))
+        .filter_map(|(place, metric)| Some(Asked { place, metric, query: metric.query.as_ref()? }))
+        .collect()
+}
+
+/// The window of closed periods that a cycle reads: the cycle itself, and what may have come late.
+pub fn recent(now: Timestamp, cycle: Duration) -> (Timestamp, Timestamp) {
+    let to_s = (now.as_second() - SETTLE_S).div_euclid(i64::from(PERIOD_S)) * i64::from(PERIOD_S);
+    let length_s = LATE_S.max(i64::try_from(cycle.as_secs()).unwrap_or(LATE_S));
+    (second(to_s - length_s), second(to_s))
+}
+
+/// The window of a past that was never read, ending where `recent` begins.
+pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> (Timestamp, Timestamp) {
+    let step_s = i64::from(PAST_STEP_S);
+    let to_s = recent(now, cycle).0.as_second().div_euclid(step_s) * step_s + step_s;
+    let length_s = i64::try_from(training_period.min(PAST_MAX).as_secs()).unwrap_or(0);
+    (second((to_s - length_s).div_euclid(step_s) * step_s), second(to_s))
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
+}
+
+/// A metric from which past capacity can be told, where AWS publishes one.
+pub fn capacity_query(resource: &Resource) -> Option<Query> {
+    let of = |namespace: &str, metric_name: &str, statistic: &str, rate, dimensions: &[(&str, &str)]| Query {
+        namespace: namespace.to_owned(),
+        metric_name: metric_name.to_owned(),
+        dimensions: dimensions
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        statistic: statistic.to_owned(),
+        rate,
+    };
+    match &resource.kind {
+        Kind::Ec2AutoScalingGroup => {
+            let named = [("AutoScalingGroupName", resource.name.as_str())];
+            Some(of("AWS/AutoScaling", "GroupInServiceInstances", "Average", Rate::Level, &named))
+        }
+        // Every task reports its utilisation once a minute, so the samples a minute are the tasks.
+        Kind::EcsService { cluster } => {
+            let named = [("ClusterName", cluster.as_str()), ("ServiceName", resource.name.as_str())];
+            Some(of("AWS/ECS", "CPUUtilization", "SampleCount", Rate::PerMinute, &named))
+        }
+        _ => None,
+    }
+}
+
+/// Units that were ready at some times.
+#[derive(Clone, Debug, Default)]
+pub struct UnitsOverTime(Vec<(Timestamp, f64)>);
+
+impl UnitsOverTime {
+    /// From records in any order.
+    pub fn new(records: impl IntoIterator<Item = (Timestamp, f64)>) -> UnitsOverTime {
+        let mut records: Vec<(Timestamp, f64)> = records.into_iter().collect();
+        records.sort_by_key(|(at, _)| *at);
+        UnitsOverTime(records)
+    }
+
+    /// The units at a time: the larger of the records before and after it. When exactly capacity changed between them
+    /// is not known, and a load that is taken for too small would scale in what is needed.
+    pub fn at(&self, time: Timestamp) -> Option<f64> {
+        let later = self.0.partition_point(|(at, _)| *at <= time);
+        let before = later.checked_sub(1).and_then(|index| self.0.get(index));
+        let units = [before, self.0.get(later)].into_iter().flatten().map(|(_, units)| *units);
+        units.reduce(f64::max)
+    }
+}
+
+/// Values of a metric as load.
+pub fn loads(metric: &Metric, points: &[(Timestamp, f64)], units: &UnitsOverTime) -> Vec<(Timestamp, f64)> {
+    if !metric.measure.is_per_capacity() {
+        return points.to_vec();
+    }
+    points.iter().filter_map(|(at, value)| Some((*at, value * units.at(*at)?))).collect()
+}
+
+/// A chunk of live history: its shard and its hour.
+pub type LivePlace = (u8, Timestamp);
+
+/// The live chunks that a cycle reads before it adds to them.
+pub fn live_places(platform: &Platform, now: Timestamp, cycle: Duration) -> (Vec<u8>, Vec<Timestamp>) {
+    let shards: BTreeSet<u8> = platform.resources().map(|(_, resource)| shard(&resource.id)).collect();
+    let (from, _) = recent(now, cycle);
+    let hours = BTreeSet::from([hour_of(from), hour_of(now)]);
+    (shards.into_iter().collect(), hours.into_iter().collect())
+}
+
+/// What a cycle makes of what it read.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// One for every dimension that can be scaled.
+    pub observations: Vec<Observation>,
+    /// The live chunks that changed, as they are now.
+    pub chunks: BTreeMap<LivePlace, Chunk>,
+}
+
+/// Turns points and capacities into observations and history. `points` belong to `asked`, one by one; `live` are the
+/// live chunks as they were.
+pub fn read(
+    platform: &Platform,
+    asked: &[Asked<'_>],
+    points: &[Vec<(Timestamp, f64)>],
+    observed: &BTreeMap<DimensionKey, Seen<Capacity>>,
+    live: BTreeMap<LivePlace, Chunk>,
+    now: Timestamp,
+) -> Read {
+    let mut read = Read { observations: Vec::new(), chunks: live };
+    let cycle_s = u32::try_from(platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
+    for place in platform.dimensions() {
+        let key = &place.dimension.key;
+        let Some(capacity) = observed.get(key) else { continue };
+        if let Seen::Known(capacity) = capacity {
+            let column = Column::new(key, UNITS);
+            read.add(place, column, cycle_s.clamp(PERIOD_S, PAST_STEP_S), [(now, capacity.ready.real())]);
+        }
+        let units = read.units(place);
+        let mine = asked.iter().zip(points).filter(|(asked, _)| asked.place.dimension.key == *key);
+        let readings = mine.map(|(asked, points)| {
+            read.add_unknown(place, asked, points, &units);
+            let loads = Series::from_points(PERIOD_S, loads(asked.metric, points, &units));
+            reading(asked.metric, &loads, now, cycle_s)
+        });
+        let readings = readings.collect();
+        read.observations.push(Observation { key: key.clone(), capacity: capacity.clone(), readings });
+    }
+    read
+}
+
+impl Read {
+    /// Adds points that are not there yet. What was turned into load earlier was turned by the capacity of then.
+    fn add_unknown(
+        &mut self,
+        place: Place<'_>,
+        asked: &Asked<'_>,
+        points: &[(Timestamp, f64)],
+        units: &UnitsOverTime,
+    ) {
+        let column = asked.column();
+        let new = |(at, _): &(Timestamp, f64)| {
+            self.series(place, &column, *at).and_then(|series| series.at(*at)).is_none()
+        };
+        let new: Vec<(Timestamp, f64)> = points.iter().filter(|point| new(point)).copied().collect();
+        let loads = loads(asked.metric, &new, units);
+        self.add(place, column, PERIOD_S, loads);
+    }
+
+    fn add(
+        &mut self,
+        place: Place<'_>,
+        column: Column,
+        step_s: u32,
+        points: impl IntoIterator<Item = (Timestamp, f64)>,
+    ) {
+        let shard = shard(&place.resource.id);
+        let mut hours: BTreeMap<Timestamp, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        for (at, value) in points {
+            hours.entry(hour_of(at)).or_default().push((at, value));
+        }
+        for (hour, points) in hours {
+            self.chunks.entry((shard, hour)).or_default().add(column.clone(), step_s, points);
+        }
+    }
+
+    fn series(&self, place: Place<'_>, column: &Column, at: Timestamp) -> Option<&Series> {
+        self.chunks.get(&(shard(&place.resource.id), hour_of(at)))?.0.get(column)
+    }
+
+    fn units(&self, place: Place<'_>) -> UnitsOverTime {
+        let (shard, column) = (shard(&place.resource.id), Column::new(&place.dimension.key, UNITS));
+        let mine = self.chunks.range((shard, Timestamp::MIN)..=(shard, Timestamp::MAX));
+        UnitsOverTime::new(mine.filter_map(|(_, chunk)| chunk.0.get(&column)).flat_map(points_of))
+    }
+}
+
+/// A past that was read, as chunks by shard and day.
+pub fn past_chunks<'a>(
+    read: impl IntoIterator<Item = (&'a Asked<'a>, Vec<(Timestamp, f64)>)>,
+) -> BTreeMap<u8, BTreeMap<Timestamp, Chunk>> {
+    let mut chunks: BTreeMap<u8, BTreeMap<Timestamp, Chunk>> = BTreeMap::new();
+    for (asked, loads) in read {
+        let mut days: BTreeMap<i64, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        for (at, load) in loads {
+            days.entry(at.as_second().div_euclid(86_400)).or_default().push((at, load));
+        }
+        let into = chunks.entry(shard(&asked.place.resource.id)).or_default();
+        for (day, points) in days {
+            into.entry(second(day * 86_400)).or_default().add(asked.column(), PAST_STEP_S, points);
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::observe::Load;
+    use crate::units::Units;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn shop() -> Platform {
+        let text = "configuration_name: shop
+scaling_groups:
+  web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 3}]}
+";
+        parse(text).unwrap().platform
+    }
+
+    fn ready(units: u32) -> Seen<Capacity> {
+        Seen::Known(Capacity { set: Units(units), ready: Units(units), ..Capacity::default() })
+    }
+
+    #[test]
+    fn only_what_can_be_scaled_is_asked_for() {
+        let platform = shop();
+        let columns: Vec<String> = asked(&platform).iter().map(|asked| asked.column().0).collect();
+        assert_eq!(columns, ["users/read|consumed", "web/desired|cpu"]);
+    }
+
+    #[test]
+    fn periods_are_closed_and_settled() {
+        let cycle = Duration::from_secs(300);
+        assert_eq!(recent(at(10_030), cycle), (at(9_960 - 900), at(9_960)));
+        assert_eq!(recent(at(10_079), cycle).1, at(9_960));
+        assert_eq!(recent(at(10_080), cycle).1, at(10_020));
+        let (from, to) = past(at(10_000_000), cycle, Duration::from_secs(86_400));
+        assert_eq!(
+            (from.as_second() % 300, to.as_second() % 300, to.as_second() - from.as_second()),
+            (0, 0, 86_400)
+        );
+        assert!(recent(at(10_000_000), cycle).0 <= to, "no hole between the past and the present");
+    }
+
+    #[test]
+    fn units_between_two_records_are_the_larger_ones() {
+        let units = UnitsOverTime::new([(at(300), 8.0), (at(0), 4.0), (at(600), 6.0)]);
+        assert_eq!(
+            [-1, 0, 150, 300, 450, 599, 600, 900].map(|time| units.at(at(time)).unwrap()),
+            [4.0, 8.0, 8.0, 8.0, 8.0, 8.0, 6.0, 6.0]
+        );
+        assert_eq!(UnitsOverTime::default().at(at(0)), None);
+    }
+
+    #[test]
+    fn metrics_become_load_and_history() {
+        let platform = shop();
+        let asked = asked(&platform);
+        let now = at(7_260);
+        let points =
+            vec![vec![(at(7_080), 3.0), (at(7_140), 5.0)], vec![(at(7_140), 50.0), (at(7_200), 60.0)]];
+        let observed = BTreeMap::from([
+            ("web/desired".parse().unwrap(), ready(4)),
+            ("users/read".parse().unwrap(), Seen::Unknown("gone".into())),
+        ]);
+        let read = read(&platform, &asked, &points, &observed, BTreeMap::new(), now);
+        let told: Vec<(String, &Seen<Load>)> =
+            read.observations.iter().map(|seen| (seen.key.to_string(), &seen.readings[0].load)).collect();
+        assert_eq!(
+            told[0],
+            ("users/read".into(), &Seen::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200) }))
+        );
+        assert_eq!(
+            told[1],
+            ("web/desired".into(), &Seen::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260) }))
+        );
+        // Two hours touched by web's points, one by the table's.
+        let chunks: Vec<usize> = read.chunks.values().map(|chunk| chunk.0.len()).collect();
+        assert_eq!(chunks.iter().sum::<usize>(), 4);
+    }
+
+    #[test]
+    fn what_was_load_already_stays_what_it_was() {
+        let platform = shop();
+        let asked = asked(&platform);
+        let points = |value: f64| vec![vec![], vec![(at(7_200), value)]];
+        let observed = |units| BTreeMap::from([("web/desired".parse().unwrap(), ready(units))]);
+        let first = read(&platform, &asked, &points(50.0), &observed(4), BTreeMap::new(), at(7_320));
+        let second = read(&platform, &asked, &points(50.0), &observed(8), first.chunks, at(7_620));
+        let web = &second.chunks[&(shard(&"web".into()), at(7_200))];
+        assert_eq!(web.0[&Column("web/desired|cpu".into())].get(0), Some(200.0));
+        assert_eq!(web.0[&Column("web/desired|#units".into())].known().collect::<Vec<_>>(), [4.0, 8.0]);
+    }
+
+    #[test]
+    fn the_past_is_kept_by_shard_and_day() {
+        let platform = shop();
+        let asked = asked(&platform);
+        let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
+        let chunks = past_chunks([(&asked[1], points)]);
+        let days = &chunks[&shard(&"web".into())];
+        let sizes: Vec<usize> = days.values().map(|chunk| chunk.0.values().map(Series::len).sum()).collect();
+        assert_eq!((days.keys().copied().collect::<Vec<_>>(), sizes), (vec![at(0), at(86_400)], vec![1, 2]));
+    }
+}
