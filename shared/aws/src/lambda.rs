@@ -8,28 +8,22 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::clients::Clients;
+use crate::failure::Failure;
 use crate::meter::Meter;
 
 /// Memory of a function where nothing says how much: the least there is.
 const MEMORY_MB_DEFAULT: f64 = 128.0;
 
-/// A failure of a function, with the name that the state machine branches on.
-pub trait Named: std::fmt::Display {
-    /// The stable name. Renaming one is a breaking change.
-    fn name(&self) -> &'static str;
-}
-
 /// Runs a function until the environment ends. `handle` gets the request and returns the response.
 ///
 /// # Errors
 /// When the runtime cannot be reached.
-pub async fn serve<Q, R, E, F, Fut>(clients: &Clients, handle: F) -> Result<(), lambda_runtime::Error>
+pub async fn serve<Q, R, F, Fut>(clients: &Clients, handle: F) -> Result<(), lambda_runtime::Error>
 where
     Q: DeserializeOwned,
     R: Serialize,
-    E: Named,
     F: Fn(Q) -> Fut,
-    Fut: Future<Output = Result<R, E>>,
+    Fut: Future<Output = Result<R, Failure>>,
 {
     let (handle, meter) = (&handle, &clients.meter);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Q>| async move {

@@ -7,8 +7,11 @@
 
 pub mod clients;
 pub mod config_source;
+pub mod configs;
 pub mod error;
 pub mod executions;
+pub mod failure;
+pub mod figures;
 pub mod fleet;
 #[cfg(feature = "lambda")]
 pub mod lambda;

@@ -54,6 +54,16 @@ pub struct Input {
 #[error("the input {0}")]
 pub struct InvalidInput(String);
 
+impl InvalidInput {
+    /// A capacity asked for by hand of a dimension that the platform does not have.
+    pub fn unknown_dimension(platform: &Platform, key: &DimensionKey) -> InvalidInput {
+        let known: Vec<String> = platform.dimensions().map(|place| place.dimension.key.to_string()).collect();
+        let near = nearest_word(&key.to_string(), known.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        InvalidInput(format!("asks for a capacity of `{key}`, which {} does not have{near}", platform.name))
+    }
+}
+
 const KEYS: [&str; 6] = ["platform", "dryRun", "now", "capacity", "task", "event"];
 
 impl Input {
@@ -371,7 +381,7 @@ pub enum ExecuteRequest {
     /// Take back the steps of a batch.
     Undo(Steps),
     /// Close the cycle.
-    Settle(SettleRequest),
+    Settle(Box<SettleRequest>),
 }
 
 /// Which steps.

@@ -20,6 +20,7 @@ pub mod order;
 pub mod plan;
 pub mod platform;
 pub mod reason;
+pub mod report;
 pub mod series;
 pub mod settle;
 pub mod units;

@@ -59,15 +59,6 @@ impl Ending {
         !matches!(self, Ending::Held | Ending::Withheld | Ending::Trained | Ending::Skipped | Ending::Scaled)
     }
 
-    /// The error name of an execution that ended so.
-    pub fn error_name(self) -> &'static str {
-        match self {
-            Ending::RolledBack => "RolledBack",
-            Ending::Stopped => "Stopped",
-            Ending::NeedsHuman => "NeedsHuman",
-            _ => "CycleFailed",
-        }
-    }
 }
 
 /// The end of a cycle, as the execution returns it and as it is stored.
@@ -137,22 +128,30 @@ impl Steps {
 pub fn outcome(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> Outcome {
     let steps = Steps::of(entries);
     let ending = ending(request, plan, entries);
-    let failure = request.undo_failure.as_ref().or(request.failure.as_ref()).filter(|_| !ending.succeeded());
+    let summary = summary(request, ending, steps, entries);
+    let failure = request.undo_failure.as_ref().or(request.failure.as_ref());
     Outcome {
         outcome: ending,
         succeeded: ending.succeeded(),
         cycle_id: request.execution.name.clone(),
-        summary: summary(request, ending, steps, entries),
         plan_id: plan.map(|plan| plan.id.clone()),
         steps,
-        error: failure.map(|failure| match ending {
-            Ending::Failed => failure.error.clone(),
-            _ => ending.error_name().to_owned(),
-        }),
-        cause: failure.map(|failure| readable(&failure.cause)),
+        error: (!ending.succeeded()).then(|| error_name(ending, failure)),
+        cause: (!ending.succeeded()).then(|| summary.clone()),
+        summary,
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),
         usage: request.usage.clone(),
+    }
+}
+
+/// The stable name of what an execution failed with. A cycle that changed nothing failed with what stopped it.
+fn error_name(ending: Ending, failure: Option<&Failure>) -> String {
+    match ending {
+        Ending::RolledBack => "RolledBack".to_owned(),
+        Ending::Stopped => "Stopped".to_owned(),
+        Ending::NeedsHuman => "NeedsHuman".to_owned(),
+        _ => failure.map_or_else(|| "CycleFailed".to_owned(), |failure| failure.error.clone()),
     }
 }
 

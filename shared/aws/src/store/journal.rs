@@ -1,5 +1,6 @@
 //! Plans and their journal.
 
+use headroom_core::cycle::{PlanOutline, WaveOutline};
 use headroom_core::decide::Change;
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::name::{PlanId, PlatformName};
@@ -50,6 +51,23 @@ impl<T: Table> Store<T> {
     /// When it is not there or cannot be read.
     pub async fn plan_head(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
         Ok(self.head(platform, id).await?.plan)
+    }
+
+    /// A plan as the state machine walks it.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub async fn outline(&self, platform: &PlatformName, id: &PlanId) -> Result<PlanOutline, StoreError> {
+        let Head { plan, batches } = self.head(platform, id).await?;
+        let outline = |(wave, batches): (&Wave, &usize)| WaveOutline {
+            batches: (0..*batches).collect(),
+            poll_seconds: wave.poll_s,
+        };
+        Ok(PlanOutline {
+            id: plan.id,
+            rollback: plan.rollback,
+            waves: plan.waves.iter().zip(&batches).map(outline).collect(),
+        })
     }
 
     /// A whole plan.

@@ -23,8 +23,9 @@ use sha2::{Digest, Sha256};
 pub use history::{Columns, Natives};
 pub use records::DimensionForecasts;
 
+use crate::clients::Clients;
 use crate::error::AwsError;
-use crate::table::{BODY_BYTES_MAX, Body, Expect, Item, Key, PutError, Table};
+use crate::table::{BODY_BYTES_MAX, Body, DynamoTable, Expect, Item, Key, PutError, Table};
 
 /// Text above this is packed: below it, a person can read it in the console and packing saves next to nothing.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -82,6 +83,19 @@ pub struct Versioned<V> {
 impl<V> Versioned<V> {
     fn expect(&self) -> Expect {
         if self.revision == 0 { Expect::Absent } else { Expect::Revision(self.revision) }
+    }
+}
+
+impl Store<DynamoTable> {
+    /// The tables that the environment names: `STATE_TABLE`, `FORECASTS_TABLE` and `DECISIONS_TABLE`.
+    ///
+    /// # Errors
+    /// When one is not named.
+    pub fn from_env(clients: &Clients) -> Result<Store<DynamoTable>, std::env::VarError> {
+        let table = |variable: &str| {
+            std::env::var(variable).map(|name| DynamoTable::new(&clients.dynamodb, name, &clients.meter))
+        };
+        Ok(Store::new(table("STATE_TABLE")?, table("FORECASTS_TABLE")?, table("DECISIONS_TABLE")?))
     }
 }
 

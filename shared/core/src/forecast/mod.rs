@@ -5,11 +5,17 @@ mod season;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::MetricForecast;
+use crate::history::{Chunk, Column, column_series};
+use crate::platform::{Metric, Place, Platform};
 use crate::series::Series;
 use crate::units::Ratio;
 
 /// The levels a cycle stores: the band, the median, and what decisions ask for.
 pub const LEVELS: [f64; 6] = [0.05, 0.5, 0.9, 0.95, 0.99, 0.999];
+
+/// A history that ends longer ago says too little about now.
+const STALE_S: i64 = 1_800;
 
 /// Forecasts are made on this grid; a finer one costs more and knows no more two hours ahead.
 pub const STEP_S: u32 = 300;
@@ -91,6 +97,29 @@ pub enum NoForecast {
         /// Seconds since the newest point.
         age_s: i64,
     },
+}
+
+/// Forecasts every metric of a dimension from the chunks of its history.
+pub fn of_dimension(
+    platform: &Platform,
+    place: Place<'_>,
+    chunks: &[Chunk],
+    now: Timestamp,
+) -> Vec<MetricForecast> {
+    let horizon_s = platform.predictive.horizon.as_secs();
+    let of = |metric: &Metric| {
+        let history = column_series(chunks, &Column::new(&place.dimension.key, &metric.name)).until(now);
+        let age_s = now.as_second() - history.end().as_second();
+        let steps = (horizon_s + u64::try_from(age_s.max(0)).unwrap_or(0)).div_ceil(u64::from(STEP_S));
+        let outcome = if history.is_empty() || age_s <= STALE_S {
+            forecast(&history, usize::try_from(steps).unwrap_or(usize::MAX), &LEVELS)
+        } else {
+            Err(NoForecast::Stale { age_s })
+        };
+        MetricForecast { metric: metric.name.clone(), outcome }
+    };
+    let carried = place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
+    carried.map(of).collect()
 }
 
 /// Below this there is nothing to learn a spread from.

@@ -1,0 +1,92 @@
+//! Taking the platform's lease, or finding out why not.
+
+use headroom_aws::executions::Executions;
+use headroom_aws::failure::Failure;
+use headroom_aws::store::StoreError;
+use headroom_aws::table::Table;
+use headroom_core::cycle::{Cycle, PlanOutline, Task};
+use headroom_core::lease::{Claim, Lease};
+use jiff::Timestamp;
+
+use crate::Ports;
+
+/// What a cycle may do.
+pub(crate) enum Claimed {
+    /// It may act.
+    Granted,
+    /// It takes back what a dead cycle left.
+    Recover(PlanOutline, String),
+    /// It may do nothing, and why.
+    Skipped(String),
+    /// A person has looked.
+    Resumed(String),
+}
+
+/// Two cycles that start together read the same lease; the slower one looks again.
+const TRIES: usize = 3;
+
+pub(crate) async fn claim<T: Table, M, F, C, E: Executions>(
+    ports: &Ports<T, M, F, C, E>,
+    cycle: &Cycle,
+    at: Timestamp,
+) -> Result<Claimed, Failure> {
+    for _ in 1..TRIES {
+        match claim_once(ports, cycle, at).await {
+            Err(Failure::Conflict(_)) => (),
+            claimed => return claimed,
+        }
+    }
+    claim_once(ports, cycle, at).await
+}
+
+async fn claim_once<T: Table, M, F, C, E: Executions>(
+    ports: &Ports<T, M, F, C, E>,
+    cycle: &Cycle,
+    at: Timestamp,
+) -> Result<Claimed, Failure> {
+    let platform = &cycle.platform;
+    let read = ports.store.lease(platform).await?;
+    let claim = match read.value.claim(&cycle.id, &cycle.execution, at, None) {
+        // A holder that is known to be dead need not be waited for.
+        Claim::Busy(holder) => {
+            let runs = ports.executions.runs(&holder.execution).await;
+            read.value.claim(&cycle.id, &cycle.execution, at, runs)
+        }
+        claim => claim,
+    };
+    match claim {
+        Claim::NeedsHuman(why) if cycle.task == Task::Resume => {
+            ports.store.put_lease(platform, &read, &Lease::default()).await?;
+            Ok(Claimed::Resumed(format!("{platform} acts again; it had stopped because {why}")))
+        }
+        Claim::NeedsHuman(why) => {
+            Ok(Claimed::Skipped(format!("a person must look first, then run the task resume: {why}")))
+        }
+        Claim::Busy(holder) => Ok(Claimed::Skipped(format!("cycle {} acts on {platform}", holder.cycle))),
+        Claim::Granted(_) if cycle.task == Task::Resume => {
+            Ok(Claimed::Resumed(format!("{platform} had not stopped")))
+        }
+        Claim::Granted(lease) => {
+            ports.store.put_lease(platform, &read, &lease).await?;
+            Ok(Claimed::Granted)
+        }
+        Claim::Recover(lease, plan) => {
+            ports.store.put_lease(platform, &read, &lease).await?;
+            recover(ports, cycle, &plan).await
+        }
+    }
+}
+
+async fn recover<T: Table, M, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    cycle: &Cycle,
+    plan: &headroom_core::name::PlanId,
+) -> Result<Claimed, Failure> {
+    let outline = ports.store.outline(&cycle.platform, plan).await.map_err(|error| match error {
+        StoreError::Missing(what) => {
+            Failure::StateCorrupt(format!("the lease names {what}, which is not stored"))
+        }
+        error => error.into(),
+    })?;
+    Ok(Claimed::Recover(outline, format!("an earlier cycle died with plan {plan} open")))
+}

@@ -1,0 +1,138 @@
+//! collect-metrics: takes the platform's lease, reads metrics and capacity, appends to history, returns batches.
+
+mod claim;
+mod look;
+#[cfg(test)]
+mod tests;
+
+use headroom_aws::clients::Clients;
+use headroom_aws::config_source::{ConfigSource, ParameterStore};
+use headroom_aws::error::{AwsError, Kind};
+use headroom_aws::executions::{Executions, StepFunctions};
+use headroom_aws::failure::Failure;
+use headroom_aws::fleet::{AwsFleet, Fleet};
+use headroom_aws::meter::Meter;
+use headroom_aws::metrics::{CloudWatch, Metrics};
+use headroom_aws::store::Store;
+use headroom_aws::table::{DynamoTable, Table};
+use headroom_core::config::{Parsed, parse};
+use headroom_core::cycle::{Batch, CollectRequest, Collected, CollectedKind, Cycle, Input, InvalidInput};
+use headroom_core::name::{ConfigVersion, PlatformName};
+use headroom_core::platform::Platform;
+
+use claim::Claimed;
+
+/// What the function works with.
+#[derive(Clone, Debug)]
+pub struct Ports<T, M, F, C, E> {
+    /// What is stored.
+    pub store: Store<T>,
+    /// Where metrics are read.
+    pub metrics: M,
+    /// What is scaled.
+    pub fleet: F,
+    /// Where configurations are kept.
+    pub configs: C,
+    /// Whether executions still run.
+    pub executions: E,
+    /// Counts what is used.
+    pub meter: Meter,
+}
+
+impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
+    /// Ports to AWS, with the tables that the environment names.
+    ///
+    /// # Errors
+    /// When a table is not named.
+    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+        Ok(Ports {
+            store: Store::from_env(clients)?,
+            metrics: CloudWatch::new(&clients.cloudwatch, &clients.meter),
+            fleet: AwsFleet::new(clients),
+            configs: ParameterStore::new(clients),
+            executions: StepFunctions::new(&clients.sfn),
+            meter: clients.meter.clone(),
+        })
+    }
+}
+
+/// Begins a cycle.
+///
+/// # Errors
+/// When the input or the configuration is wrong, or a call fails. What is merely unknown is no error.
+pub async fn handle<T, M, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    request: CollectRequest,
+) -> Result<Collected, Failure>
+where
+    T: Table,
+    M: Metrics,
+    F: Fleet,
+    C: ConfigSource,
+    E: Executions,
+{
+    let input = Input::read(&request.input)?;
+    let cycle = Cycle::new(&input, &request.execution);
+    let mut collected = match claim::claim(ports, &cycle, request.at).await? {
+        Claimed::Granted => {
+            let (platform, config) = load(ports, &cycle.platform).await?;
+            check_manual(&platform, &input)?;
+            let summary = look::look(ports, &platform, &cycle).await?;
+            let ready = answer(&cycle, CollectedKind::Ready, summary);
+            Collected {
+                config: Some(config),
+                batches: Batch::cover(&platform),
+                capacity: input.capacity,
+                ..ready
+            }
+        }
+        Claimed::Recover(plan, summary) => {
+            Collected { plan: Some(plan), ..answer(&cycle, CollectedKind::Recover, summary) }
+        }
+        Claimed::Skipped(summary) => answer(&cycle, CollectedKind::Skipped, summary),
+        Claimed::Resumed(summary) => answer(&cycle, CollectedKind::Resumed, summary),
+    };
+    tracing::info!(platform = %cycle.platform, cycle = %cycle.id, kind = ?collected.kind, "{}", collected.summary);
+    collected.usage = ports.meter.take();
+    Ok(collected)
+}
+
+fn answer(cycle: &Cycle, kind: CollectedKind, summary: String) -> Collected {
+    Collected {
+        kind,
+        cycle: cycle.clone(),
+        config: None,
+        batches: Vec::new(),
+        capacity: [].into(),
+        plan: None,
+        summary,
+        usage: Default::default(),
+    }
+}
+
+/// The platform's configuration, kept under its version for the rest of the cycle.
+async fn load<T: Table, M, F, C: ConfigSource, E>(
+    ports: &Ports<T, M, F, C, E>,
+    name: &PlatformName,
+) -> Result<(Platform, ConfigVersion), Failure> {
+    let missing = |error: AwsError| match error.kind {
+        Kind::NotFound => Failure::ConfigMissing { platform: name.clone(), why: error.to_string() },
+        _ => Failure::Aws(error),
+    };
+    let text = ports.configs.load(name).await.map_err(missing)?;
+    let parsed = parse(&text).map_err(|faults| Failure::ConfigInvalid { platform: name.clone(), faults });
+    let Parsed { platform, .. } = parsed?;
+    if platform.name != *name {
+        return Err(Failure::ConfigMismatch { platform: name.clone(), found: platform.name });
+    }
+    let version = ports.store.put_config(name, &text).await?;
+    Ok((platform, version))
+}
+
+/// What is asked for by hand must exist, or a slip of the pen would be done in silence.
+fn check_manual(platform: &Platform, input: &Input) -> Result<(), InvalidInput> {
+    match input.capacity.keys().find(|key| platform.place(key).is_none()) {
+        Some(unknown) => Err(InvalidInput::unknown_dimension(platform, unknown)),
+        None => Ok(()),
+    }
+}

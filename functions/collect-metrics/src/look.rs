@@ -1,0 +1,155 @@
+//! Looking: metrics and capacity of every dimension, and the past of those seen for the first time.
+
+use std::collections::BTreeSet;
+
+use headroom_aws::failure::Failure;
+use headroom_aws::fleet::{Depth, Fleet};
+use headroom_aws::metrics::{Metrics, Points, Window};
+use headroom_aws::store::{Natives, version_of};
+use headroom_aws::table::Table;
+use headroom_core::collect::{self, Asked, UnitsOverTime};
+use headroom_core::cycle::{Batch, Cycle};
+use headroom_core::history::Column;
+use headroom_core::name::ResourceId;
+use headroom_core::observe::Observation;
+use headroom_core::platform::{Platform, Query, Resource};
+use jiff::Timestamp;
+
+use crate::Ports;
+
+/// Native policies change with deployments, not with load.
+const NATIVES_S: i64 = 3_600;
+
+/// Reads and stores what a cycle needs; says in a sentence what was seen.
+pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    cycle: &Cycle,
+) -> Result<String, Failure> {
+    let asked = collect::asked(platform);
+    read_past(ports, platform, &asked, cycle.now).await;
+    let natives = natives(ports, platform, cycle.now).await?;
+    let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+    let observed = ports.fleet.observe(&resources, &natives, cycle.now, Depth::Cheap).await;
+    let (from, to) = collect::recent(cycle.now, platform.orchestration.cycle);
+    let points = points(ports, &asked, Window { from, to, period_s: collect::PERIOD_S }).await?;
+    let (shards, hours) = collect::live_places(platform, cycle.now, platform.orchestration.cycle);
+    let live = ports.store.live_chunks(&platform.name, &shards, &hours).await?;
+    let read = collect::read(platform, &asked, &points, &observed, live, cycle.now);
+    ports.store.put_live_chunks(&platform.name, &read.chunks).await?;
+    for batch in Batch::cover(platform) {
+        let mine = read.observations.iter().filter(|seen| batch.contains(&seen.key.resource));
+        let mine: Vec<Observation> = mine.cloned().collect();
+        ports.store.put_observations(cycle, &batch, &mine).await?;
+    }
+    Ok(summary(platform, &read.observations))
+}
+
+fn summary(platform: &Platform, observations: &[Observation]) -> String {
+    let unknown = observations.iter().filter(|seen| {
+        seen.capacity.known().is_none() || seen.readings.iter().any(|reading| reading.load.known().is_none())
+    });
+    let (all, unserved) = (platform.dimensions().count(), platform.dimensions().count() - observations.len());
+    format!("{all} dimensions, {} not fully known, {unserved} without an adapter", unknown.count())
+}
+
+async fn points<T, M: Metrics, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    asked: &[Asked<'_>],
+    window: Window,
+) -> Result<Vec<Points>, Failure> {
+    let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
+    Ok(ports.metrics.read(&queries, window).await?)
+}
+
+/// Which resources have a native policy: asked once an hour, or when the platform has changed.
+async fn natives<T: Table, M, F: Fleet, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    now: Timestamp,
+) -> Result<BTreeSet<ResourceId>, Failure> {
+    let open = platform.resources().map(|(_, resource)| resource).filter(|resource| resource.mode.is_none());
+    let open: Vec<&Resource> = open.collect();
+    let names: Vec<String> = open.iter().map(|resource| resource.id.to_string()).collect();
+    let config = version_of(&names.join("\n")).0;
+    let read = ports.store.natives(&platform.name).await?;
+    let age_s = read.value.asked_at.map(|asked_at| now.as_second() - asked_at.as_second());
+    let fresh = age_s.is_some_and(|age_s| (0..NATIVES_S).contains(&age_s))
+        && read.value.config.as_ref() == Some(&config);
+    if fresh || open.is_empty() {
+        return Ok(read.value.resources);
+    }
+    match ports.fleet.natives(&open).await {
+        Ok(resources) => {
+            let natives = Natives { asked_at: Some(now), config: Some(config), resources: resources.clone() };
+            ports.store.put_natives(&platform.name, &read, &natives).await?;
+            Ok(resources)
+        }
+        // An old answer is better than none. Without any, nothing can be said about who owns the capacity.
+        Err(error) if read.value.asked_at.is_some() => {
+            tracing::warn!(%error, "native policies could not be read; the last answer counts");
+            Ok(read.value.resources)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the past of metrics seen for the first time. What fails is tried again in the next cycle.
+async fn read_past<T: Table, M: Metrics, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    asked: &[Asked<'_>],
+    now: Timestamp,
+) {
+    if let Err(error) = try_past(ports, platform, asked, now).await {
+        tracing::warn!(error.name = error.name(), "the past of some metrics could not be read: {error}");
+    }
+}
+
+async fn try_past<T: Table, M: Metrics, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    asked: &[Asked<'_>],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let known = ports.store.columns(&platform.name).await?;
+    let new = asked.iter().filter(|asked| !known.value.0.contains(&asked.column().0));
+    let new: Vec<Asked<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let (from, to) = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
+    let window = Window { from, to, period_s: collect::PAST_STEP_S };
+    let values = points(ports, &new, window).await?;
+    let units = past_units(ports, &new, window).await?;
+    let loads = new.iter().zip(values).zip(units).map(|((asked, values), units)| {
+        let loads = collect::loads(asked.metric, &values, &units);
+        (asked, loads)
+    });
+    for (shard, days) in collect::past_chunks(loads) {
+        ports.store.put_past(&platform.name, shard, &days).await?;
+    }
+    let columns: Vec<Column> = new.iter().map(Asked::column).collect();
+    tracing::info!(platform = %platform.name, metrics = columns.len(), "read the past of {} metrics", columns.len());
+    Ok(ports.store.put_columns(&platform.name, &known, columns).await?)
+}
+
+/// Past capacity of each metric's resource, where a metric tells it and the metric needs it.
+async fn past_units<T, M: Metrics, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    asked: &[Asked<'_>],
+    window: Window,
+) -> Result<Vec<UnitsOverTime>, Failure> {
+    let needed = |asked: &Asked<'_>| {
+        collect::capacity_query(asked.place.resource).filter(|_| asked.metric.measure.is_per_capacity())
+    };
+    let queries: Vec<Option<Query>> = asked.iter().map(needed).collect();
+    let distinct: BTreeSet<Query> = queries.iter().flatten().cloned().collect();
+    let distinct: Vec<Query> = distinct.into_iter().collect();
+    let read = if distinct.is_empty() { Vec::new() } else { ports.metrics.read(&distinct, window).await? };
+    let of = |query: &Option<Query>| {
+        let place = query.as_ref().and_then(|query| distinct.binary_search(query).ok());
+        UnitsOverTime::new(place.and_then(|place| read.get(place)).cloned().unwrap_or_default())
+    };
+    Ok(queries.iter().map(of).collect())
+}

@@ -1,0 +1,88 @@
+//! forecast: predicts the load of a batch of dimensions from their history.
+//!
+//! It never fails a cycle: a metric that cannot be forecast says why, and its dimension falls back to the measured load.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use headroom_aws::clients::Clients;
+use headroom_aws::configs::Configs;
+use headroom_aws::failure::Failure;
+use headroom_aws::meter::Meter;
+use headroom_aws::store::{DimensionForecasts, Store};
+use headroom_aws::table::{DynamoTable, Table};
+use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
+use headroom_core::forecast::of_dimension;
+use headroom_core::history::{Chunk, shard};
+use headroom_core::platform::Platform;
+use jiff::Timestamp;
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Ports<T> {
+    /// What is stored.
+    pub store: Store<T>,
+    /// Configurations already parsed.
+    pub configs: Configs,
+    /// Counts what is used.
+    pub meter: Meter,
+}
+
+impl Ports<DynamoTable> {
+    /// Ports to AWS, with the tables that the environment names.
+    ///
+    /// # Errors
+    /// When a table is not named.
+    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+        Ok(Ports {
+            store: Store::from_env(clients)?,
+            configs: Configs::default(),
+            meter: clients.meter.clone(),
+        })
+    }
+}
+
+/// Forecasts one batch.
+///
+/// # Errors
+/// When what is stored cannot be read or written. The state machine then goes on without this batch.
+pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Result<Forecasted, Failure> {
+    let ForecastRequest { cycle, config, batch } = request;
+    let platform = ports.configs.get(&ports.store, &cycle.platform, &config).await?;
+    let forecasts = forecast(ports, &platform, &cycle, &batch).await?;
+    if cycle.task == Task::Scale {
+        ports.store.put_forecasts(&cycle, &batch, &forecasts).await?;
+    }
+    let all = forecasts.iter().flat_map(|dimension| &dimension.forecasts);
+    let (made, missing): (Vec<_>, Vec<_>) = all.partition(|forecast| forecast.outcome.is_ok());
+    let (made, missing) = (made.len(), missing.len());
+    tracing::info!(platform = %cycle.platform, cycle = %cycle.id, %batch, made, missing, "{made} forecasts, {missing} missing");
+    Ok(Forecasted { batch, made, missing, usage: ports.meter.take() })
+}
+
+async fn forecast<T: Table>(
+    ports: &Ports<T>,
+    platform: &Platform,
+    cycle: &Cycle,
+    batch: &Batch,
+) -> Result<Vec<DimensionForecasts>, Failure> {
+    let from = cycle.now.checked_sub(platform.predictive.training_period).unwrap_or(Timestamp::MIN);
+    let mut chunks: BTreeMap<u8, Vec<Chunk>> = BTreeMap::new();
+    let mut forecasts = Vec::new();
+    for place in platform.dimensions().filter(|place| batch.contains(&place.resource.id)) {
+        if !place.resource.kind.is_served(&place.dimension.key.dimension) {
+            continue;
+        }
+        let shard = shard(&place.resource.id);
+        if !chunks.contains_key(&shard) {
+            chunks.insert(shard, ports.store.chunks(&platform.name, shard, from).await?);
+        }
+        let history = chunks.get(&shard).map(Vec::as_slice).unwrap_or_default();
+        let key = place.dimension.key.clone();
+        forecasts
+            .push(DimensionForecasts { key, forecasts: of_dimension(platform, place, history, cycle.now) });
+    }
+    Ok(forecasts)
+}

@@ -1,0 +1,201 @@
+//! health-check: looks at what a wave touched and judges whether it is healthy.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use headroom_aws::clients::Clients;
+use headroom_aws::configs::Configs;
+use headroom_aws::failure::Failure;
+use headroom_aws::fleet::{AwsFleet, Depth, Fleet, Observed};
+use headroom_aws::meter::Meter;
+use headroom_aws::probes::{NetworkProbes, Probes, Reach};
+use headroom_aws::store::Store;
+use headroom_aws::table::{DynamoTable, Table};
+use headroom_core::config::scalar::Endpoint;
+use headroom_core::cycle::{HealthChecked, HealthRequest, few};
+use headroom_core::health::{Finding, Health, Judgement, Limit, judge, reached};
+use headroom_core::journal::{Entry, StepState};
+use headroom_core::name::ResourceId;
+use headroom_core::observe::Seen;
+use headroom_core::plan::{Step, Wave};
+use headroom_core::platform::{HealthCheck, Mode, Platform, Probe, Resource};
+
+/// What the function works with.
+#[derive(Debug)]
+pub struct Ports<T, F, P> {
+    /// What is stored.
+    pub store: Store<T>,
+    /// What is scaled.
+    pub fleet: F,
+    /// Probes from outside.
+    pub probes: P,
+    /// Configurations already parsed.
+    pub configs: Configs,
+    /// Counts what is used.
+    pub meter: Meter,
+}
+
+impl Ports<DynamoTable, AwsFleet, NetworkProbes> {
+    /// Ports to AWS, with the tables that the environment names. `PROBE_LOOPBACK=true` lets probes reach the machine
+    /// that the function runs on, for demo and tests.
+    ///
+    /// # Errors
+    /// When a table is not named.
+    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+        let loopback = std::env::var("PROBE_LOOPBACK").is_ok_and(|value| value == "true");
+        let reach = if loopback { Reach::Loopback } else { Reach::Network };
+        Ok(Ports {
+            store: Store::from_env(clients)?,
+            fleet: AwsFleet::new(clients),
+            probes: NetworkProbes::new(clients, reach),
+            configs: Configs::default(),
+            meter: clients.meter.clone(),
+        })
+    }
+}
+
+/// Judges one wave.
+///
+/// # Errors
+/// When what is stored cannot be read. What cannot be seen of the wave is pending, not an error.
+pub async fn handle<T: Table, F: Fleet, P: Probes>(
+    ports: &Ports<T, F, P>,
+    request: HealthRequest,
+) -> Result<HealthChecked, Failure> {
+    renew(ports, &request).await?;
+    let plan = ports.store.plan_head(&request.cycle.platform, &request.plan_id).await?;
+    let platform = ports.configs.get(&ports.store, &request.cycle.platform, &plan.config).await?;
+    let journal = ports.store.journal(&request.cycle.platform, &request.plan_id).await?;
+    let entries = journal.into_iter().map(|entry| entry.value).filter(|entry| entry.wave == request.wave);
+    let steps: Vec<Step> = entries.filter_map(|entry| standing(&entry, request.undo)).collect();
+    let wave = plan.waves.get(request.wave);
+    let mut findings = capacity(ports, &platform, &request, &steps).await;
+    if let Some(wave) = wave.filter(|_| !request.undo) {
+        findings.extend(probe_all(ports, &platform, wave, &steps).await);
+    }
+    let timeout_s = wave.map_or(0, |wave| wave.timeout_s);
+    let limit = Limit { started_at: request.started_at, timeout_s, at: request.at };
+    let Judgement { kind, reasons, strikes } = judge(&findings, request.strikes, limit);
+    tracing::info!(platform = %platform.name, cycle = %request.cycle.id, wave = request.wave, ?kind, "{}", reasons.join("; "));
+    Ok(HealthChecked { kind, strikes, reasons: few(reasons), usage: ports.meter.take() })
+}
+
+/// A long wait must not cost the lease.
+async fn renew<T: Table, F, P>(ports: &Ports<T, F, P>, request: &HealthRequest) -> Result<(), Failure> {
+    let read = ports.store.lease(&request.cycle.platform).await?;
+    let lease = read.value.renew(&request.cycle.id, request.at)?;
+    Ok(ports.store.put_lease(&request.cycle.platform, &read, &lease).await?)
+}
+
+/// The step whose effect should be seen now, if it was made or taken back.
+fn standing(entry: &Entry, undone: bool) -> Option<Step> {
+    match (entry.state, undone) {
+        (StepState::Done | StepState::Found, false) => Some(entry.step.clone()),
+        (StepState::Undone, true) => Some(entry.step.undo()),
+        _ => None,
+    }
+}
+
+async fn capacity<T, F: Fleet, P>(
+    ports: &Ports<T, F, P>,
+    platform: &Platform,
+    request: &HealthRequest,
+    steps: &[Step],
+) -> Vec<Finding> {
+    let resources: Vec<&Resource> =
+        steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1)).collect();
+    let floors: BTreeSet<ResourceId> =
+        steps.iter().filter(|step| step.mode == Mode::Floor).map(|step| step.resource.clone()).collect();
+    let observed: Observed = ports.fleet.observe(&resources, &floors, request.at, Depth::Cheap).await;
+    let missing = Seen::Unknown("it was not observed".to_owned());
+    let changes = steps.iter().flat_map(|step| &step.changes);
+    changes.map(|change| reached(change, observed.get(&change.key).unwrap_or(&missing))).collect()
+}
+
+/// Every configured check of the groups in the wave, at once: each has its own time limit.
+async fn probe_all<T, F: Fleet, P: Probes>(
+    ports: &Ports<T, F, P>,
+    platform: &Platform,
+    wave: &Wave,
+    steps: &[Step],
+) -> Vec<Finding> {
+    let touched = |check: &&HealthCheck| {
+        let mine = |id: &ResourceId| steps.iter().any(|step| step.resource == *id);
+        wave.groups.contains(&check.group) && check.resource.as_ref().is_none_or(mine) && !steps.is_empty()
+    };
+    let checks = platform.orchestration.checks.iter().filter(touched);
+    let probes = checks.map(|check| probe(ports, platform, check));
+    join_all(probes).await.into_iter().flatten().collect()
+}
+
+async fn probe<T, F: Fleet, P: Probes>(
+    ports: &Ports<T, F, P>,
+    platform: &Platform,
+    check: &HealthCheck,
+) -> Vec<Finding> {
+    let finding = |what: String, state: Health| Finding { what, state, is_capacity: false };
+    match &check.probe {
+        // Both are what the adapters look at anyway, for every step of the wave.
+        Probe::Capacity | Probe::Reachable => Vec::new(),
+        Probe::Http(Endpoint::Url(url)) => {
+            vec![finding(format!("GET {url}"), ports.probes.http(url, check.timeout).await)]
+        }
+        Probe::Http(Endpoint::Path(path)) => {
+            vec![finding(format!("GET {path}"), on_balancer(ports, platform, check, path).await)]
+        }
+        Probe::Tcp { host, port } => {
+            vec![finding(
+                format!("connect {host}:{port}"),
+                ports.probes.tcp(host, *port, check.timeout).await,
+            )]
+        }
+        Probe::Alarm(name) => {
+            let state =
+                ports.probes.alarm(name).await.unwrap_or_else(|error| Health::Pending(error.to_string()));
+            vec![finding(format!("alarm {name}"), state)]
+        }
+        Probe::TargetHealth => {
+            let mut findings = Vec::new();
+            for resource in checked(platform, check) {
+                findings.push(finding(format!("targets of {}", resource.id), targets(ports, resource).await));
+            }
+            findings
+        }
+    }
+}
+
+/// The resources that a check is about.
+fn checked<'a>(platform: &'a Platform, check: &'a HealthCheck) -> impl Iterator<Item = &'a Resource> {
+    let of_group =
+        platform.resources().filter(|(group, _)| group.name == check.group).map(|(_, resource)| resource);
+    of_group.filter(|resource| check.resource.as_ref().is_none_or(|id| *id == resource.id))
+}
+
+/// A path is asked for on the load balancer of the first resource that has one.
+async fn on_balancer<T, F: Fleet, P: Probes>(
+    ports: &Ports<T, F, P>,
+    platform: &Platform,
+    check: &HealthCheck,
+    path: &str,
+) -> Health {
+    for resource in checked(platform, check) {
+        match ports.fleet.address(resource).await {
+            Ok(Some(address)) => return ports.probes.http(&format!("{address}{path}"), check.timeout).await,
+            Ok(None) => (),
+            Err(error) => return Health::Pending(error.to_string()),
+        }
+    }
+    Health::NotChecked("no load balancer stands before it; write a whole URL".to_owned())
+}
+
+async fn targets<T, F: Fleet, P>(ports: &Ports<T, F, P>, resource: &Resource) -> Health {
+    match ports.fleet.target_health(resource).await {
+        Ok(Some(health)) if health.others == 0 && 0 < health.healthy => Health::Healthy,
+        Ok(Some(health)) => Health::Pending(format!("{} healthy, {} not", health.healthy, health.others)),
+        Ok(None) => Health::NotChecked("no load balancer stands before it".to_owned()),
+        Err(error) => Health::Pending(error.to_string()),
+    }
+}
