@@ -12,8 +12,8 @@ use crate::Ports;
 
 /// What a cycle may do.
 pub(crate) enum Claimed {
-    /// It may act.
-    Granted,
+    /// It may act. The last cycle that looked did so for this time.
+    Granted(Option<Timestamp>),
     /// It takes back what a dead cycle left.
     Recover(PlanOutline, String),
     /// It may do nothing, and why.
@@ -56,7 +56,8 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
     };
     match claim {
         Claim::NeedsHuman(why) if cycle.task == Task::Resume => {
-            ports.store.put_lease(platform, &read, &Lease::default()).await?;
+            let free = Lease { looked_at: read.value.looked_at, ..Lease::default() };
+            ports.store.put_lease(platform, &read, &free).await?;
             Ok(Claimed::Resumed(format!("{platform} acts again; it had stopped because {why}")))
         }
         Claim::NeedsHuman(why) => {
@@ -68,7 +69,7 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
         }
         Claim::Granted(lease) => {
             ports.store.put_lease(platform, &read, &lease).await?;
-            Ok(Claimed::Granted)
+            Ok(Claimed::Granted(lease.looked_at))
         }
         Claim::Recover(lease, plan) => {
             ports.store.put_lease(platform, &read, &lease).await?;

@@ -74,10 +74,10 @@ where
     let input = Input::read(&request.input)?;
     let cycle = Cycle::new(&input, &request.execution);
     let mut collected = match claim::claim(ports, &cycle, request.at).await? {
-        Claimed::Granted => {
+        Claimed::Granted(looked_at) => {
             let (platform, config) = load(ports, &cycle.platform).await?;
             check_manual(&platform, &input)?;
-            let summary = look::look(ports, &platform, &cycle).await?;
+            let summary = look::look(ports, &platform, &cycle, looked_at).await?;
             let ready = answer(&cycle, CollectedKind::Ready, summary);
             Collected {
                 config: Some(config),

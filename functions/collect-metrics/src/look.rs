@@ -25,9 +25,10 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
     cycle: &Cycle,
+    looked_at: Option<Timestamp>,
 ) -> Result<String, Failure> {
     let asked = collect::asked(platform);
-    read_past(ports, platform, &asked, cycle.now).await;
+    read_past(ports, platform, &asked, cycle.now, looked_at).await;
     let natives = natives(ports, platform, cycle.now).await?;
     let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
     let observed = ports.fleet.observe(&resources, &natives, cycle.now, Depth::Cheap).await;
@@ -94,19 +95,33 @@ async fn natives<T: Table, M, F: Fleet, C, E>(
     }
 }
 
-/// Reads the past of metrics seen for the first time. What fails is tried again in the next cycle.
+/// Reads the past of metrics seen for the first time, and what no cycle read since the last one. What fails is a gap
+/// in the history, or tried again in the next cycle, and stops nothing.
 async fn read_past<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
     asked: &[Asked<'_>],
     now: Timestamp,
+    looked_at: Option<Timestamp>,
 ) {
-    if let Err(error) = try_past(ports, platform, asked, now).await {
+    let warn = |error: Failure| {
         tracing::warn!(error.name = error.name(), "the past of some metrics could not be read: {error}");
+    };
+    if let Err(error) = read_new(ports, platform, asked, now).await {
+        warn(error);
+    }
+    let missed = looked_at.and_then(|at| collect::missed(now, platform.orchestration.cycle, at));
+    if let Some((from, to)) = missed {
+        let window = Window { from, to, period_s: collect::PAST_STEP_S };
+        for some in asked.chunks(collect::PAST_METRICS_MAX) {
+            if let Err(error) = read_window(ports, platform, some, window).await {
+                warn(error);
+            }
+        }
     }
 }
 
-async fn try_past<T: Table, M: Metrics, F, C, E>(
+async fn read_new<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
     asked: &[Asked<'_>],
@@ -119,19 +134,29 @@ async fn try_past<T: Table, M: Metrics, F, C, E>(
         return Ok(());
     }
     let (from, to) = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
-    let window = Window { from, to, period_s: collect::PAST_STEP_S };
-    let values = points(ports, &new, window).await?;
-    let units = past_units(ports, &new, window).await?;
-    let loads = new.iter().zip(values).zip(units).map(|((asked, values), units)| {
-        let loads = collect::loads(asked.metric, &values, &units);
-        (asked, loads)
-    });
-    for (shard, days) in collect::past_chunks(loads) {
-        ports.store.put_past(&platform.name, shard, &days).await?;
-    }
+    read_window(ports, platform, &new, Window { from, to, period_s: collect::PAST_STEP_S }).await?;
     let columns: Vec<Column> = new.iter().map(Asked::column).collect();
     tracing::info!(platform = %platform.name, metrics = columns.len(), "read the past of {} metrics", columns.len());
     Ok(ports.store.put_columns(&platform.name, &known, columns).await?)
+}
+
+/// Reads a window of the past into history.
+async fn read_window<T: Table, M: Metrics, F, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    asked: &[Asked<'_>],
+    window: Window,
+) -> Result<(), Failure> {
+    let values = points(ports, asked, window).await?;
+    let units = past_units(ports, asked, window).await?;
+    let loads = asked.iter().zip(values).zip(units).map(|((asked, values), units)| {
+        let loads = collect::loads(asked.metric, &values, &units);
+        (asked, loads)
+    });
+    for (shard, days) in collect::past_chunks(window.from, loads) {
+        ports.store.put_past(&platform.name, shard, &days).await?;
+    }
+    Ok(())
 }
 
 /// Past capacity of each metric's resource, where a metric tells it and the metric needs it.

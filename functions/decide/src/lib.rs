@@ -99,7 +99,8 @@ impl Seen {
 /// The plan, if it is sound. The linter looks at every plan, whoever made it.
 fn planned(platform: &Platform, decisions: &[Decision], request: &DecideRequest) -> Result<Plan, Failure> {
     let permit = Permit::of(platform.orchestration.phase, request.cycle.dry_run);
-    let plan = plan::make(platform, decisions, &request.cycle.id, request.at, &request.config, permit);
+    let made_at = request.cycle.time(request.at);
+    let plan = plan::make(platform, decisions, &request.cycle.id, made_at, &request.config, permit);
     let violations = plan::lint(platform, &plan);
     if violations.is_empty() {
         return Ok(plan);

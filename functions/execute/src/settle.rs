@@ -77,7 +77,10 @@ async fn release<T: Table, F, N>(
 ) -> Result<(), Failure> {
     let read = ports.store.lease(platform).await?;
     let needs_human = (outcome.outcome == Ending::NeedsHuman).then(|| outcome.summary.clone());
-    match read.value.release(&request.execution.name, needs_human) {
+    let looked = request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Ready);
+    let now =
+        Input::read(&request.input).ok().and_then(|input| input.now).unwrap_or(request.execution.started_at);
+    match read.value.release(&request.execution.name, needs_human, looked.then_some(now)) {
         Ok(lease) => Ok(ports.store.put_lease(platform, &read, &lease).await?),
         Err(_) => Ok(()),
     }

@@ -233,7 +233,8 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         event: StepEvent,
         detail: Option<String>,
     ) -> Result<Versioned<Entry>, Failure> {
-        let next = entry.value.with(event, self.batch.at, detail);
+        let at = self.batch.cycle.time(self.batch.at);
+        let next = entry.value.with(event, at, detail);
         let next =
             next.map_err(|error| Failure::JournalRefused { step: entry.value.step.id.to_string(), error })?;
         self.ports.store.put_entry(&self.batch.cycle.platform, entry, &next).await?;

@@ -67,6 +67,16 @@ pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> (Time
     (second((to_s - length_s).div_euclid(step_s) * step_s), second(to_s))
 }
 
+/// The window that no cycle read, when the last one is longer ago than `recent` reaches back; `None` when there is none.
+pub fn missed(now: Timestamp, cycle: Duration, looked_at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let step_s = i64::from(PAST_STEP_S);
+    let (from, to) = (recent(looked_at, cycle).1, recent(now, cycle).0);
+    let oldest = past(now, cycle, PAST_MAX).0;
+    let from = second(from.max(oldest).as_second().div_euclid(step_s) * step_s);
+    let to = second(to.as_second().div_euclid(step_s) * step_s + step_s);
+    (from.as_second() + 2 * step_s <= to.as_second()).then_some((from, to))
+}
+
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
 }
@@ -225,8 +235,9 @@ impl Read {
     }
 }
 
-/// A past that was read, as chunks by shard and day.
+/// A past that was read, as chunks by shard and by the start of each day's part.
 pub fn past_chunks<'a>(
+    from: Timestamp,
     read: impl IntoIterator<Item = (&'a Asked<'a>, Vec<(Timestamp, f64)>)>,
 ) -> BTreeMap<u8, BTreeMap<Timestamp, Chunk>> {
     let mut chunks: BTreeMap<u8, BTreeMap<Timestamp, Chunk>> = BTreeMap::new();
@@ -237,7 +248,7 @@ pub fn past_chunks<'a>(
         }
         let into = chunks.entry(shard(&asked.place.resource.id)).or_default();
         for (day, points) in days {
-            into.entry(second(day * 86_400)).or_default().add(asked.column(), PAST_STEP_S, points);
+            into.entry(second(day * 86_400).max(from)).or_default().add(asked.column(), PAST_STEP_S, points);
         }
     }
     chunks
@@ -286,6 +297,17 @@ scaling_groups:
             (0, 0, 86_400)
         );
         assert!(recent(at(10_000_000), cycle).0 <= to, "no hole between the past and the present");
+    }
+
+    #[test]
+    fn what_no_cycle_read_is_read_later() {
+        let cycle = Duration::from_secs(300);
+        let missed = |now, looked_at| {
+            missed(at(now), cycle, at(looked_at)).map(|(from, to)| (from.as_second(), to.as_second()))
+        };
+        assert_eq!(missed(100_300, 100_000), None, "cycles overlap");
+        assert_eq!(missed(103_600, 100_000), Some((99_900, 102_900)));
+        assert_eq!(missed(100_000, 103_600), None, "time went back");
     }
 
     #[test]
@@ -343,9 +365,12 @@ scaling_groups:
         let platform = shop();
         let asked = asked(&platform);
         let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
-        let chunks = past_chunks([(&asked[1], points)]);
+        let chunks = past_chunks(at(600), [(&asked[1], points)]);
         let days = &chunks[&shard(&"web".into())];
         let sizes: Vec<usize> = days.values().map(|chunk| chunk.0.values().map(Series::len).sum()).collect();
-        assert_eq!((days.keys().copied().collect::<Vec<_>>(), sizes), (vec![at(0), at(86_400)], vec![1, 2]));
+        assert_eq!(
+            (days.keys().copied().collect::<Vec<_>>(), sizes),
+            (vec![at(600), at(86_400)], vec![1, 2])
+        );
     }
 }

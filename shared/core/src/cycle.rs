@@ -129,6 +129,8 @@ pub struct Cycle {
     pub execution: String,
     /// The time it decides for.
     pub now: Timestamp,
+    /// When the execution started. It differs from `now` only when another time was asked for.
+    pub started_at: Timestamp,
     /// Decide and record, but change nothing.
     pub dry_run: bool,
     /// What it is for.
@@ -155,9 +157,18 @@ impl Cycle {
             id: execution.name.clone(),
             execution: execution.arn.clone(),
             now: input.now.unwrap_or(execution.started_at),
+            started_at: execution.started_at,
             dry_run: input.dry_run,
             task: input.task,
         }
+    }
+}
+
+impl Cycle {
+    /// The cycle's own time at a time of the clock: a cycle that decides for another time lives in it, so that what it
+    /// records has the right age for cycles that decide for later times. Leases live by the clock.
+    pub fn time(&self, at: Timestamp) -> Timestamp {
+        self.now.checked_add(at.duration_since(self.started_at)).unwrap_or(at)
     }
 }
 

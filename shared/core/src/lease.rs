@@ -21,6 +21,8 @@ pub struct Lease {
     pub open_plan: Option<PlanId>,
     /// Why nothing may act until a person has looked.
     pub needs_human: Option<String>,
+    /// For which time the last cycle that looked did so. Metrics since then are read by the next one.
+    pub looked_at: Option<Timestamp>,
 }
 
 /// The cycle that holds a lease.
@@ -84,14 +86,20 @@ impl Lease {
         Ok(Lease { holder: Some(Holder::new(cycle, &holder.execution, at)), ..self.clone() })
     }
 
-    /// The lease when `cycle` is over: free, with nothing open, or stopped until a person has looked.
+    /// The lease when `cycle` is over: free, with nothing open, or stopped until a person has looked. `looked_at` is
+    /// the time for which it looked, if it did.
     ///
     /// # Errors
     /// When another cycle holds it by now.
-    pub fn release(&self, cycle: &CycleId, needs_human: Option<String>) -> Result<Lease, LeaseLost> {
+    pub fn release(
+        &self,
+        cycle: &CycleId,
+        needs_human: Option<String>,
+        looked_at: Option<Timestamp>,
+    ) -> Result<Lease, LeaseLost> {
         self.held_by(cycle)?;
         let open_plan = self.open_plan.clone().filter(|_| needs_human.is_some());
-        Ok(Lease { holder: None, open_plan, needs_human })
+        Ok(Lease { holder: None, open_plan, needs_human, looked_at: looked_at.max(self.looked_at) })
     }
 
     /// The holder, if it is `cycle`.
@@ -155,7 +163,7 @@ mod tests {
         let lease = held("b");
         let lost = lease.renew(&"a".into(), at(1)).unwrap_err();
         assert_eq!(lost.to_string(), "the lease belongs to b, not to a");
-        assert!(lease.release(&"a".into(), None).is_err());
+        assert!(lease.release(&"a".into(), None, None).is_err());
         assert!(Lease::default().renew(&"a".into(), at(1)).is_err());
     }
 
@@ -165,14 +173,14 @@ mod tests {
         assert!(
             matches!(open.claim(&"b".into(), "arn", at(1), Some(false)), Claim::Recover(_, plan) if plan.0 == "plan")
         );
-        let settled = open.release(&"a".into(), None).unwrap();
+        let settled = open.release(&"a".into(), None, None).unwrap();
         assert!(matches!(settled.claim(&"b".into(), "arn", at(1), None), Claim::Granted(_)));
     }
 
     #[test]
     fn a_person_must_look_before_anything_acts_again() {
         let open = Lease { open_plan: Some("plan".into()), ..held("a") };
-        let stopped = open.release(&"a".into(), Some("web could not be taken back".into())).unwrap();
+        let stopped = open.release(&"a".into(), Some("web could not be taken back".into()), None).unwrap();
         assert!(matches!(stopped.claim(&"b".into(), "arn", at(9_999), None), Claim::NeedsHuman(_)));
         assert_eq!(stopped.open_plan, Some("plan".into()), "what stands must still be known");
     }

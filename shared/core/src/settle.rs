@@ -58,7 +58,6 @@ impl Ending {
     pub fn is_news(self) -> bool {
         !matches!(self, Ending::Held | Ending::Withheld | Ending::Trained | Ending::Skipped | Ending::Scaled)
     }
-
 }
 
 /// The end of a cycle, as the execution returns it and as it is stored.

@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 pub use history::{Columns, Natives};
-pub use records::DimensionForecasts;
+pub use records::{DimensionForecasts, StoredStory};
 
 use crate::clients::Clients;
 use crate::error::AwsError;

@@ -2,8 +2,11 @@
 
 use headroom_core::cycle::{Batch, Cycle};
 use headroom_core::decide::{Decision, MetricForecast};
+use headroom_core::journal::Entry;
 use headroom_core::name::{CycleId, DimensionKey, PlatformName};
 use headroom_core::observe::Observation;
+use headroom_core::plan::Plan;
+use headroom_core::report::Story;
 use headroom_core::settle::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -107,6 +110,22 @@ impl<T: Table> Store<T> {
         all(&self.decisions.range(&platform.0, &prefix, &format!("{prefix}~")).await?)
     }
 
+    /// The newest cycles that ended, newest first: when, and how.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn outcomes(
+        &self,
+        platform: &PlatformName,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, Outcome)>, StoreError> {
+        // Decisions and outcomes of a cycle stand side by side, so twice as many items hold as many outcomes.
+        let items = self.decisions.newest(&platform.0, "~", most.saturating_mul(2)).await?;
+        let ended = items.iter().filter(|item| item.key.sort.ends_with("#outcome"));
+        let told = ended.filter_map(|item| Some((item.key.sort.split('#').next()?.parse().ok()?, item)));
+        told.take(most).map(|(now, item)| Ok((now, value(item)?))).collect()
+    }
+
     /// Keeps how a cycle ended.
     ///
     /// # Errors
@@ -152,4 +171,70 @@ fn parts<V: Serialize + Clone>(
 fn all<V: DeserializeOwned>(items: &[Item]) -> Result<Vec<V>, StoreError> {
     let parts: Result<Vec<Vec<V>>, StoreError> = items.iter().map(value).collect();
     Ok(parts?.into_iter().flatten().collect())
+}
+
+/// Everything stored about one cycle.
+#[derive(Clone, Debug)]
+pub struct StoredStory {
+    now: Timestamp,
+    observations: Vec<Observation>,
+    forecasts: Vec<(DimensionKey, Vec<MetricForecast>)>,
+    decisions: Vec<Decision>,
+    plan: Option<Plan>,
+    entries: Vec<Entry>,
+    outcome: Outcome,
+}
+
+impl StoredStory {
+    /// As it is told.
+    pub fn as_story<'a>(&'a self, platform: &'a PlatformName) -> Story<'a> {
+        Story {
+            platform,
+            now: self.now,
+            observations: &self.observations,
+            forecasts: &self.forecasts,
+            decisions: &self.decisions,
+            plan: self.plan.as_ref(),
+            entries: &self.entries,
+            outcome: Some(&self.outcome),
+        }
+    }
+}
+
+impl<T: Table> Store<T> {
+    /// The newest cycles that ended, newest first, each with everything stored about it.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub async fn stories(
+        &self,
+        platform: &PlatformName,
+        most: usize,
+    ) -> Result<Vec<StoredStory>, StoreError> {
+        let mut stories = Vec::new();
+        for (now, outcome) in self.outcomes(platform, most).await? {
+            let id = &outcome.cycle_id;
+            let plan = match &outcome.plan_id {
+                Some(plan) => Some(self.plan(platform, plan).await?),
+                None => None,
+            };
+            let entries = match &outcome.plan_id {
+                Some(plan) => {
+                    self.journal(platform, plan).await?.into_iter().map(|entry| entry.value).collect()
+                }
+                None => Vec::new(),
+            };
+            let forecasts = self.forecasts(platform, now, id).await?;
+            stories.push(StoredStory {
+                now,
+                observations: self.observations(platform, id).await?,
+                forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
+                decisions: self.decisions(platform, now, id).await?,
+                plan,
+                entries,
+                outcome,
+            });
+        }
+        Ok(stories)
+    }
 }

@@ -1,7 +1,11 @@
-//! What people read: sentences, notices, figures.
+//! What people read: sentences, notices, figures, and a cycle explained.
+
+mod explain;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
+
+pub use explain::{Story, explain};
 
 use crate::decide::Decision;
 use crate::name::PlatformName;

@@ -1,0 +1,123 @@
+//! Commands that talk to an AWS account: publish a configuration, run a cycle, explain one.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use headroom_aws::clients::Clients;
+use headroom_aws::config_source::{ParameterStore, Published};
+use headroom_aws::executions::{Ended, StepFunctions};
+use headroom_aws::store::Store;
+use headroom_aws::table::DynamoTable;
+use headroom_core::config::parse;
+use headroom_core::name::PlatformName;
+use headroom_core::report::explain;
+use serde_json::json;
+
+/// Commands for an account.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks a platform file and stores it where the functions find it.
+    Publish {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// The bucket for a file that is larger than a parameter (8 KB).
+        #[arg(long)]
+        bucket: Option<String>,
+    },
+    /// Runs one cycle now and tells what it did.
+    Run {
+        /// The platform.
+        platform: String,
+        /// Decide and record, but change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// What for.
+        #[arg(long, default_value = "scale", value_parser = ["scale", "train", "resume"])]
+        task: String,
+        #[command(flatten)]
+        state_machine: StateMachine,
+    },
+    /// Tells what the newest cycles saw, expected, decided and did, and why.
+    Explain {
+        /// The platform.
+        platform: String,
+        /// How many cycles, newest first.
+        #[arg(long, default_value_t = 1)]
+        last: usize,
+    },
+}
+
+/// Which state machine.
+#[derive(Debug, Args)]
+pub(crate) struct StateMachine {
+    /// The state machine's ARN, from the stack's outputs.
+    #[arg(long, env = "HEADROOM_STATE_MACHINE_ARN")]
+    state_machine_arn: String,
+}
+
+/// A cycle has two hours at most; whoever waits longer waits for something else.
+const WAIT_MAX: Duration = Duration::from_secs(7_200);
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    runtime.block_on(async {
+        let clients = Clients::from_env().await;
+        match command {
+            Command::Publish { file, bucket } => publish(&clients, &file, bucket.as_deref()).await,
+            Command::Run { platform, dry_run, task, state_machine } => {
+                let input = json!({"platform": platform, "dryRun": dry_run, "task": task});
+                cycle(&clients, &PlatformName(platform), &state_machine.state_machine_arn, &input.to_string())
+                    .await
+            }
+            Command::Explain { platform, last } => tell(&clients, &PlatformName(platform), last).await,
+        }
+    })
+}
+
+async fn publish(
+    clients: &Clients,
+    file: &std::path::Path,
+    bucket: Option<&str>,
+) -> Result<ExitCode, String> {
+    let text = crate::validate::read(file)?;
+    let parsed = parse(&text).map_err(|faults| format!("not published:\n{faults}"))?;
+    let published = ParameterStore::new(clients).publish(&parsed.platform.name, &text, bucket).await;
+    match published.map_err(|error| error.to_string())? {
+        Published::Parameter(parameter) => println!("published as {parameter}"),
+        Published::Object { parameter, url } => println!("published as {url}, to which {parameter} points"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn cycle(
+    clients: &Clients,
+    platform: &PlatformName,
+    machine: &str,
+    input: &str,
+) -> Result<ExitCode, String> {
+    let executions = StepFunctions::new(&clients.sfn);
+    let arn = executions.start(machine, None, input).await.map_err(|error| error.to_string())?;
+    println!("started {arn}");
+    let ended = executions.wait(&arn, WAIT_MAX).await.map_err(|error| error.to_string())?;
+    tell(clients, platform, 1).await?;
+    match ended {
+        Ended::Succeeded(_) => Ok(ExitCode::SUCCESS),
+        Ended::Failed { error, cause } => Err(format!("{error}: {cause}")),
+    }
+}
+
+async fn tell(clients: &Clients, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
+    let table = |name: &str| {
+        DynamoTable::new(&clients.dynamodb, format!("headroom-{platform}-{name}"), &clients.meter)
+    };
+    let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
+    let stories = store.stories(platform, last).await.map_err(|error| error.to_string())?;
+    if stories.is_empty() {
+        println!("no cycle of {platform} has ended yet");
+    }
+    stories.iter().for_each(|story| println!("{}", explain(&story.as_story(platform))));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,53 @@
+//! headroom: the command line.
+
+#![expect(clippy::print_stdout, reason = "printing is what a command line is for")]
+
+#[cfg(feature = "aws")]
+mod account;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Supplies capacity to a multi-tier AWS workload before demand arrives.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a platform file and reports every fault with its line.
+    Validate {
+        /// The file; `-` for standard input.
+        file: PathBuf,
+        /// Also prints what each default came out as.
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Prints the JSON Schema of platform files, for editors.
+    Schema,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    Account(account::Command),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Validate { file, explain } => validate::validate(&file, explain),
+        Command::Schema => {
+            println!("{:#}", headroom_core::config::schema());
+            Ok(ExitCode::SUCCESS)
+        }
+        #[cfg(feature = "aws")]
+        Command::Account(command) => account::run(command),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("headroom: {error}");
+        ExitCode::FAILURE
+    })
+}

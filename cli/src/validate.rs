@@ -1,0 +1,71 @@
+//! `headroom validate`.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use headroom_core::config::{FILE_BYTES_MAX, Parsed, parse};
+use headroom_core::platform::Platform;
+use headroom_core::reason::phase_name;
+
+/// Checks a file. Faults go to standard error in the form `FILE:LINE:COLUMN: ...` that editors jump to.
+pub(crate) fn validate(file: &Path, explain: bool) -> Result<ExitCode, String> {
+    let text = read(file)?;
+    let name = file.display();
+    let parsed = match parse(&text) {
+        Ok(parsed) => parsed,
+        Err(faults) => {
+            faults.0.iter().for_each(|fault| eprintln!("{name}:{fault}"));
+            eprintln!("{}", count(faults.0.len(), "fault"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    parsed.warnings.iter().for_each(|warning| eprintln!("{name}:{warning} (warning)"));
+    println!("{}", summary(&parsed.platform));
+    if explain {
+        print_defaults(&parsed);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a file, or of standard input.
+pub(crate) fn read(file: &Path) -> Result<String, String> {
+    let named = |error: std::io::Error| format!("{}: {error}", file.display());
+    let mut text = String::new();
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    if file == Path::new("-") {
+        std::io::stdin().take(limit).read_to_string(&mut text).map_err(named)?;
+    } else {
+        std::fs::File::open(file).map_err(named)?.take(limit).read_to_string(&mut text).map_err(named)?;
+    }
+    Ok(text)
+}
+
+fn summary(platform: &Platform) -> String {
+    let layers: Vec<String> = platform
+        .orchestration
+        .layers
+        .iter()
+        .map(|layer| layer.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))
+        .collect();
+    let dimensions = platform.dimensions().count();
+    format!(
+        "{} is valid: {}, {}; scales out {}; phase {}",
+        platform.name,
+        count(platform.groups.len(), "group"),
+        count(dimensions, "dimension"),
+        layers.join(", then "),
+        phase_name(platform.orchestration.phase),
+    )
+}
+
+fn print_defaults(parsed: &Parsed) {
+    println!("\nWhat was not written came out as:");
+    for default in &parsed.defaults {
+        println!("  {default}");
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,160 @@
+//! One cycle, explained from what is stored about it alone.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use crate::decide::{Decision, MetricForecast};
+use crate::journal::{Entry, StepEvent};
+use crate::name::{DimensionKey, PlatformName};
+use crate::observe::{Observation, Seen};
+use crate::plan::{Direction, Plan};
+use crate::settle::Outcome;
+
+/// What is stored about a cycle.
+#[derive(Clone, Debug)]
+pub struct Story<'a> {
+    /// Of which platform.
+    pub platform: &'a PlatformName,
+    /// The time it decided for.
+    pub now: Timestamp,
+    /// What it saw.
+    pub observations: &'a [Observation],
+    /// What it expected, by dimension.
+    pub forecasts: &'a [(DimensionKey, Vec<MetricForecast>)],
+    /// What it decided.
+    pub decisions: &'a [Decision],
+    /// Its plan.
+    pub plan: Option<&'a Plan>,
+    /// What happened to the plan's steps.
+    pub entries: &'a [Entry],
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<&'a Outcome>,
+}
+
+/// The quantile that is shown as what a load may come to.
+const SHOWN_LEVEL: f64 = 0.9;
+
+/// A cycle as text for a terminal: what was seen and expected, what was decided and why, what happened, how it ended.
+pub fn explain(story: &Story<'_>) -> String {
+    let mut text = format!("{} at {}\n", story.platform, story.now.strftime("%a %Y-%m-%d %H:%M UTC"));
+    for decision in story.decisions {
+        write_decision(&mut text, story, decision);
+    }
+    write_waves(&mut text, story);
+    if let Some(outcome) = story.outcome {
+        write_outcome(&mut text, outcome);
+    }
+    text
+}
+
+fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
+    let verb = match (decision.change(), decision.observed) {
+        (Some((from, to)), _) if from < to => format!("{from} -> {to}  scale out"),
+        (Some((from, to)), _) => format!("{from} -> {to}  scale in"),
+        (None, Some(set)) => format!("{set}  hold"),
+        (None, None) => "unknown  hold".to_owned(),
+    };
+    let strategy =
+        decision.strategy.map(|strategy| format!(" ({strategy:?})").to_lowercase()).unwrap_or_default();
+    line(text, &format!("\n  {}: {verb}{strategy}", decision.key));
+    let seen = story.observations.iter().find(|seen| seen.key == decision.key);
+    let ready = decision.ready.map(|ready| format!(", {ready} ready")).unwrap_or_default();
+    for reading in seen.iter().flat_map(|seen| &seen.readings) {
+        let load = match &reading.load {
+            Seen::Known(load) => format!("load {:.1}{ready}", load.mean),
+            Seen::Unknown(why) => format!("unknown: {why}"),
+        };
+        line(
+            text,
+            &format!("    {:<10} {load}{}", reading.metric, expected(story, &decision.key, &reading.metric)),
+        );
+    }
+    for reason in &decision.reasons {
+        line(text, &format!("      - {reason}"));
+    }
+}
+
+/// What is forecast of a metric, at its peak.
+fn expected(story: &Story<'_>, key: &DimensionKey, metric: &str) -> String {
+    let mine = story.forecasts.iter().filter(|(known, _)| known == key).flat_map(|(_, forecasts)| forecasts);
+    let Some(made) = mine.into_iter().find(|made| made.metric == metric) else { return String::new() };
+    match &made.outcome {
+        Ok(forecast) => match forecast.peak(SHOWN_LEVEL, story.now, forecast.end()) {
+            Some(peak) => format!(
+                ", forecast up to {:.1} at {} ({}, trusted {:.2})",
+                peak.load,
+                peak.at.strftime("%H:%M"),
+                forecast.model,
+                forecast.confidence.get()
+            ),
+            None => String::new(),
+        },
+        Err(why) => format!(", no forecast: {why}"),
+    }
+}
+
+fn write_waves(text: &mut String, story: &Story<'_>) {
+    let Some(plan) = story.plan.filter(|plan| !plan.waves.is_empty()) else { return };
+    match plan.permit.withheld() {
+        Some(why) => line(text, &format!("\n  Waves (not carried out: {why})")),
+        None => line(text, "\n  Waves"),
+    }
+    for (index, wave) in plan.waves.iter().enumerate() {
+        let direction = match wave.direction {
+            Direction::Out => "out",
+            Direction::In => "in",
+        };
+        let groups: Vec<String> = wave.groups.iter().map(ToString::to_string).collect();
+        line(text, &format!("    {} {direction:<3} {}", index + 1, groups.join(", ")));
+        for step in &wave.steps {
+            let changes: Vec<String> = step
+                .changes
+                .iter()
+                .map(|change| format!("{} {} -> {}", change.key, change.expected, change.target))
+                .collect();
+            let entry = story.entries.iter().find(|entry| entry.step.id == step.id);
+            line(
+                text,
+                &format!("        {:<44} {}", changes.join(", "), entry.map(happened).unwrap_or_default()),
+            );
+        }
+    }
+}
+
+/// What happened to a step, with its times.
+fn happened(entry: &Entry) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for happened in &entry.events {
+        let what = match happened.event {
+            StepEvent::Started | StepEvent::UndoStarted => continue,
+            StepEvent::Succeeded => "made",
+            StepEvent::Found => "was so already",
+            StepEvent::Refused => "refused",
+            StepEvent::Skipped => "skipped",
+            StepEvent::Failed => "failed",
+            StepEvent::UndoSucceeded => "taken back",
+            StepEvent::UndoFailed => "could not be taken back",
+        };
+        let detail = happened.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        told.push(format!("{} {what}{detail}", happened.at.strftime("%H:%M:%S")));
+    }
+    if told.is_empty() { "begun".to_owned() } else { told.join(", ") }
+}
+
+fn write_outcome(text: &mut String, outcome: &Outcome) {
+    line(text, &format!("\n  {}: {}", super::ending_name(outcome), outcome.summary));
+    let transitions = outcome.usage.0.get(crate::usage::TRANSITIONS).copied().unwrap_or(0.0);
+    line(
+        text,
+        &format!(
+            "  {:.0} AWS calls, {transitions:.0} state transitions, ${:.6} for this cycle",
+            outcome.aws_calls, outcome.cost_usd
+        ),
+    );
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{line}");
+}
