@@ -98,6 +98,25 @@ def launch_instances_of_groups_from_templates():
     handlers["create"] = create_with_instances
 
 
+def read_numbers_given_by_parameters():
+    """A number that reaches a service or a table through a template's parameter is a number, not text."""
+
+    def service(props):
+        return {**props, "DesiredCount": int(props["DesiredCount"])} if "DesiredCount" in props else props
+
+    def table(props):
+        units = props.get("ProvisionedThroughput")
+        return {**props, "ProvisionedThroughput": {name: int(count) for name, count in units.items()}} if units else props
+
+    def wrap(kind, numbers):
+        handlers = provisioners._RESOURCE_HANDLERS[kind]
+        create = handlers["create"]
+        handlers["create"] = lambda logical_id, props, stack_name: create(logical_id, numbers(props), stack_name)
+
+    wrap("AWS::ECS::Service", service)
+    wrap("AWS::DynamoDB::Table", table)
+
+
 def name_throttled_invocations():
     """Step Functions calls a throttled function Lambda.TooManyRequestsException."""
     call = stepfunctions._call_lambda
@@ -156,6 +175,7 @@ PATCHES = (
     keep_metrics_as_long_as_cloudwatch,
     check_bounds_of_groups,
     launch_instances_of_groups_from_templates,
+    read_numbers_given_by_parameters,
     name_throttled_invocations,
     forward_what_is_missing,
 )

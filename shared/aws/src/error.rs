@@ -4,7 +4,6 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// How a failed call is treated.
@@ -89,7 +88,7 @@ impl AwsError {
         let said = match (code, message) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code,
-            _ => DisplayErrorContext(&error).to_string(),
+            _ => causes(&error),
         };
         AwsError { kind, doing, said }
     }
@@ -109,6 +108,18 @@ impl fmt::Display for AwsError {
 }
 
 impl std::error::Error for AwsError {}
+
+/// An error and what caused it, as one sentence. Never the debug form: that holds whole responses.
+fn causes(error: &dyn std::error::Error) -> String {
+    const LETTERS_MAX: usize = 300;
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        told = format!("{told}: {next}");
+        cause = next.source();
+    }
+    told.chars().take(LETTERS_MAX).collect()
+}
 
 fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
     match code {

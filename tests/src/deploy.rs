@@ -1,0 +1,105 @@
+//! Deployment with the user's own tools: the AWS CLI, against the local AWS.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use tokio::process::Command;
+
+use crate::server::Server;
+use crate::{Result, root, tool};
+
+/// The bucket that packages and large configurations go to.
+pub const BUCKET: &str = "headroom-artifacts";
+
+/// Runs the AWS CLI and returns what it printed.
+///
+/// # Errors
+/// With what it said, when it fails.
+pub async fn aws(server: &Server, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(tool("aws"))
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", &server.folder)
+        .envs(server.variables())
+        .current_dir(root())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if output.status.success() {
+        return Ok(String::from_utf8(output.stdout)?);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("aws {} failed: {}", arguments.join(" "), said.trim()).into())
+}
+
+/// A template with its code in the bucket, ready to be deployed any number of times.
+///
+/// # Errors
+/// When the functions are not built, or the CLI fails.
+pub async fn package(server: &Server) -> Result<PathBuf> {
+    for function in FUNCTIONS {
+        let binary = root().join("target/lambda").join(function).join("bootstrap");
+        if !binary.exists() {
+            return Err(format!("{} is missing; `make` builds it", binary.display()).into());
+        }
+    }
+    aws(server, &["s3", "mb", &format!("s3://{BUCKET}")]).await?;
+    let packaged = server.folder.join("packaged.yaml");
+    let output = packaged.to_string_lossy();
+    let arguments = ["cloudformation", "package", "--template-file", "template.yaml", "--s3-bucket", BUCKET];
+    aws(server, &[&arguments[..], &["--output-template-file", &output]].concat()).await?;
+    Ok(packaged)
+}
+
+/// The functions, as cargo and the template name them.
+pub const FUNCTIONS: [&str; 5] = ["collect-metrics", "forecast", "decide", "execute", "health-check"];
+
+/// Deploys a template as a stack. Parameters are `NAME=VALUE`.
+///
+/// # Errors
+/// When the CLI fails; the events of the stack say why.
+pub async fn deploy(server: &Server, template: &Path, stack: &str, parameters: &[String]) -> Result<()> {
+    let template = template.to_string_lossy();
+    let mut arguments = vec!["cloudformation", "deploy", "--template-file", &template, "--stack-name", stack];
+    arguments.extend(["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]);
+    if !parameters.is_empty() {
+        arguments.push("--parameter-overrides");
+        arguments.extend(parameters.iter().map(String::as_str));
+    }
+    match aws(server, &arguments).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{error}\n{}", failures(server, stack).await).into()),
+    }
+}
+
+async fn failures(server: &Server, stack: &str) -> String {
+    let query = "StackEvents[?contains(ResourceStatus,'FAILED')].[LogicalResourceId,ResourceStatusReason]";
+    let arguments = ["cloudformation", "describe-stack-events", "--stack-name", stack, "--query", query];
+    aws(server, &[&arguments[..], &["--output", "text"]].concat()).await.unwrap_or_default()
+}
+
+/// Deploys Headroom for a platform; answers the ARN of its state machine.
+///
+/// # Errors
+/// When the CLI fails.
+pub async fn deploy_headroom(server: &Server, packaged: &Path, platform: &str) -> Result<String> {
+    let parameters = [
+        format!("Platform={platform}"),
+        format!("Architecture={}", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }),
+        format!("ConfigBucket={BUCKET}"),
+        "ProbeLoopback=true".to_owned(),
+        // Cycles are started by hand here, so that each can be watched.
+        "ScheduleState=DISABLED".to_owned(),
+    ];
+    let stack = format!("headroom-{platform}");
+    deploy(server, packaged, &stack, &parameters).await?;
+    let described = aws(server, &["cloudformation", "describe-stacks", "--stack-name", &stack]).await?;
+    let described: Json = serde_json::from_str(&described)?;
+    let outputs =
+        described.pointer("/Stacks/0/Outputs").and_then(Json::as_array).ok_or("the stack has no outputs")?;
+    let arn =
+        outputs.iter().find(|output| output.get("OutputKey").is_some_and(|key| key == "StateMachineArn"));
+    let arn = arn.and_then(|output| output.get("OutputValue")?.as_str());
+    Ok(arn.ok_or("the stack has no StateMachineArn")?.to_owned())
+}

@@ -1,0 +1,204 @@
+//! The shop of `examples/shop`: its resources, its capacity, and the metrics that a load on it makes.
+
+use std::collections::BTreeMap;
+
+use headroom_aws::clients::Clients;
+use headroom_core::series::Series;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::deploy::deploy;
+use crate::seed::{Metric, Value, publish};
+use crate::server::Server;
+use crate::{Result, root};
+
+/// At a load of 1, so many units run at their targets.
+const WEB_AT_ONE: f64 = 18.0;
+const API_AT_ONE: f64 = 12.0;
+const READS_AT_ONE: f64 = 900.0;
+const WRITES_AT_ONE: f64 = 260.0;
+/// The targets of examples/shop/platform.yaml.
+const CPU_TARGET: f64 = 60.0;
+const THROUGHPUT_TARGET: f64 = 0.7;
+
+/// Units of the shop's dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Servers.
+    pub web: u32,
+    /// Tasks.
+    pub api: u32,
+    /// Read units.
+    pub read: u32,
+    /// Write units.
+    pub write: u32,
+}
+
+impl Capacity {
+    /// What serves a load at the targets, within the bounds of the platform.
+    pub fn at_target(load: f64) -> Capacity {
+        let units =
+            |at_one: f64, least: u32| headroom_core::units::Units::at_least(load * at_one).0.max(least);
+        Capacity {
+            web: units(WEB_AT_ONE, 2),
+            api: units(API_AT_ONE, 2),
+            read: units(READS_AT_ONE / THROUGHPUT_TARGET, 20),
+            write: units(WRITES_AT_ONE / THROUGHPUT_TARGET, 10),
+        }
+    }
+}
+
+/// A shop, by the name that its resources begin with.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// The name, also the platform's.
+    pub name: String,
+}
+
+impl Shop {
+    /// A shop of this name.
+    pub fn new(name: &str) -> Shop {
+        Shop { name: name.to_owned() }
+    }
+
+    /// Its platform file, from the example: renamed, and with this health endpoint.
+    ///
+    /// # Errors
+    /// When the example cannot be read.
+    pub fn platform(&self, health_url: &str) -> Result<String> {
+        let text = std::fs::read_to_string(root().join("examples/shop/platform.yaml"))?;
+        let renamed = text.replace("configuration_name: shop", &format!("configuration_name: {}", self.name));
+        let renamed = renamed.replace("name: shop-", &format!("name: {}-", self.name));
+        let renamed = renamed.replace("cluster: shop-", &format!("cluster: {}-", self.name));
+        Ok(renamed.replace("endpoint: /health", &format!("endpoint: {health_url}")))
+    }
+
+    /// Creates its resources with this capacity.
+    ///
+    /// # Errors
+    /// When the CLI fails.
+    pub async fn create(&self, server: &Server, capacity: Capacity) -> Result<()> {
+        let parameters = [
+            format!("Name={}", self.name),
+            "Subnets=subnet-1,subnet-2".to_owned(),
+            "ImageId=ami-12345678".to_owned(),
+            format!("WebCapacity={}", capacity.web),
+            format!("ApiCapacity={}", capacity.api),
+            format!("ReadCapacity={}", capacity.read),
+            format!("WriteCapacity={}", capacity.write),
+        ];
+        let template = root().join("examples/shop/resources.yaml");
+        deploy(server, &template, &format!("{}-resources", self.name), &parameters).await
+    }
+
+    /// Its capacity as AWS has it now.
+    ///
+    /// # Errors
+    /// When a resource is not there.
+    pub async fn capacity(&self, clients: &Clients) -> Result<Capacity> {
+        let groups = clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(self.web());
+        let groups = groups.send().await?;
+        let web = groups
+            .auto_scaling_groups()
+            .first()
+            .and_then(|group| group.desired_capacity())
+            .ok_or("no group")?;
+        let services =
+            clients.ecs.describe_services().cluster(self.cluster()).services(self.api()).send().await?;
+        let api = services.services().first().ok_or("no service")?.desired_count();
+        let table = clients.dynamodb.describe_table().table_name(self.orders()).send().await?;
+        let units = table.table().and_then(|table| table.provisioned_throughput()).ok_or("no table")?;
+        let (read, write) =
+            (units.read_capacity_units().unwrap_or(0), units.write_capacity_units().unwrap_or(0));
+        Ok(Capacity {
+            web: u32::try_from(web)?,
+            api: u32::try_from(api)?,
+            read: u32::try_from(read)?,
+            write: u32::try_from(write)?,
+        })
+    }
+
+    /// The group's name.
+    pub fn web(&self) -> String {
+        format!("{}-web", self.name)
+    }
+
+    /// The service's name.
+    pub fn api(&self) -> String {
+        format!("{}-api", self.name)
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> String {
+        format!("{}-cluster", self.name)
+    }
+
+    /// The table's name.
+    pub fn orders(&self) -> String {
+        format!("{}-orders", self.name)
+    }
+
+    /// Publishes what `load` makes of the shop from one time to another, a point each step before the last three hours
+    /// and a point each minute in them. `capacity` is what the shop had; without it, it followed the load.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn seed(
+        &self,
+        clients: &Clients,
+        load: &Series,
+        from: Timestamp,
+        to: Timestamp,
+        capacity: Option<Capacity>,
+    ) -> Result<()> {
+        let fine = to - SignedDuration::from_hours(3);
+        let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        let mut at = from;
+        while at < to {
+            let step_s = if at < fine { i64::from(load.step_s()) } else { 60 };
+            if let Some(load) = load.at(at) {
+                let had = capacity.unwrap_or_else(|| Capacity::at_target(load));
+                let minutes = f64::from(u32::try_from(step_s / 60)?);
+                add(&mut values, at, load, had, minutes);
+            }
+            at += SignedDuration::from_secs(step_s);
+        }
+        for (name, metric) in self.metrics() {
+            publish(clients, &metric, values.remove(name).unwrap_or_default()).await?;
+        }
+        Ok(())
+    }
+
+    fn metrics(&self) -> [(&'static str, Metric); 5] {
+        let metric = |namespace, name, dimensions| Metric { namespace, name, dimensions };
+        let group = vec![("AutoScalingGroupName", self.web())];
+        let service = vec![("ClusterName", self.cluster()), ("ServiceName", self.api())];
+        let table = vec![("TableName", self.orders())];
+        [
+            ("web", metric("AWS/EC2", "CPUUtilization", group.clone())),
+            ("servers", metric("AWS/AutoScaling", "GroupInServiceInstances", group)),
+            ("api", metric("AWS/ECS", "CPUUtilization", service)),
+            ("read", metric("AWS/DynamoDB", "ConsumedReadCapacityUnits", table.clone())),
+            ("write", metric("AWS/DynamoDB", "ConsumedWriteCapacityUnits", table)),
+        ]
+    }
+}
+
+/// Adds the values of one step: utilisation of what there was, and consumption over the step.
+fn add(
+    values: &mut BTreeMap<&'static str, Vec<Value>>,
+    at: Timestamp,
+    load: f64,
+    had: Capacity,
+    minutes: f64,
+) {
+    let mut add = |name: &'static str, mean: f64, samples: f64| {
+        values.entry(name).or_default().push(Value { at, mean, samples });
+    };
+    let (web, api) = (f64::from(had.web), f64::from(had.api));
+    let percent = |at_one: f64, units: f64| (CPU_TARGET * load * at_one / units).min(100.0);
+    add("web", percent(WEB_AT_ONE, web), web * minutes);
+    add("servers", web, minutes);
+    add("api", percent(API_AT_ONE, api), api * minutes);
+    add("read", load * READS_AT_ONE * 60.0 * minutes, 1.0);
+    add("write", load * WRITES_AT_ONE * 60.0 * minutes, 1.0);
+}
