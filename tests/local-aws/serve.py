@@ -9,8 +9,14 @@ pinned, and a name that is gone fails here at the start, not in some test later.
 
 import asyncio
 import http.client
+import os
 import re
+import signal
 import socketserver
+import subprocess
+import sys
+import threading
+import time
 
 import cbor2  # noqa: F401  MiniStack does without it, and then silently stores no metric that the Rust SDK writes.
 import ministack.app as gateway
@@ -170,6 +176,30 @@ def forward_what_is_missing():
     gateway.app = app
 
 
+def inject_faults(port):
+    """microburst listens on this port and passes everything on to us, except what a rule of a test breaks."""
+    upstream = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}"
+    start = "from microburst.cli import main; main()"
+    subprocess.Popen([sys.executable, "-c", start, "--upstream", upstream, "--host", "127.0.0.1", "--port", port])
+
+
+def stop_with_parent():
+    """Whoever started us may be killed; nothing must be left running then: neither we nor what we started."""
+    parent = os.getppid()
+    os.setpgid(0, 0)
+
+    def end(*_):
+        os.killpg(0, signal.SIGKILL)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        end()
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=watch, daemon=True).start()
+
+
 PATCHES = (
     answer_invocations_at_once,
     keep_metrics_as_long_as_cloudwatch,
@@ -183,4 +213,7 @@ PATCHES = (
 if __name__ == "__main__":
     for patch in PATCHES:
         patch()
+    stop_with_parent()
+    if "FAULTS_PORT" in os.environ:
+        inject_faults(os.environ["FAULTS_PORT"])
     gateway.main()

@@ -37,17 +37,11 @@ pub async fn aws(server: &Server, arguments: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// When the functions are not built, or the CLI fails.
-pub async fn package(server: &Server) -> Result<PathBuf> {
-    for function in FUNCTIONS {
-        let binary = root().join("target/lambda").join(function).join("bootstrap");
-        if !binary.exists() {
-            return Err(format!("{} is missing; `make` builds it", binary.display()).into());
-        }
-    }
+pub async fn package(server: &Server, template: &Path) -> Result<PathBuf> {
     aws(server, &["s3", "mb", &format!("s3://{BUCKET}")]).await?;
-    let packaged = server.folder.join("packaged.yaml");
+    let (template, packaged) = (template.to_string_lossy(), server.folder.join("packaged.yaml"));
     let output = packaged.to_string_lossy();
-    let arguments = ["cloudformation", "package", "--template-file", "template.yaml", "--s3-bucket", BUCKET];
+    let arguments = ["cloudformation", "package", "--template-file", &template, "--s3-bucket", BUCKET];
     aws(server, &[&arguments[..], &["--output-template-file", &output]].concat()).await?;
     Ok(packaged)
 }

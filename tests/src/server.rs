@@ -18,6 +18,8 @@ pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "us-east-1";
 /// Starting takes two seconds on a quiet machine.
 const START_MAX: Duration = Duration::from_secs(60);
+/// It has nothing to save.
+const STOP_MAX: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(100);
 
 /// How the local AWS is run.
@@ -29,17 +31,17 @@ pub struct Options {
     pub faults: bool,
 }
 
-/// A running local AWS. Dropping it stops it.
+/// A running local AWS. Dropping it stops it; so does the end of this process, however it ends.
 #[derive(Debug)]
 pub struct Server {
-    processes: Vec<Child>,
+    process: Option<Child>,
     /// Where it listens.
     pub endpoint: String,
     /// Where faults are injected, if they can be.
     pub faults: Option<String>,
     /// Where it keeps its logs and temporary files.
     pub folder: PathBuf,
-    /// Clients to it.
+    /// Clients to it, for the runtime that started it.
     pub clients: Clients,
 }
 
@@ -50,33 +52,31 @@ impl Server {
     /// When a tool is missing or it does not come up; the error names the log to read.
     pub async fn start(folder: &Path, options: Options) -> Result<Server> {
         create_dir_all(folder)?;
-        let (port, fault_port) = (free_port()?, free_port()?);
+        let (port, faults_port) = (free_port()?, free_port()?);
         let endpoint = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
-        let faults = options.faults.then(|| format!("http://{}:{fault_port}", Ipv4Addr::LOCALHOST));
-        let mut processes = vec![serve(folder, port, faults.as_deref().unwrap_or(&endpoint), options)?];
-        if options.faults {
-            processes.push(inject(folder, &endpoint, fault_port)?);
-        }
+        let faults = options.faults.then(|| format!("http://{}:{faults_port}", Ipv4Addr::LOCALHOST));
+        let process = serve(folder, port, faults.as_ref().map(|_| faults_port), options.wait_scale)?;
         let clients = clients(&endpoint).await;
-        let mut server = Server { processes, endpoint, faults, folder: folder.to_owned(), clients };
+        let mut server =
+            Server { process: Some(process), endpoint, faults, folder: folder.to_owned(), clients };
         server.wait().await?;
         Ok(server)
     }
 
+    /// Clients to it, for another runtime: connections belong to the runtime that made them.
+    pub async fn connect(&self) -> Clients {
+        clients(&self.endpoint).await
+    }
+
     async fn wait(&mut self) -> Result<()> {
         for _ in 0..START_MAX.as_millis() / POLL.as_millis() {
-            for process in &mut self.processes {
-                if let Some(status) = process.try_wait()? {
-                    return Err(format!(
-                        "the local AWS ended at once ({status}); see {}",
-                        self.folder.display()
-                    )
-                    .into());
-                }
+            if let Some(status) = self.process.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                let folder = self.folder.display();
+                return Err(format!("the local AWS ended at once ({status}); see {folder}").into());
             }
             let asked = self.clients.dynamodb.list_tables().send().await;
             let faults_up = match &self.faults {
-                Some(url) => headroom_up(url).await,
+                Some(url) => answers(url).await,
                 None => true,
             };
             if asked.is_ok() && faults_up {
@@ -99,14 +99,20 @@ impl Server {
         ]
     }
 
-    /// Stops it. Its own pids only.
+    /// Stops it, by its own pid: politely, so that it can stop what it started, then for good.
     pub fn stop(&mut self) {
-        for process in &mut self.processes {
-            // One that has ended already cannot be killed, which is as good.
-            let _ = process.kill();
-            let _ = process.wait();
+        let Some(mut process) = self.process.take() else { return };
+        let asked = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+        let polls = if asked.is_ok() { STOP_MAX.as_millis() / POLL.as_millis() } else { 0 };
+        for _ in 0..polls {
+            if matches!(process.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(POLL);
         }
-        self.processes.clear();
+        // One that has ended meanwhile cannot be killed, which is as good.
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -117,34 +123,31 @@ impl Drop for Server {
 }
 
 /// The functions inherit the server's whole environment, so it gets nothing but what it needs.
-fn serve(folder: &Path, port: u16, functions_endpoint: &str, options: Options) -> Result<Child> {
-    let script = root().join("tests/local-aws/serve.py");
+fn serve(folder: &Path, port: u16, faults: Option<u16>, wait_scale: f64) -> Result<Child> {
+    let loopback = Ipv4Addr::LOCALHOST.to_string();
     let mut command = Command::new(tool("python"));
     command
-        .arg(script)
+        .arg(root().join("tests/local-aws/serve.py"))
         .current_dir(folder)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", folder)
         .env("TMPDIR", folder)
-        .env("BIND_HOST", Ipv4Addr::LOCALHOST.to_string())
-        .env("MINISTACK_HOST", Ipv4Addr::LOCALHOST.to_string())
+        .env("BIND_HOST", &loopback)
+        .env("MINISTACK_HOST", &loopback)
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_ACCOUNT_ID", ACCOUNT)
         .env("MINISTACK_REGION", REGION)
         .env("IOT_MTLS_ENABLED", "0")
         .env("SFTP_ENABLED", "0")
         .env("LOG_LEVEL", "WARNING")
-        .env("AWS_ENDPOINT_URL", functions_endpoint)
-        .env("SFN_WAIT_SCALE", options.wait_scale.to_string());
+        // Functions ask where faults can be injected; everybody else asks directly.
+        .env("AWS_ENDPOINT_URL", format!("http://{loopback}:{}", faults.unwrap_or(port)))
+        .env("SFN_WAIT_SCALE", wait_scale.to_string());
+    if let Some(faults) = faults {
+        command.env("FAULTS_PORT", faults.to_string());
+    }
     spawn(&mut command, &folder.join("local-aws.log"))
-}
-
-fn inject(folder: &Path, upstream: &str, port: u16) -> Result<Child> {
-    let mut command = Command::new(tool("microburst"));
-    let host = Ipv4Addr::LOCALHOST.to_string();
-    command.args(["--upstream", upstream, "--host", &host, "--port", &port.to_string()]).current_dir(folder);
-    spawn(&mut command, &folder.join("faults.log"))
 }
 
 fn spawn(command: &mut Command, log: &Path) -> Result<Child> {
@@ -154,7 +157,7 @@ fn spawn(command: &mut Command, log: &Path) -> Result<Child> {
     command.spawn().map_err(|error| format!("cannot start {program}: {error}; `make` sets it up").into())
 }
 
-async fn headroom_up(url: &str) -> bool {
+async fn answers(url: &str) -> bool {
     let address = url.trim_start_matches("http://").to_owned();
     tokio::net::TcpStream::connect(address).await.is_ok()
 }

@@ -81,8 +81,11 @@ impl AwsError {
             (SdkError::ServiceError(_), Some(code)) => {
                 by_code(code, message.as_deref().unwrap_or_default(), status)
             }
-            (SdkError::ServiceError(_) | SdkError::ResponseError(_), _) => by_status(status),
-            (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_), _) => Kind::Unavailable,
+            (SdkError::ServiceError(_), None) => by_status(status),
+            // An answer that cannot be read to its end says nothing, and the call may have taken effect.
+            (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => {
+                Kind::Unavailable
+            }
             _ => Kind::Invalid,
         };
         let said = match (code, message) {

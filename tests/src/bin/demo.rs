@@ -80,7 +80,7 @@ async fn demo() -> Result<()> {
     let server =
         Server::start(&root().join("target/demo"), Options { wait_scale: WAIT_SCALE, faults: false }).await?;
     say("deploying template.yaml with the AWS CLI");
-    let packaged = deploy::package(&server).await?;
+    let packaged = deploy::package(&server, &root().join("template.yaml")).await?;
     let machine = deploy::deploy_headroom(&server, &packaged, "shop").await?;
     say("creating the shop: a table, an ECS service, an EC2 Auto Scaling group");
     let shop = Shop::new("shop");
