@@ -42,7 +42,7 @@ fn of_type(kind: &str) -> Vec<(String, &'static Json)> {
     states().into_iter().filter(|(_, state)| state["Type"] == kind).collect()
 }
 
-fn names<'a>(rules: &'a Json) -> impl Iterator<Item = &'a str> {
+fn names(rules: &Json) -> impl Iterator<Item = &str> {
     rules
         .as_array()
         .into_iter()

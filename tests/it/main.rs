@@ -1,9 +1,16 @@
 //! The whole thing on a local AWS, and the rules of state machine and template.
 
+#[cfg(test)]
 mod bench;
+#[cfg(test)]
 mod cycle;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod large;
+#[cfg(test)]
 mod local_aws;
+#[cfg(test)]
 mod machine;
+#[cfg(test)]
 mod steps;

@@ -29,7 +29,7 @@ fn shape(at: Timestamp) -> f64 {
     let days = seconds(at) / 86_400.0;
     let hour = days.fract() * 24.0;
     // 1970 began on a Thursday.
-    let weekend = matches!((days.floor() + 4.0) % 7.0, day if day < 1.0 || 6.0 <= day);
+    let weekend = !(1.0..6.0).contains(&((days.floor() + 4.0) % 7.0));
     let peak = |center: f64, width: f64| (-((hour - center) / width).powi(2)).exp();
     let day = 0.12 + 0.6 * peak(11.0, 2.6) + 0.8 * peak(19.0, 2.4);
     day * if weekend { 0.65 } else { 1.0 }

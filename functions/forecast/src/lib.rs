@@ -5,8 +5,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use headroom_aws::clients::Clients;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
@@ -15,8 +13,8 @@ use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
 use headroom_core::forecast::of_dimension;
-use headroom_core::history::{Chunk, shard};
-use headroom_core::platform::Platform;
+use headroom_core::history::shard;
+use headroom_core::platform::{Place, Platform};
 use jiff::Timestamp;
 
 /// What the function works with.
@@ -69,20 +67,19 @@ async fn forecast<T: Table>(
     batch: &Batch,
 ) -> Result<Vec<DimensionForecasts>, Failure> {
     let from = cycle.now.checked_sub(platform.predictive.training_period).unwrap_or(Timestamp::MIN);
-    let mut chunks: BTreeMap<u8, Vec<Chunk>> = BTreeMap::new();
     let mut forecasts = Vec::new();
-    for place in platform.dimensions().filter(|place| batch.contains(&place.resource.id)) {
-        if !place.resource.kind.is_served(&place.dimension.key.dimension) {
+    for mine in batch.shards() {
+        let served = |place: &Place<'_>| place.resource.kind.is_served(&place.dimension.key.dimension);
+        let places = platform.dimensions().filter(|place| shard(&place.resource.id) == mine && served(place));
+        let places: Vec<Place<'_>> = places.collect();
+        if places.is_empty() {
             continue;
         }
-        let shard = shard(&place.resource.id);
-        if !chunks.contains_key(&shard) {
-            chunks.insert(shard, ports.store.chunks(&platform.name, shard, from).await?);
-        }
-        let history = chunks.get(&shard).map(Vec::as_slice).unwrap_or_default();
-        let key = place.dimension.key.clone();
-        forecasts
-            .push(DimensionForecasts { key, forecasts: of_dimension(platform, place, history, cycle.now) });
+        let history = ports.store.chunks(&platform.name, mine, from).await?;
+        forecasts.extend(places.into_iter().map(|place| DimensionForecasts {
+            key: place.dimension.key.clone(),
+            forecasts: of_dimension(platform, place, &history, cycle.now),
+        }));
     }
     Ok(forecasts)
 }

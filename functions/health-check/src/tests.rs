@@ -1,1 +1,216 @@
+//! Health with fakes: capacity, probes, time limits, and taking back.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
+use headroom_aws::configs::Configs;
+use headroom_aws::error::AwsError;
+use headroom_aws::fleet::MemoryFleet;
+use headroom_aws::meter::Meter;
+use headroom_aws::probes::Probes;
+use headroom_aws::store::{Store, Versioned};
+use headroom_aws::table::MemoryTable;
+use headroom_core::cycle::{Cycle, HealthChecked, HealthRequest, Task};
+use headroom_core::health::{Health, Verdict};
+use headroom_core::journal::{Entry, StepEvent};
+use headroom_core::lease::Claim;
+use headroom_core::name::PlatformName;
+use headroom_core::plan::{Direction, Permit, Plan, Step, StepChange, StepId, Wave};
+use headroom_core::platform::Mode;
+use headroom_core::units::Units;
+use jiff::Timestamp;
+
+use crate::{Ports, handle};
+
+const SHOP: &str = "configuration_name: shop
+scaling_groups:
+  web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 20}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 100}}]}
+orchestration:
+  rollout_phase: full
+  health_checks:
+    - {resource: web, check_type: health_endpoint, endpoint: 'http://shop/health'}
+    - {resource: web, check_type: connection_test, host: shop, port: 443}
+    - {resource: web, check_type: alarm, alarm_name: errors}
+    - {resource: web, check_type: target_health}
+    - {resource: data, check_type: health_endpoint, endpoint: 'http://data/health'}
+";
+
+/// Probes that find what they are told to, and remember what they were asked.
+#[derive(Debug, Default)]
+struct FakeProbes {
+    sick: Option<&'static str>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl FakeProbes {
+    fn find(&self, what: &str) -> Health {
+        self.asked.lock().unwrap().push(what.to_owned());
+        if self.sick == Some(what) { Health::Unhealthy("sick".into()) } else { Health::Healthy }
+    }
+}
+
+impl Probes for FakeProbes {
+    async fn http(&self, url: &str, _: Duration) -> Health {
+        self.find(url)
+    }
+
+    async fn tcp(&self, host: &str, port: u16, _: Duration) -> Health {
+        self.find(&format!("{host}:{port}"))
+    }
+
+    async fn alarm(&self, name: &str) -> Result<Health, AwsError> {
+        Ok(self.find(name))
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+struct Bench {
+    ports: Ports<MemoryTable, MemoryFleet, FakeProbes>,
+    cycle: Cycle,
+    plan: Plan,
+}
+
+/// A wave that has set web from 4 to 8, with `ready` of them there.
+async fn bench(ready: u32, undone: bool) -> Bench {
+    let store = Store::new(MemoryTable::default(), MemoryTable::default(), MemoryTable::default());
+    let platform: PlatformName = "shop".into();
+    let config = store.put_config(&platform, SHOP).await.unwrap();
+    let cycle = Cycle {
+        platform: platform.clone(),
+        id: "cycle".into(),
+        execution: "arn".into(),
+        now: at(0),
+        started_at: at(0),
+        dry_run: false,
+        task: Task::Scale,
+    };
+    let change = StepChange { key: "web/desired".parse().unwrap(), expected: Units(4), target: Units(8) };
+    let step = Step {
+        id: StepId("w0/web".into()),
+        resource: "web".into(),
+        group: "web".into(),
+        mode: Mode::Desired,
+        changes: vec![change],
+        after: Vec::new(),
+    };
+    let wave = Wave {
+        direction: Direction::Out,
+        groups: vec!["web".into()],
+        timeout_s: 600,
+        poll_s: 5,
+        steps: vec![step.clone()],
+    };
+    let plan = Plan {
+        id: "1-cycle".into(),
+        cycle: cycle.id.clone(),
+        made_at: at(0),
+        config,
+        permit: Permit::Act,
+        rollback: true,
+        waves: vec![wave],
+    };
+    store.put_plan(&platform, &plan).await.unwrap();
+    let read = store.lease(&platform).await.unwrap();
+    let Claim::Granted(lease) = read.value.claim(&cycle.id, "arn", at(0), None) else { panic!() };
+    store.put_lease(&platform, &read, &lease).await.unwrap();
+    let events: &[StepEvent] = match undone {
+        false => &[StepEvent::Started, StepEvent::Succeeded],
+        true => &[StepEvent::Started, StepEvent::Succeeded, StepEvent::UndoStarted, StepEvent::UndoSucceeded],
+    };
+    let new = Entry::new(&plan.id, 0, &step);
+    let entry = events.iter().fold(new.clone(), |entry, event| entry.with(*event, at(1), None).unwrap());
+    store.put_entry(&platform, &Versioned { value: new, revision: 0 }, &entry).await.unwrap();
+    let ports = Ports {
+        store,
+        fleet: MemoryFleet::new(&[("web/desired", ready)]),
+        probes: FakeProbes::default(),
+        configs: Configs::default(),
+        meter: Meter::default(),
+    };
+    Bench { ports, cycle, plan }
+}
+
+impl Bench {
+    async fn check(&self, second: i64, strikes: u32, undo: bool) -> HealthChecked {
+        let request = HealthRequest {
+            cycle: self.cycle.clone(),
+            plan_id: self.plan.id.clone(),
+            wave: 0,
+            undo,
+            started_at: at(0),
+            at: at(second),
+            strikes,
+        };
+        handle(&self.ports, request).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_wave_is_healthy_when_its_capacity_and_its_checks_are() {
+    let bench = bench(8, false).await;
+    let checked = bench.check(5, 0, false).await;
+    assert_eq!(checked.kind, Verdict::Healthy);
+    assert_eq!(checked.reasons, ["targets of web was not checked: no load balancer stands before it"]);
+    assert_eq!(
+        *bench.ports.probes.asked.lock().unwrap(),
+        ["http://shop/health", "shop:443", "errors"],
+        "not those of other groups"
+    );
+}
+
+#[tokio::test]
+async fn each_probe_can_be_what_is_wrong() {
+    for sick in ["http://shop/health", "shop:443", "errors"] {
+        let mut bench = bench(8, false).await;
+        bench.ports.probes.sick = Some(sick);
+        let checked = bench.check(5, 0, false).await;
+        assert_eq!((checked.kind, checked.strikes), (Verdict::Pending, 1), "{sick}");
+        assert_eq!(bench.check(5, 2, false).await.kind, Verdict::Unhealthy, "{sick}");
+    }
+}
+
+#[tokio::test]
+async fn capacity_that_is_lost_or_late_is_told() {
+    let lost = bench(5, false).await.check(5, 0, false).await;
+    assert_eq!(
+        (lost.kind, lost.reasons),
+        (Verdict::Unhealthy, vec!["web/desired: is set to 5, and not to 8 any more".to_owned()])
+    );
+    let gone = bench(8, false).await;
+    gone.ports.fleet.remove("web/desired");
+    assert_eq!(gone.check(5, 0, false).await.kind, Verdict::Pending);
+    let late = gone.check(600, 0, false).await;
+    assert_eq!(late.kind, Verdict::Unhealthy);
+    assert!(late.reasons[0].contains("not healthy within 600 s"), "{late:?}");
+}
+
+#[tokio::test]
+async fn taking_back_is_healthy_when_the_capacity_is_back_whatever_the_probes_say() {
+    let mut bench = bench(4, true).await;
+    bench.ports.probes.sick = Some("http://shop/health");
+    assert_eq!(bench.check(5, 0, true).await.kind, Verdict::Healthy);
+    assert!(bench.ports.probes.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_wait_renews_the_lease_and_a_lost_one_ends_it() {
+    let mut bench = bench(8, false).await;
+    bench.check(300, 0, false).await;
+    let lease = bench.ports.store.lease(&"shop".into()).await.unwrap().value;
+    assert_eq!(lease.holder.unwrap().until, at(900));
+    bench.cycle.id = "another".into();
+    let request = HealthRequest {
+        cycle: bench.cycle.clone(),
+        plan_id: bench.plan.id.clone(),
+        wave: 0,
+        undo: false,
+        started_at: at(0),
+        at: at(5),
+        strikes: 0,
+    };
+    assert_eq!(handle(&bench.ports, request).await.unwrap_err().name(), "LeaseLost");
+}

@@ -11,6 +11,8 @@ pub mod configs;
 pub mod error;
 pub mod executions;
 pub mod failure;
+#[cfg(any(test, feature = "fakes"))]
+pub mod fakes;
 pub mod figures;
 pub mod fleet;
 #[cfg(feature = "lambda")]

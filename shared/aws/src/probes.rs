@@ -107,9 +107,7 @@ impl NetworkProbes {
         Err(format!("more than {REDIRECTS_MAX} redirects"))
     }
 
-    fn client(
-        &self,
-    ) -> Result<Client<HttpsConnector<HttpConnector<SafeResolver>>, Empty<&'static [u8]>>, String> {
+    fn client(&self) -> Result<SafeClient, String> {
         let mut http =
             HttpConnector::new_with_resolver(SafeResolver { inner: GaiResolver::new(), reach: self.reach });
         http.enforce_http(false);
@@ -178,6 +176,9 @@ impl Probes for NetworkProbes {
         })
     }
 }
+
+/// An HTTP client that resolves names safely.
+type SafeClient = Client<HttpsConnector<HttpConnector<SafeResolver>>, Empty<&'static [u8]>>;
 
 /// Where a redirect leads, relative to where it came from.
 fn onward(from: &Uri, location: &str) -> Option<Uri> {

@@ -198,7 +198,7 @@ impl Batch {
 
     /// The batches that cover a platform: as few as hold at most a hundred dimensions each, where shards allow.
     pub fn cover(platform: &Platform) -> Vec<Batch> {
-        let mut sizes = [0_usize; SHARDS as usize];
+        let mut sizes = vec![0_usize; usize::from(SHARDS)];
         for place in platform.dimensions() {
             if let Some(size) = sizes.get_mut(usize::from(shard(&place.resource.id))) {
                 *size += 1;

@@ -11,20 +11,12 @@ use jiff::Timestamp;
 
 use super::{Depth, Fleet, Observed, TargetHealth, every};
 use crate::error::{AwsError, Kind};
-
-/// Where a call breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Break {
-    /// The call of this number fails and changes nothing.
-    Before(usize),
-    /// The call of this number works, but its answer is lost.
-    After(usize),
-}
+use crate::fakes::Break;
 
 #[derive(Debug, Default)]
 struct State {
     units: BTreeMap<DimensionKey, Units>,
-    breaks: Option<(Break, Option<Kind>)>,
+    breaks: Option<(Break, Kind)>,
     calls: usize,
     sets: Vec<String>,
 }
@@ -56,7 +48,7 @@ impl MemoryFleet {
     /// Breaks a later call that sets units. `kind` is how it fails.
     pub fn breaks(&self, at: Break, kind: Kind) {
         let mut state = self.state();
-        state.breaks = Some((at, Some(kind)));
+        state.breaks = Some((at, kind));
         state.calls = 0;
     }
 
@@ -109,16 +101,15 @@ impl Fleet for MemoryFleet {
         let mut state = self.state();
         state.calls += 1;
         let error = |kind| AwsError::new(kind, format!("set {}", resource.id), "broken on purpose");
-        let broken = match state.breaks {
-            Some((Break::Before(call), Some(kind))) if call == state.calls => return Err(error(kind)),
-            Some((Break::After(call), Some(kind))) if call == state.calls => Some(error(kind)),
-            _ => None,
-        };
+        let broken = state.breaks.filter(|(at, _)| at.call() == state.calls);
+        if let Some((Break::Before(_), kind)) = broken {
+            return Err(error(kind));
+        }
         for (key, units) in targets {
             state.units.insert(key.clone(), *units);
             state.sets.push(format!("{key}={units}"));
         }
-        broken.map_or(Ok(()), Err)
+        broken.map_or(Ok(()), |(_, kind)| Err(error(kind)))
     }
 
     async fn natives(&self, _: &[&Resource]) -> Result<BTreeSet<ResourceId>, AwsError> {

@@ -5,72 +5,106 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{BODY_BYTES_MAX, Expect, Item, Key, PutError, Table};
 use crate::error::{AwsError, Kind};
+use crate::fakes::Break;
 
-/// A table in memory with the same rules, for tests. Clones share their items.
+/// A table in memory with the same rules. Clones share their items.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryTable(Arc<Mutex<BTreeMap<Key, Item>>>);
+pub struct MemoryTable(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    items: BTreeMap<Key, Item>,
+    calls: usize,
+    breaks: Option<Break>,
+}
 
 impl MemoryTable {
-    fn items(&self) -> MutexGuard<'_, BTreeMap<Key, Item>> {
+    /// Everything in it, in order.
+    pub fn all(&self) -> Vec<Item> {
+        self.state().items.values().cloned().collect()
+    }
+
+    /// Calls so far, or since the last break was set.
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// Breaks a later call, counted from now; or none.
+    pub fn breaks(&self, at: Option<Break>) {
+        let mut state = self.state();
+        state.breaks = at;
+        state.calls = 0;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything in it, in order.
-    pub fn all(&self) -> Vec<Item> {
-        self.items().values().cloned().collect()
+    /// One call: what it does, unless it breaks before it, and its answer, unless that is lost.
+    fn call<V>(&self, act: impl FnOnce(&mut BTreeMap<Key, Item>) -> V) -> Result<V, AwsError> {
+        let mut state = self.state();
+        state.calls += 1;
+        let broken = state.breaks.filter(|at| at.call() == state.calls);
+        let lost = || AwsError::new(Kind::Unavailable, "use a table", "broken on purpose");
+        if let Some(Break::Before(_)) = broken {
+            return Err(lost());
+        }
+        let done = act(&mut state.items);
+        if broken.is_some() { Err(lost()) } else { Ok(done) }
     }
 }
 
 impl Table for MemoryTable {
     async fn get(&self, key: &Key) -> Result<Option<Item>, AwsError> {
-        Ok(self.items().get(key).cloned())
+        self.call(|items| items.get(key).cloned())
     }
 
     async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Item>, AwsError> {
-        Ok(keys.iter().filter_map(|key| self.items().get(key).cloned()).collect())
+        self.call(|items| keys.iter().filter_map(|key| items.get(key).cloned()).collect())
     }
 
     async fn put(&self, item: Item, expect: Expect) -> Result<(), PutError> {
-        let mut items = self.items();
-        let found = items.get(&item.key).map(|item| item.revision);
-        let expected = match expect {
-            Expect::Anything => true,
-            Expect::Absent => found.is_none(),
-            Expect::Revision(revision) => found == Some(revision),
-        };
-        if !expected {
-            return Err(PutError::Conflict(item.key.sort));
-        }
-        if BODY_BYTES_MAX < item.body.len() {
-            return Err(AwsError::new(Kind::Limit, "write", "too large").into());
-        }
-        items.insert(item.key.clone(), item);
-        Ok(())
+        self.call(|items| put(items, item, expect))?
     }
 
-    async fn put_many(&self, items: Vec<Item>) -> Result<(), AwsError> {
-        for item in items {
-            match self.put(item, Expect::Anything).await {
-                Ok(()) => (),
-                Err(PutError::Aws(error)) => return Err(error),
-                Err(PutError::Conflict(key)) => return Err(AwsError::new(Kind::Invalid, "write", key)),
-            }
-        }
-        Ok(())
+    async fn put_many(&self, new: Vec<Item>) -> Result<(), AwsError> {
+        self.call(|items| new.into_iter().try_for_each(|item| put(items, item, Expect::Anything)))?.map_err(
+            |error| match error {
+                PutError::Aws(error) => error,
+                PutError::Conflict(key) => AwsError::new(Kind::Invalid, "write", key),
+            },
+        )
     }
 
     async fn range(&self, partition: &str, from: &str, to: &str) -> Result<Vec<Item>, AwsError> {
         let (from, to) = (Key::new(partition, from), Key::new(partition, to));
-        if to < from {
-            return Ok(Vec::new());
-        }
-        Ok(self.items().range(from..=to).map(|(_, item)| item.clone()).collect())
+        self.call(|items| match from <= to {
+            true => items.range(from..=to).map(|(_, item)| item.clone()).collect(),
+            false => Vec::new(),
+        })
     }
 
     async fn newest(&self, partition: &str, to: &str, most: usize) -> Result<Vec<Item>, AwsError> {
         let (from, to) = (Key::new(partition, ""), Key::new(partition, to));
-        Ok(self.items().range(from..=to).rev().take(most).map(|(_, item)| item.clone()).collect())
+        self.call(|items| items.range(from..=to).rev().take(most).map(|(_, item)| item.clone()).collect())
     }
+}
+
+fn put(items: &mut BTreeMap<Key, Item>, item: Item, expect: Expect) -> Result<(), PutError> {
+    let found = items.get(&item.key).map(|item| item.revision);
+    let expected = match expect {
+        Expect::Anything => true,
+        Expect::Absent => found.is_none(),
+        Expect::Revision(revision) => found == Some(revision),
+    };
+    if !expected {
+        return Err(PutError::Conflict(item.key.sort));
+    }
+    if BODY_BYTES_MAX < item.body.len() {
+        return Err(AwsError::new(Kind::Limit, "write", "too large").into());
+    }
+    items.insert(item.key.clone(), item);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `platform.yaml`: the contract with users.
 //!
-//! Text is read into a tree that knows its places ([`yaml`]), held against the schema ([`check`]), read into its shape
-//! ([`raw`]) and built into a [`Platform`] ([`build`]). Every fault is reported at once, with line, column and path.
+//! Text is read into a tree that knows its places (`yaml`), held against the schema (`check`), read into its shape
+//! (`raw`) and built into a [`Platform`] (`build`). Every fault is reported at once, with line, column and path.
 
 mod build;
 mod check;
