@@ -39,7 +39,8 @@ impl<'a> Hands<'a> {
             store: self.bench.store(),
             metrics: CloudWatch::new(&clients.cloudwatch, &clients.meter),
             fleet: AwsFleet::new(clients),
-            configs: ParameterStore::new(clients),
+            source: ParameterStore::new(clients),
+            configs: Configs::default(),
             executions: StepFunctions::new(&clients.sfn),
             meter: clients.meter.clone(),
         };

@@ -83,11 +83,12 @@ async fn recover<T: Table, M, F, C, E>(
     cycle: &Cycle,
     plan: &headroom_core::name::PlanId,
 ) -> Result<Claimed, Failure> {
-    let outline = ports.store.outline(&cycle.platform, plan).await.map_err(|error| match error {
+    let plan = ports.store.plan(&cycle.platform, plan).await.map_err(|error| match error {
         StoreError::Missing(what) => {
             Failure::StateCorrupt(format!("the lease names {what}, which is not stored"))
         }
         error => error.into(),
     })?;
-    Ok(Claimed::Recover(outline, format!("an earlier cycle died with plan {plan} open")))
+    let summary = format!("an earlier cycle died with plan {} open", plan.id);
+    Ok(Claimed::Recover(PlanOutline::of(&plan), summary))
 }

@@ -5,8 +5,11 @@ mod look;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use headroom_aws::clients::Clients;
 use headroom_aws::config_source::{ConfigSource, ParameterStore};
+use headroom_aws::configs::Configs;
 use headroom_aws::error::{AwsError, Kind};
 use headroom_aws::executions::{Executions, StepFunctions};
 use headroom_aws::failure::Failure;
@@ -15,7 +18,6 @@ use headroom_aws::meter::Meter;
 use headroom_aws::metrics::{CloudWatch, Metrics};
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::config::{Parsed, parse};
 use headroom_core::cycle::{Batch, CollectRequest, Collected, CollectedKind, Cycle, Input, InvalidInput};
 use headroom_core::name::{ConfigVersion, PlatformName};
 use headroom_core::platform::Platform;
@@ -23,7 +25,7 @@ use headroom_core::platform::Platform;
 use claim::Claimed;
 
 /// What the function works with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ports<T, M, F, C, E> {
     /// What is stored.
     pub store: Store<T>,
@@ -31,8 +33,10 @@ pub struct Ports<T, M, F, C, E> {
     pub metrics: M,
     /// What is scaled.
     pub fleet: F,
-    /// Where configurations are kept.
-    pub configs: C,
+    /// Where configurations come from.
+    pub source: C,
+    /// Configurations already parsed.
+    pub configs: Configs,
     /// Whether executions still run.
     pub executions: E,
     /// Counts what is used.
@@ -49,7 +53,8 @@ impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
             store: Store::from_env(clients)?,
             metrics: CloudWatch::new(&clients.cloudwatch, &clients.meter),
             fleet: AwsFleet::new(clients),
-            configs: ParameterStore::new(clients),
+            source: ParameterStore::new(clients),
+            configs: Configs::default(),
             executions: StepFunctions::new(&clients.sfn),
             meter: clients.meter.clone(),
         })
@@ -114,19 +119,13 @@ fn answer(cycle: &Cycle, kind: CollectedKind, summary: String) -> Collected {
 async fn load<T: Table, M, F, C: ConfigSource, E>(
     ports: &Ports<T, M, F, C, E>,
     name: &PlatformName,
-) -> Result<(Platform, ConfigVersion), Failure> {
+) -> Result<(Arc<Platform>, ConfigVersion), Failure> {
     let missing = |error: AwsError| match error.kind {
         Kind::NotFound => Failure::ConfigMissing { platform: name.clone(), why: error.to_string() },
         _ => Failure::Aws(error),
     };
-    let text = ports.configs.load(name).await.map_err(missing)?;
-    let parsed = parse(&text).map_err(|faults| Failure::ConfigInvalid { platform: name.clone(), faults });
-    let Parsed { platform, .. } = parsed?;
-    if platform.name != *name {
-        return Err(Failure::ConfigMismatch { platform: name.clone(), found: platform.name });
-    }
-    let version = ports.store.put_config(name, &text).await?;
-    Ok((platform, version))
+    let text = ports.source.load(name).await.map_err(missing)?;
+    ports.configs.keep(&ports.store, name, &text).await
 }
 
 /// What is asked for by hand must exist, or a slip of the pen would be done in silence.

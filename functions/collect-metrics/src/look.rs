@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Depth, Fleet};
 use headroom_aws::metrics::{Metrics, Points, Window};
-use headroom_aws::store::{Natives, version_of};
+use headroom_aws::store::{Learned, version_of};
 use headroom_aws::table::Table;
 use headroom_core::collect::{self, Asked, UnitsOverTime};
 use headroom_core::cycle::{Batch, Cycle};
-use headroom_core::history::Column;
-use headroom_core::name::ResourceId;
 use headroom_core::observe::Observation;
 use headroom_core::platform::{Platform, Query, Resource};
 use jiff::Timestamp;
@@ -28,15 +26,20 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     looked_at: Option<Timestamp>,
 ) -> Result<String, Failure> {
     let asked = collect::asked(platform);
-    read_past(ports, platform, &asked, cycle.now, looked_at).await;
-    let natives = natives(ports, platform, cycle.now).await?;
+    let read = ports.store.learned(&platform.name).await?;
+    let mut learned = read.value.clone();
+    read_past(ports, platform, &asked, cycle.now, looked_at, &mut learned).await;
+    ask_natives(ports, platform, cycle.now, &mut learned).await?;
+    if learned != read.value {
+        ports.store.put_learned(&platform.name, &read, &learned).await?;
+    }
     let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-    let observed = ports.fleet.observe(&resources, &natives, cycle.now, Depth::Cheap).await;
+    let observed = ports.fleet.observe(&resources, &learned.natives, cycle.now, Depth::Cheap).await;
     let (from, to) = collect::recent(cycle.now, platform.orchestration.cycle);
     let points = points(ports, &asked, Window { from, to, period_s: collect::PERIOD_S }).await?;
     let (shards, hours) = collect::live_places(platform, cycle.now, platform.orchestration.cycle);
     let live = ports.store.live_chunks(&platform.name, &shards, &hours).await?;
-    let read = collect::read(platform, &asked, &points, &observed, live, cycle.now);
+    let read = collect::read(platform, &asked, &points, &observed, &live, cycle.now);
     ports.store.put_live_chunks(&platform.name, &read.chunks).await?;
     for batch in Batch::cover(platform) {
         let mine = read.observations.iter().filter(|seen| batch.contains(&seen.key.resource));
@@ -64,32 +67,31 @@ async fn points<T, M: Metrics, F, C, E>(
 }
 
 /// Which resources have a native policy: asked once an hour, or when the platform has changed.
-async fn natives<T: Table, M, F: Fleet, C, E>(
+async fn ask_natives<T: Table, M, F: Fleet, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
     now: Timestamp,
-) -> Result<BTreeSet<ResourceId>, Failure> {
+    learned: &mut Learned,
+) -> Result<(), Failure> {
     let open = platform.resources().map(|(_, resource)| resource).filter(|resource| resource.mode.is_none());
     let open: Vec<&Resource> = open.collect();
-    let names: Vec<String> = open.iter().map(|resource| resource.id.to_string()).collect();
-    let config = version_of(&names.join("\n")).0;
-    let read = ports.store.natives(&platform.name).await?;
-    let age_s = read.value.asked_at.map(|asked_at| now.as_second() - asked_at.as_second());
-    let fresh = age_s.is_some_and(|age_s| (0..NATIVES_S).contains(&age_s))
-        && read.value.config.as_ref() == Some(&config);
+    let ids: Vec<String> = open.iter().map(|resource| resource.id.to_string()).collect();
+    let of = Some(version_of(&ids.join("\n")).0);
+    let age_s = learned.natives_asked_at.map(|asked_at| now.as_second() - asked_at.as_second());
+    let fresh = age_s.is_some_and(|age_s| (0..NATIVES_S).contains(&age_s)) && learned.natives_asked_of == of;
     if fresh || open.is_empty() {
-        return Ok(read.value.resources);
+        return Ok(());
     }
     match ports.fleet.natives(&open).await {
-        Ok(resources) => {
-            let natives = Natives { asked_at: Some(now), config: Some(config), resources: resources.clone() };
-            ports.store.put_natives(&platform.name, &read, &natives).await?;
-            Ok(resources)
+        Ok(natives) => {
+            *learned =
+                Learned { natives, natives_asked_at: Some(now), natives_asked_of: of, ..learned.clone() };
+            Ok(())
         }
         // An old answer is better than none. Without any, nothing can be said about who owns the capacity.
-        Err(error) if read.value.asked_at.is_some() => {
+        Err(error) if learned.natives_asked_at.is_some() => {
             tracing::warn!(%error, "native policies could not be read; the last answer counts");
-            Ok(read.value.resources)
+            Ok(())
         }
         Err(error) => Err(error.into()),
     }
@@ -103,11 +105,12 @@ async fn read_past<T: Table, M: Metrics, F, C, E>(
     asked: &[Asked<'_>],
     now: Timestamp,
     looked_at: Option<Timestamp>,
+    learned: &mut Learned,
 ) {
     let warn = |error: Failure| {
         tracing::warn!(error.name = error.name(), "the past of some metrics could not be read: {error}");
     };
-    if let Err(error) = read_new(ports, platform, asked, now).await {
+    if let Err(error) = read_new(ports, platform, asked, now, learned).await {
         warn(error);
     }
     let missed = looked_at.and_then(|at| collect::missed(now, platform.orchestration.cycle, at));
@@ -126,18 +129,18 @@ async fn read_new<T: Table, M: Metrics, F, C, E>(
     platform: &Platform,
     asked: &[Asked<'_>],
     now: Timestamp,
+    learned: &mut Learned,
 ) -> Result<(), Failure> {
-    let known = ports.store.columns(&platform.name).await?;
-    let new = asked.iter().filter(|asked| !known.value.0.contains(&asked.column().0));
+    let new = asked.iter().filter(|asked| !learned.columns.contains(&asked.column().0));
     let new: Vec<Asked<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
     if new.is_empty() {
         return Ok(());
     }
     let (from, to) = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
     read_window(ports, platform, &new, Window { from, to, period_s: collect::PAST_STEP_S }).await?;
-    let columns: Vec<Column> = new.iter().map(Asked::column).collect();
-    tracing::info!(platform = %platform.name, metrics = columns.len(), "read the past of {} metrics", columns.len());
-    Ok(ports.store.put_columns(&platform.name, &known, columns).await?)
+    tracing::info!(platform = %platform.name, metrics = new.len(), "read the past of {} metrics", new.len());
+    learned.columns.extend(new.iter().map(|asked| asked.column().0));
+    Ok(())
 }
 
 /// Reads a window of the past into history.

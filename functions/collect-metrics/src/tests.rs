@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use headroom_aws::config_source::MemoryConfigs;
+use headroom_aws::configs::Configs;
 use headroom_aws::executions::MemoryExecutions;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::MemoryFleet;
@@ -49,7 +50,8 @@ fn ports() -> Fakes {
         store: Store::new(MemoryTable::default(), MemoryTable::default(), MemoryTable::default()),
         metrics: MemoryMetrics(metrics.map(|(name, value)| (name.to_owned(), each(value))).into()),
         fleet: MemoryFleet::new(&[("web/desired", 4), ("users/read", 10)]),
-        configs: MemoryConfigs([(shop(), SHOP.to_owned())].into()),
+        source: MemoryConfigs([(shop(), SHOP.to_owned())].into()),
+        configs: Configs::default(),
         executions: MemoryExecutions::default(),
         meter: Meter::default(),
     }
@@ -177,11 +179,11 @@ async fn wrong_configurations_and_inputs_have_names() {
         name(collect_with(&ports, "a", NOW, json!({"capacity": {"web/tasks": 3}})).await),
         "InvalidInput"
     );
-    ports.configs.0.insert(shop(), SHOP.replace("max_capacity: 20", "max_capacity: 0"));
+    ports.source.0.insert(shop(), SHOP.replace("max_capacity: 20", "max_capacity: 0"));
     assert_eq!(name(collect_with(&ports, "a", NOW, json!({})).await), "ConfigInvalid");
-    ports.configs.0.insert(shop(), SHOP.replace("configuration_name: shop", "configuration_name: other"));
+    ports.source.0.insert(shop(), SHOP.replace("configuration_name: shop", "configuration_name: other"));
     assert_eq!(name(collect_with(&ports, "a", NOW, json!({})).await), "ConfigMismatch");
-    ports.configs.0.clear();
+    ports.source.0.clear();
     assert_eq!(name(collect_with(&ports, "a", NOW, json!({})).await), "ConfigMissing");
 }
 

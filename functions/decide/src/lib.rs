@@ -11,7 +11,7 @@ use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind};
+use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
 use headroom_core::decide::{Change, Decision, MetricForecast, World, decide};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::Observation;
@@ -57,11 +57,11 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
     let seen = Seen::read(&ports.store, &request).await?;
     let decisions = decide(&seen.world(&platform, &request));
     let plan = planned(&platform, &decisions, &request)?;
-    let outline = record(&ports.store, &request.cycle, &decisions, &plan, request.at).await?;
+    record(&ports.store, &request.cycle, &decisions, &plan, request.at).await?;
     let summary = report::planned(&plan, &decisions);
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
-    Ok(Decided { kind, plan: outline, summary, usage: ports.meter.take() })
+    Ok(Decided { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
 }
 
 /// What is stored about this cycle and those before it.
@@ -115,12 +115,13 @@ async fn record<T: Table>(
     decisions: &[Decision],
     plan: &Plan,
     at: Timestamp,
-) -> Result<headroom_core::cycle::PlanOutline, Failure> {
+) -> Result<(), Failure> {
     store.put_decisions(cycle, decisions).await?;
-    store.put_plan(&cycle.platform, plan).await?;
+    if !plan.waves.is_empty() {
+        store.put_plan(&cycle.platform, plan).await?;
+    }
     let read = store.lease(&cycle.platform).await?;
     let mut lease = read.value.renew(&cycle.id, at)?;
     lease.open_plan = (!plan.waves_to_run().is_empty()).then(|| plan.id.clone());
-    store.put_lease(&cycle.platform, &read, &lease).await?;
-    Ok(store.outline(&cycle.platform, &plan.id).await?)
+    Ok(store.put_lease(&cycle.platform, &read, &lease).await?)
 }

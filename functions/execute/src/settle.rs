@@ -49,7 +49,7 @@ async fn plan<T: Table, F, N>(
     let recovers =
         request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Recover);
     let id = match &request.decided {
-        Some(decided) => Some(decided.plan_id.clone()),
+        Some(decided) => Some(decided.plan_id.clone()).filter(|_| 0 < decided.waves),
         None if recovers => ports.store.lease(platform).await?.value.open_plan,
         None => None,
     };

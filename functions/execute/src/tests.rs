@@ -142,7 +142,7 @@ impl Bench {
             "execution": {"name": "cycle", "arn": "arn", "startedAt": at(0)},
             "at": at(20),
             "collected": {"kind": "ready", "summary": "3 dimensions"},
-            "decided": {"kind": "scale", "planId": self.plan.id, "summary": "users/read 10 -> 20"},
+            "decided": {"kind": "scale", "planId": self.plan.id, "waves": 2, "summary": "users/read 10 -> 20"},
             "failure": null,
             "undoFailure": null,
             "usage": {"DynamoDB:PutItem": 2.0},
@@ -246,7 +246,7 @@ async fn whatever_call_to_the_store_breaks_nothing_is_half_done_in_silence() {
             assert_eq!(bench.units()[..2], AFTER[..2], "{broken:?}");
             assert_eq!(
                 bench
-                    .settle(json!({"decided": {"kind": "scale", "planId": bench.plan.id, "summary": ""}}))
+                    .settle(json!({"decided": {"kind": "scale", "planId": bench.plan.id, "waves": 2, "summary": ""}}))
                     .await
                     .steps
                     .left,

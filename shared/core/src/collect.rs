@@ -164,10 +164,10 @@ pub fn read(
     asked: &[Asked<'_>],
     points: &[Vec<(Timestamp, f64)>],
     observed: &BTreeMap<DimensionKey, Seen<Capacity>>,
-    live: BTreeMap<LivePlace, Chunk>,
+    live: &BTreeMap<LivePlace, Chunk>,
     now: Timestamp,
 ) -> Read {
-    let mut read = Read { observations: Vec::new(), chunks: live };
+    let mut read = Read { observations: Vec::new(), chunks: live.clone() };
     let cycle_s = u32::try_from(platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
     for place in platform.dimensions() {
         let key = &place.dimension.key;
@@ -186,6 +186,7 @@ pub fn read(
         let readings = readings.collect();
         read.observations.push(Observation { key: key.clone(), capacity: capacity.clone(), readings });
     }
+    read.chunks.retain(|place, chunk| live.get(place) != Some(chunk));
     read
 }
 
@@ -331,7 +332,7 @@ scaling_groups:
             ("web/desired".parse().unwrap(), ready(4)),
             ("users/read".parse().unwrap(), Seen::Unknown("gone".into())),
         ]);
-        let read = read(&platform, &asked, &points, &observed, BTreeMap::new(), now);
+        let read = read(&platform, &asked, &points, &observed, &BTreeMap::new(), now);
         let told: Vec<(String, &Seen<Load>)> =
             read.observations.iter().map(|seen| (seen.key.to_string(), &seen.readings[0].load)).collect();
         assert_eq!(
@@ -353,8 +354,8 @@ scaling_groups:
         let asked = asked(&platform);
         let points = |value: f64| vec![vec![], vec![(at(7_200), value)]];
         let observed = |units| BTreeMap::from([("web/desired".parse().unwrap(), ready(units))]);
-        let first = read(&platform, &asked, &points(50.0), &observed(4), BTreeMap::new(), at(7_320));
-        let second = read(&platform, &asked, &points(50.0), &observed(8), first.chunks, at(7_620));
+        let first = read(&platform, &asked, &points(50.0), &observed(4), &BTreeMap::new(), at(7_320));
+        let second = read(&platform, &asked, &points(50.0), &observed(8), &first.chunks, at(7_620));
         let web = &second.chunks[&(shard(&"web".into()), at(7_200))];
         assert_eq!(web.0[&Column("web/desired|cpu".into())].get(0), Some(200.0));
         assert_eq!(web.0[&Column("web/desired|#units".into())].known().collect::<Vec<_>>(), [4.0, 8.0]);

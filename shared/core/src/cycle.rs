@@ -11,6 +11,7 @@ use crate::config::nearest_word;
 use crate::health::Verdict;
 use crate::history::{SHARDS, shard};
 use crate::name::{ConfigVersion, CycleId, DimensionKey, PlanId, PlatformName, ResourceId};
+use crate::plan::{Plan, STEPS_PER_BATCH, Wave};
 use crate::platform::Platform;
 use crate::units::Units;
 use crate::usage::Usage;
@@ -373,6 +374,21 @@ pub struct PlanOutline {
     pub waves: Vec<WaveOutline>,
 }
 
+impl PlanOutline {
+    /// The outline of a plan.
+    pub fn of(plan: &Plan) -> PlanOutline {
+        let outline = |wave: &Wave| WaveOutline {
+            batches: (0..wave.steps.len().div_ceil(STEPS_PER_BATCH)).collect(),
+            poll_seconds: wave.poll_s,
+        };
+        PlanOutline {
+            id: plan.id.clone(),
+            rollback: plan.rollback,
+            waves: plan.waves.iter().map(outline).collect(),
+        }
+    }
+}
+
 /// A wave as the state machine walks it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -488,6 +504,8 @@ pub struct DecidedOutline {
     pub kind: DecidedKind,
     /// The plan.
     pub plan_id: PlanId,
+    /// How many waves it has, to be carried out or not. A plan without any is not stored.
+    pub waves: usize,
     /// One sentence.
     pub summary: String,
 }

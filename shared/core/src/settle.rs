@@ -184,7 +184,7 @@ fn without_failure(
         (Some(CollectedKind::Skipped), _) => Ending::Skipped,
         (Some(CollectedKind::Resumed), _) => Ending::Resumed,
         (Some(CollectedKind::Ready), None) => Ending::Trained,
-        (_, Some(DecidedKind::Hold)) if plan.is_some_and(|plan| !plan.waves.is_empty()) => Ending::Withheld,
+        (_, Some(DecidedKind::Hold)) if plan.is_some() => Ending::Withheld,
         (_, Some(DecidedKind::Hold)) => Ending::Held,
         (_, Some(DecidedKind::Scale)) if entries.iter().all(|entry| entry.state.holds()) => Ending::Scaled,
         (_, Some(DecidedKind::Scale)) => Ending::ScaledPartly,

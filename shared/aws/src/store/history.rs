@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headroom_core::history::{Chunk, Column};
+use headroom_core::history::Chunk;
 use headroom_core::name::{PlatformName, ResourceId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,20 +14,18 @@ use crate::table::{Body, Item, Key, Table};
 /// Two training periods of the longest kind that CloudWatch keeps at five minutes.
 const HISTORY_DAYS: i64 = 70;
 
-/// Columns whose past was read from CloudWatch, so that it is not read again.
+/// What was learned once about a platform, and need not be asked in every cycle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Columns(pub BTreeSet<String>);
-
-/// Resources that have a native scaling policy, as of some time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Natives {
-    /// When AWS was asked.
-    pub asked_at: Option<Timestamp>,
-    /// Of which configuration.
-    pub config: Option<String>,
-    /// Those that have one.
-    pub resources: BTreeSet<ResourceId>,
+#[serde(default)]
+pub struct Learned {
+    /// Columns whose past was read from CloudWatch.
+    pub columns: BTreeSet<String>,
+    /// Resources that have a native scaling policy.
+    pub natives: BTreeSet<ResourceId>,
+    /// When AWS was asked for native policies.
+    pub natives_asked_at: Option<Timestamp>,
+    /// Of which resources: a digest of their ids.
+    pub natives_asked_of: Option<String>,
 }
 
 impl<T: Table> Store<T> {
@@ -53,7 +51,7 @@ impl<T: Table> Store<T> {
             .collect()
     }
 
-    /// Replaces live chunks. Only the holder of the lease does this, so they need no condition.
+    /// Replaces those live chunks that are not as they were. Only the holder of the lease does this, so they need no condition.
     ///
     /// # Errors
     /// When the call fails.
@@ -109,48 +107,25 @@ impl<T: Table> Store<T> {
         items.iter().map(chunk).collect()
     }
 
-    /// Columns whose past is known.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub async fn columns(&self, platform: &PlatformName) -> Result<Versioned<Columns>, StoreError> {
-        self.read(&Key::new(&platform.0, "columns")).await
-    }
-
-    /// Replaces the columns that were read.
-    ///
-    /// # Errors
-    /// With a conflict when somebody else replaced them first.
-    pub async fn put_columns(
-        &self,
-        platform: &PlatformName,
-        read: &Versioned<Columns>,
-        added: impl IntoIterator<Item = Column>,
-    ) -> Result<(), StoreError> {
-        let mut columns = read.value.clone();
-        columns.0.extend(added.into_iter().map(|column| column.0));
-        self.replace(Key::new(&platform.0, "columns"), read, &columns, None).await
-    }
-
-    /// Which resources have native policies, as it was asked last.
+    /// What was learned about a platform.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn natives(&self, platform: &PlatformName) -> Result<Versioned<Natives>, StoreError> {
-        self.read(&Key::new(&platform.0, "natives")).await
+    pub async fn learned(&self, platform: &PlatformName) -> Result<Versioned<Learned>, StoreError> {
+        self.read(&Key::new(&platform.0, "learned")).await
     }
 
     /// Replaces what was read.
     ///
     /// # Errors
     /// With a conflict when somebody else replaced it first.
-    pub async fn put_natives(
+    pub async fn put_learned(
         &self,
         platform: &PlatformName,
-        read: &Versioned<Natives>,
-        natives: &Natives,
+        read: &Versioned<Learned>,
+        learned: &Learned,
     ) -> Result<(), StoreError> {
-        self.replace(Key::new(&platform.0, "natives"), read, natives, None).await
+        self.replace(Key::new(&platform.0, "learned"), read, learned, None).await
     }
 }
 

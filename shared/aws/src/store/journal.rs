@@ -1,25 +1,16 @@
 //! Plans and their journal.
 
-use headroom_core::cycle::{PlanOutline, WaveOutline};
 use headroom_core::decide::Change;
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::{Plan, STEPS_PER_BATCH, Step, StepId, Wave};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, Versioned, days_after, json, value};
 use crate::table::{Item, Key, Table};
 
 /// Plans and journals are the record of what was done to a platform; three months of them answer most questions.
 const JOURNAL_DAYS: i64 = 90;
-
-/// How many batches each wave has. A plan's head holds no steps, so that it stays small.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Head {
-    plan: Plan,
-    batches: Vec<usize>,
-}
 
 impl<T: Table> Store<T> {
     /// Keeps a plan: its batches of steps first, then its head, without which it does not exist.
@@ -35,39 +26,22 @@ impl<T: Table> Store<T> {
                 items.push(Item { body: json(&key, &steps)?, key, revision: 1, expires });
             }
         }
-        let batches = plan.waves.iter().map(|wave| wave.steps.len().div_ceil(STEPS_PER_BATCH)).collect();
         let bare = |wave: &Wave| Wave { steps: Vec::new(), ..wave.clone() };
-        let head =
-            Head { plan: Plan { waves: plan.waves.iter().map(bare).collect(), ..plan.clone() }, batches };
+        let head = Plan { waves: plan.waves.iter().map(bare).collect(), ..plan.clone() };
         self.state.put_many(items).await?;
         let key = head_key(platform, &plan.id);
         self.state.put_many(vec![Item { body: json(&key, &head)?, key, revision: 1, expires }]).await?;
         Ok(())
     }
 
-    /// A plan without its steps.
+    /// A plan without its steps, so that it stays small.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
     pub async fn plan_head(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
-        Ok(self.head(platform, id).await?.plan)
-    }
-
-    /// A plan as the state machine walks it.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
-    pub async fn outline(&self, platform: &PlatformName, id: &PlanId) -> Result<PlanOutline, StoreError> {
-        let Head { plan, batches } = self.head(platform, id).await?;
-        let outline = |(wave, batches): (&Wave, &usize)| WaveOutline {
-            batches: (0..*batches).collect(),
-            poll_seconds: wave.poll_s,
-        };
-        Ok(PlanOutline {
-            id: plan.id,
-            rollback: plan.rollback,
-            waves: plan.waves.iter().zip(&batches).map(outline).collect(),
-        })
+        let key = head_key(platform, id);
+        let item = self.state.get(&key).await?.ok_or_else(|| StoreError::Missing(format!("plan {id}")))?;
+        value(&item)
     }
 
     /// A whole plan.
@@ -75,7 +49,7 @@ impl<T: Table> Store<T> {
     /// # Errors
     /// When it is not there or cannot be read.
     pub async fn plan(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
-        let Head { mut plan, .. } = self.head(platform, id).await?;
+        let mut plan = self.plan_head(platform, id).await?;
         let items =
             self.state.range(&plan_partition(platform), &format!("{id}#"), &format!("{id}#~")).await?;
         let waves = plan.waves.iter_mut().enumerate();
@@ -101,12 +75,6 @@ impl<T: Table> Store<T> {
     ) -> Result<Vec<Step>, StoreError> {
         let key = batch_key(platform, id, wave, batch);
         let item = self.state.get(&key).await?.ok_or_else(|| StoreError::Missing(key.sort.clone()))?;
-        value(&item)
-    }
-
-    async fn head(&self, platform: &PlatformName, id: &PlanId) -> Result<Head, StoreError> {
-        let key = head_key(platform, id);
-        let item = self.state.get(&key).await?.ok_or_else(|| StoreError::Missing(format!("plan {id}")))?;
         value(&item)
     }
 

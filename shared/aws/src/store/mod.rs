@@ -2,7 +2,7 @@
 //!
 //! | table | partition | sort |
 //! |---|---|---|
-//! | state | `shop` | `lease`, `config#VERSION`, `columns`, `natives` |
+//! | state | `shop` | `lease`, `config#VERSION`, `learned` |
 //! | state | `shop#cycle` | `CYCLE#observed#BATCH` |
 //! | state | `shop#history#SHARD` | `START#live`, `START#back-HASH` |
 //! | state | `shop#plan` | `PLAN`, `PLAN#WAVE#BATCH` |
@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-pub use history::{Columns, Natives};
+pub use history::Learned;
 pub use records::{DimensionForecasts, StoredStory};
 
 use crate::clients::Clients;
