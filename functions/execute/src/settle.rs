@@ -10,6 +10,7 @@ use headroom_core::plan::Plan;
 use headroom_core::platform::Platform;
 use headroom_core::report;
 use headroom_core::settle::{Ending, Outcome, outcome};
+use headroom_core::usage::{Usage, WRITE_UNITS};
 use jiff::Timestamp;
 
 use crate::Ports;
@@ -17,7 +18,7 @@ use crate::Ports;
 /// Settles a cycle, however far it came. Runs again, it does the same again.
 pub(crate) async fn settle<T: Table, F, N: Notices>(
     ports: &Ports<T, F, N>,
-    mut request: SettleRequest,
+    request: SettleRequest,
 ) -> Result<Outcome, Failure> {
     let input = Input::read(&request.input).ok();
     let platform = input.as_ref().map(|input| input.platform.clone());
@@ -29,15 +30,24 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
         (Some(platform), Some(plan)) => entries(ports, platform, &plan.id).await?,
         _ => Vec::new(),
     };
-    request.usage.merge(&ports.meter.take());
-    let outcome = outcome(&request, plan.as_ref(), &entries);
+    let mut outcome = outcome(&request, plan.as_ref(), &entries);
     if let Some(platform) = &platform {
         release(ports, platform, &request, &outcome).await?;
+        outcome.account(&ports.meter.take());
+        outcome.account(&the_record_itself());
         let now = input.and_then(|input| input.now).unwrap_or(request.execution.started_at);
         ports.store.put_outcome(platform, now, &outcome).await?;
         report(ports, platform, &outcome, plan.as_ref(), request.at).await;
     }
     Ok(outcome)
+}
+
+/// What it takes to store the outcome, which cannot be counted before it is stored.
+fn the_record_itself() -> Usage {
+    let mut usage = Usage::default();
+    usage.add("DynamoDB:BatchWriteItem", 1.0);
+    usage.add(WRITE_UNITS, 2.0);
+    usage
 }
 
 /// The plan of this cycle, or the one that it took back for a dead one.

@@ -331,7 +331,7 @@ async fn cycles_are_settled_however_far_they_came() {
     done.apply(0).await.unwrap();
     done.apply(1).await.unwrap();
     let outcome = done.settle(json!({})).await;
-    assert_eq!((outcome.outcome, outcome.steps.done, outcome.aws_calls), (Ending::Scaled, 2, 2.0));
+    assert_eq!((outcome.outcome, outcome.steps.done, outcome.aws_calls), (Ending::Scaled, 2, 3.0));
     assert_eq!(done.lease().await, Lease { looked_at: Some(at(0)), ..Lease::default() });
     assert_eq!(done.told(), 0, "a good cycle is no news");
 

@@ -88,6 +88,15 @@ pub struct Outcome {
     pub usage: Usage,
 }
 
+impl Outcome {
+    /// Adds what was used since.
+    pub fn account(&mut self, usage: &Usage) {
+        self.usage.merge(usage);
+        self.aws_calls = self.usage.calls();
+        self.cost_usd = self.usage.cost_usd();
+    }
+}
+
 /// Steps by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -270,17 +270,102 @@ fn keys_and_attributes(keys: impl Iterator<Item = Attributes>) -> Result<KeysAnd
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+    use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+    use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+    use aws_sdk_dynamodb::operation::query::QueryOutput;
+    use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+
     use super::*;
+
+    fn plain(sort: &str) -> Item {
+        Item { key: Key::new("shop", sort), revision: 1, body: Body::Text("y".into()), expires: None }
+    }
+
+    fn table(rules: &[&Rule]) -> DynamoTable {
+        DynamoTable::new(
+            &mock_client!(aws_sdk_dynamodb, RuleMode::Sequential, rules),
+            "state",
+            &Meter::default(),
+        )
+    }
 
     #[test]
     fn items_are_read_as_they_were_written() {
-        let plain =
-            Item { key: Key::new("shop", "x"), revision: 1, body: Body::Text("y".into()), expires: None };
         let bytes =
-            Item { body: Body::Bytes(vec![1, 2]), expires: Timestamp::from_second(9).ok(), ..plain.clone() };
-        for written in [plain, bytes] {
+            Item { body: Body::Bytes(vec![1, 2]), expires: Timestamp::from_second(9).ok(), ..plain("x") };
+        for written in [plain("x"), bytes] {
             assert_eq!(item(&attributes(&written)), Some(written));
         }
         assert_eq!(item(&Attributes::new()), None);
+    }
+
+    #[tokio::test]
+    async fn writes_say_what_they_replace() {
+        let absent = mock!(Client::put_item)
+            .match_requests(|request| request.condition_expression() == Some("attribute_not_exists(pk)"))
+            .then_output(|| PutItemOutput::builder().build());
+        let revision = mock!(Client::put_item)
+            .match_requests(|request| {
+                let expected =
+                    request.expression_attribute_values().and_then(|values| values.get(":expected"));
+                expected == Some(&AttributeValue::N("7".into()))
+            })
+            .then_error(|| {
+                PutItemError::ConditionalCheckFailedException(
+                    ConditionalCheckFailedException::builder().build(),
+                )
+            });
+        let table = table(&[&absent, &revision]);
+        table.put(plain("x"), Expect::Absent).await.unwrap();
+        assert_eq!(table.put(plain("x"), Expect::Revision(7)).await, Err(PutError::Conflict("x".into())));
+        assert!(matches!(
+            table.put(Item { body: Body::Bytes(vec![0; BODY_BYTES_MAX + 1]), ..plain("x") }, Expect::Anything).await,
+            Err(PutError::Aws(error)) if error.kind == Kind::Limit
+        ));
+    }
+
+    #[tokio::test]
+    async fn what_a_batch_leaves_is_offered_again() {
+        let left = mock!(Client::batch_write_item).then_output(|| {
+            let put = PutRequest::builder().set_item(Some(attributes(&plain("b")))).build().unwrap();
+            let left = vec![WriteRequest::builder().put_request(put).build()];
+            BatchWriteItemOutput::builder().unprocessed_items("state", left).build()
+        });
+        let rest = mock!(Client::batch_write_item)
+            .match_requests(|request| request.request_items().is_some_and(|items| items["state"].len() == 1))
+            .then_output(|| BatchWriteItemOutput::builder().build());
+        table(&[&left, &rest]).put_many(vec![plain("a"), plain("b")]).await.unwrap();
+        let some = mock!(Client::batch_get_item).then_output(|| {
+            let left = keys_and_attributes([key_attributes(&Key::new("shop", "b"))].into_iter()).unwrap();
+            BatchGetItemOutput::builder()
+                .responses("state", vec![attributes(&plain("a"))])
+                .unprocessed_keys("state", left)
+                .build()
+        });
+        let more = mock!(Client::batch_get_item).then_output(|| {
+            BatchGetItemOutput::builder().responses("state", vec![attributes(&plain("b"))]).build()
+        });
+        let keys = vec![Key::new("shop", "a"), Key::new("shop", "b")];
+        assert_eq!(table(&[&some, &more]).get_many(keys).await.unwrap(), [plain("a"), plain("b")]);
+    }
+
+    #[tokio::test]
+    async fn a_range_is_read_page_by_page() {
+        let first = mock!(Client::query)
+            .match_requests(|request| request.exclusive_start_key().is_none())
+            .then_output(|| {
+                let next = key_attributes(&Key::new("shop", "a"));
+                QueryOutput::builder()
+                    .items(attributes(&plain("a")))
+                    .set_last_evaluated_key(Some(next))
+                    .build()
+            });
+        let second = mock!(Client::query)
+            .match_requests(|request| request.exclusive_start_key().is_some())
+            .then_output(|| QueryOutput::builder().items(attributes(&plain("b"))).build());
+        let items = table(&[&first, &second]).range("shop", "a", "z").await.unwrap();
+        assert_eq!(items, [plain("a"), plain("b")]);
     }
 }
