@@ -1,9 +1,8 @@
 //! headroom: the command line.
 
-#![expect(clippy::print_stdout, reason = "printing is what a command line is for")]
-
 #[cfg(feature = "aws")]
 mod account;
+mod output;
 mod validate;
 
 use std::path::PathBuf;
@@ -40,8 +39,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Validate { file, explain } => validate::validate(&file, explain),
         Command::Schema => {
-            println!("{:#}", headroom_core::config::schema());
-            Ok(ExitCode::SUCCESS)
+            output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }
         #[cfg(feature = "aws")]
         Command::Account(command) => account::run(command),
