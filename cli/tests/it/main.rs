@@ -1,0 +1,4 @@
+//! The command line, tested from outside.
+
+#[cfg(test)]
+mod commands;
