@@ -1,5 +1,6 @@
 //! Forecasts: quantiles of future load on a regular grid, with the error they have been showing lately.
 
+pub mod boost;
 mod season;
 
 use jiff::Timestamp;
