@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use headroom_aws::clients::Clients;
 use headroom_aws::config_source::{ParameterStore, Published};
 use headroom_aws::executions::{Ended, StepFunctions};
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::DynamoTable;
 use headroom_core::config::parse;
@@ -64,27 +64,23 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
-        let clients = Clients::from_env().await;
+        let aws = Aws::from_env().await;
         match command {
-            Command::Publish { file, bucket } => publish(&clients, &file, bucket.as_deref()).await,
+            Command::Publish { file, bucket } => publish(&aws, &file, bucket.as_deref()).await,
             Command::Run { platform, dry_run, task, state_machine } => {
                 let input = json!({"platform": platform, "dryRun": dry_run, "task": task});
-                cycle(&clients, &PlatformName(platform), &state_machine.state_machine_arn, &input.to_string())
+                cycle(&aws, &PlatformName(platform), &state_machine.state_machine_arn, &input.to_string())
                     .await
             }
-            Command::Explain { platform, last } => tell(&clients, &PlatformName(platform), last).await,
+            Command::Explain { platform, last } => tell(&aws, &PlatformName(platform), last).await,
         }
     })
 }
 
-async fn publish(
-    clients: &Clients,
-    file: &std::path::Path,
-    bucket: Option<&str>,
-) -> Result<ExitCode, String> {
+async fn publish(aws: &Aws, file: &std::path::Path, bucket: Option<&str>) -> Result<ExitCode, String> {
     let text = crate::validate::read(file)?;
     let parsed = parse(&text).map_err(|faults| format!("not published:\n{faults}"))?;
-    let published = ParameterStore::new(clients).publish(&parsed.platform.name, &text, bucket).await;
+    let published = ParameterStore::new(aws).publish(&parsed.platform.name, &text, bucket).await;
     match published.map_err(|error| error.to_string())? {
         Published::Parameter(parameter) => println!("published as {parameter}"),
         Published::Object { parameter, url } => println!("published as {url}, to which {parameter} points"),
@@ -92,27 +88,21 @@ async fn publish(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn cycle(
-    clients: &Clients,
-    platform: &PlatformName,
-    machine: &str,
-    input: &str,
-) -> Result<ExitCode, String> {
-    let executions = StepFunctions::new(&clients.sfn);
+async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -> Result<ExitCode, String> {
+    let executions = StepFunctions::new(&aws.sfn());
     let arn = executions.start(machine, None, input).await.map_err(|error| error.to_string())?;
     println!("started {arn}");
     let ended = executions.wait(&arn, WAIT_MAX).await.map_err(|error| error.to_string())?;
-    tell(clients, platform, 1).await?;
+    tell(aws, platform, 1).await?;
     match ended {
         Ended::Succeeded(_) => Ok(ExitCode::SUCCESS),
         Ended::Failed { error, cause } => Err(format!("{error}: {cause}")),
     }
 }
 
-async fn tell(clients: &Clients, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
-    let table = |name: &str| {
-        DynamoTable::new(&clients.dynamodb, format!("headroom-{platform}-{name}"), &clients.meter)
-    };
+async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
+    let table =
+        |name: &str| DynamoTable::new(&aws.dynamodb(), format!("headroom-{platform}-{name}"), &aws.meter);
     let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
     let stories = store.stories(platform, last).await.map_err(|error| error.to_string())?;
     if stories.is_empty() {

@@ -8,9 +8,9 @@ use ::local_aws::health::HealthEndpoint;
 use ::local_aws::server::{Options, Server};
 use ::local_aws::shop::{Capacity, Shop};
 use ::local_aws::{deploy, root};
-use headroom_aws::clients::Clients;
 use headroom_aws::config_source::ParameterStore;
 use headroom_aws::executions::{Ended, StepFunctions};
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::DynamoTable;
 use headroom_core::journal::Entry;
@@ -70,7 +70,7 @@ fn template_of_this_build(folder: &std::path::Path) -> std::path::PathBuf {
 pub(crate) struct Bench {
     pub(crate) shop: Shop,
     pub(crate) health: HealthEndpoint,
-    pub(crate) clients: Clients,
+    pub(crate) aws: Aws,
     pub(crate) platform: String,
     world: &'static World,
 }
@@ -86,7 +86,7 @@ impl Bench {
         shop.create(&world.server, Capacity::at_target(HALF)).await.unwrap();
         let health = HealthEndpoint::start().await.unwrap();
         let platform = shop.platform(&health.url).unwrap();
-        let bench = Bench { shop, health, clients: world.server.connect().await, platform, world };
+        let bench = Bench { shop, health, aws: world.server.connect().await, platform, world };
         bench.publish(&bench.platform).await;
         bench
     }
@@ -101,7 +101,7 @@ impl Bench {
     /// Publishes a platform file for this shop, valid or not.
     pub(crate) async fn publish(&self, text: &str) {
         let name = PlatformName(self.shop.name.clone());
-        ParameterStore::new(&self.clients).publish(&name, text, Some(deploy::BUCKET)).await.unwrap();
+        ParameterStore::new(&self.aws).publish(&name, text, Some(deploy::BUCKET)).await.unwrap();
     }
 
     /// Publishes its platform file with something replaced.
@@ -130,11 +130,11 @@ impl Bench {
         let steps = to.duration_since(from).as_secs() / 300 + 1;
         let steady = Series::new(from, 300, (0..steps).map(|_| Some(load)));
         let capacity = self.capacity().await;
-        self.shop.seed(&self.clients, &steady, from, to, Some(capacity)).await.unwrap();
+        self.shop.seed(&self.aws, &steady, from, to, Some(capacity)).await.unwrap();
     }
 
     pub(crate) async fn capacity(&self) -> Capacity {
-        self.shop.capacity(&self.clients).await.unwrap()
+        self.shop.capacity(&self.aws).await.unwrap()
     }
 
     /// Runs a cycle to its end.
@@ -152,13 +152,13 @@ impl Bench {
     pub(crate) async fn start(&self, more: Json) -> String {
         let mut input = json!({"platform": self.shop.name});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let executions = StepFunctions::new(&self.clients.sfn);
+        let executions = StepFunctions::new(&self.aws.sfn());
         executions.start(&self.world.machine, None, &input.to_string()).await.unwrap()
     }
 
     /// Waits for the end of a cycle.
     pub(crate) async fn end_of(&self, arn: &str) -> Cycle {
-        let ended = StepFunctions::new(&self.clients.sfn).wait(arn, Duration::from_secs(120)).await.unwrap();
+        let ended = StepFunctions::new(&self.aws.sfn()).wait(arn, Duration::from_secs(120)).await.unwrap();
         let arn = arn.to_owned();
         match ended {
             Ended::Succeeded(output) => Cycle {
@@ -173,7 +173,7 @@ impl Bench {
 
     pub(crate) fn store(&self) -> Store<DynamoTable> {
         let table = |name: &str| {
-            DynamoTable::new(&self.clients.dynamodb, format!("headroom-{STACK}-{name}"), &self.clients.meter)
+            DynamoTable::new(&self.aws.dynamodb(), format!("headroom-{STACK}-{name}"), &self.aws.meter)
         };
         Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"))
     }

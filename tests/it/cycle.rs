@@ -135,8 +135,8 @@ async fn the_transitions_told_are_those_of_the_history() {
     let bench = Bench::at("count", 2.0 * HALF).await;
     let cycle = bench.cycle().await;
     let history = bench
-        .clients
-        .sfn
+        .aws
+        .sfn()
         .get_execution_history()
         .execution_arn(&cycle.arn)
         .max_results(1_000)
@@ -158,8 +158,8 @@ async fn a_deleted_resource_stops_no_other() {
     let bench = Bench::at("gone", 2.0 * HALF).await;
     let before = bench.capacity().await;
     bench
-        .clients
-        .autoscaling
+        .aws
+        .autoscaling()
         .delete_auto_scaling_group()
         .auto_scaling_group_name("gone-web")
         .force_delete(true)
@@ -169,8 +169,8 @@ async fn a_deleted_resource_stops_no_other() {
     let cycle = bench.cycle().await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
     let services = bench
-        .clients
-        .ecs
+        .aws
+        .ecs()
         .describe_services()
         .cluster("gone-cluster")
         .services("gone-api")
@@ -238,17 +238,13 @@ async fn a_native_policy_keeps_its_right_to_go_higher() {
         .predefined_metric_specification(metric)
         .target_value(60.0)
         .build();
-    let policy = bench
-        .clients
-        .autoscaling
-        .put_scaling_policy()
-        .auto_scaling_group_name("native-web")
-        .policy_name("cpu");
+    let policy =
+        bench.aws.autoscaling().put_scaling_policy().auto_scaling_group_name("native-web").policy_name("cpu");
     policy.policy_type("TargetTrackingScaling").target_tracking_configuration(tracking).send().await.unwrap();
     assert_eq!(bench.cycle().await.outcome(), "scaled");
     let groups = bench
-        .clients
-        .autoscaling
+        .aws
+        .autoscaling()
         .describe_auto_scaling_groups()
         .auto_scaling_group_names("native-web")
         .send()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType,
 };
-use headroom_aws::clients::Clients;
+use headroom_aws::sdk::Aws;
 use jiff::{SignedDuration, Timestamp};
 use local_aws::seed::{Metric, Value, publish};
 use serde_json::json;
@@ -19,7 +19,7 @@ const PAYLOAD_MAX: usize = 48 * 1_024;
 #[tokio::test]
 async fn two_thousand_dimensions_pass_in_small_payloads() {
     let bench = Bench::new("large").await;
-    create(&bench.clients).await;
+    create(&bench.aws).await;
     let mut text = "configuration_name: large\nscaling_groups:\n  data:\n    resources:\n".to_owned();
     for table in 0..TABLES {
         let capacity = "{min: 5, max: 100}";
@@ -36,8 +36,8 @@ async fn two_thousand_dimensions_pass_in_small_payloads() {
     let mut next = None;
     loop {
         let page = bench
-            .clients
-            .sfn
+            .aws
+            .sfn()
             .get_execution_history()
             .execution_arn(&cycle.arn)
             .max_results(1_000)
@@ -57,7 +57,7 @@ async fn two_thousand_dimensions_pass_in_small_payloads() {
 }
 
 /// Tables of 10 read and 10 write units, each of which is used to 9.
-async fn create(clients: &Clients) {
+async fn create(aws: &Aws) {
     let now = Timestamp::now();
     for table in 0..TABLES {
         let name = format!("large-{table}");
@@ -72,7 +72,7 @@ async fn create(clients: &Clients) {
             .attribute_type(ScalarAttributeType::S)
             .build()
             .unwrap();
-        let create = clients.dynamodb.create_table().table_name(&name).provisioned_throughput(throughput);
+        let create = aws.dynamodb().create_table().table_name(&name).provisioned_throughput(throughput);
         create.key_schema(key).attribute_definitions(id).send().await.unwrap();
         for metric in ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"] {
             let metric = Metric {
@@ -85,7 +85,7 @@ async fn create(clients: &Clients) {
                 mean: 9.0 * 60.0,
                 samples: 1.0,
             };
-            publish(clients, &metric, (1..8).map(minute)).await.unwrap();
+            publish(aws, &metric, (1..8).map(minute)).await.unwrap();
         }
     }
 }

@@ -16,9 +16,9 @@ async fn shop(name: &str) -> Shop {
 #[tokio::test]
 async fn groups_from_templates_have_their_instances() {
     shop("patched").await;
-    let clients = server().await.connect().await;
-    let groups = clients
-        .autoscaling
+    let aws = server().await.connect().await;
+    let groups = aws
+        .autoscaling()
         .describe_auto_scaling_groups()
         .auto_scaling_group_names("patched-web")
         .send()
@@ -30,48 +30,40 @@ async fn groups_from_templates_have_their_instances() {
 #[tokio::test]
 async fn numbers_given_by_parameters_are_numbers() {
     let shop = shop("numbers").await;
-    let clients = server().await.connect().await;
-    assert_eq!(shop.capacity(&clients).await.unwrap(), Capacity { web: 4, api: 3, read: 30, write: 20 });
+    let aws = server().await.connect().await;
+    assert_eq!(shop.capacity(&aws).await.unwrap(), Capacity { web: 4, api: 3, read: 30, write: 20 });
 }
 
 #[tokio::test]
 async fn groups_keep_to_their_bounds() {
     let shop = shop("bounds").await;
-    let clients = server().await.connect().await;
+    let aws = server().await.connect().await;
     let set = |desired| {
-        clients
-            .autoscaling
+        aws.autoscaling()
             .set_desired_capacity()
             .auto_scaling_group_name("bounds-web")
             .desired_capacity(desired)
             .send()
     };
     assert!(set(41).await.is_err() && set(0).await.is_err() && set(40).await.is_ok());
-    let update = || clients.autoscaling.update_auto_scaling_group().auto_scaling_group_name("bounds-web");
+    let update = || aws.autoscaling().update_auto_scaling_group().auto_scaling_group_name("bounds-web");
     assert!(update().min_size(41).send().await.is_err(), "crossed bounds");
     assert!(update().desired_capacity(50).send().await.is_err());
     update().max_size(6).send().await.unwrap();
-    assert_eq!(shop.capacity(&clients).await.unwrap().web, 6, "a lower maximum lowers the capacity");
+    assert_eq!(shop.capacity(&aws).await.unwrap().web, 6, "a lower maximum lowers the capacity");
     update().max_size(20).min_size(9).send().await.unwrap();
-    assert_eq!(shop.capacity(&clients).await.unwrap().web, 9, "a higher minimum raises it");
+    assert_eq!(shop.capacity(&aws).await.unwrap().web, 9, "a higher minimum raises it");
 }
 
 #[tokio::test]
 async fn metrics_are_kept_for_63_days() {
-    let clients = server().await.connect().await;
+    let aws = server().await.connect().await;
     let at = Timestamp::now() - SignedDuration::from_hours(62 * 24);
     let datum =
         MetricDatum::builder().metric_name("Old").value(7.0).timestamp(DateTime::from_secs(at.as_second()));
-    clients
-        .cloudwatch
-        .put_metric_data()
-        .namespace("Test/Old")
-        .metric_data(datum.build())
-        .send()
-        .await
-        .unwrap();
-    let read = clients
-        .cloudwatch
+    aws.cloudwatch().put_metric_data().namespace("Test/Old").metric_data(datum.build()).send().await.unwrap();
+    let read = aws
+        .cloudwatch()
         .get_metric_statistics()
         .namespace("Test/Old")
         .metric_name("Old")
@@ -86,14 +78,14 @@ async fn metrics_are_kept_for_63_days() {
 #[tokio::test]
 async fn scalable_targets_are_there_without_ecs_in_moto() {
     use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
-    let clients = server().await.connect().await;
-    let register = clients.application.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
+    let aws = server().await.connect().await;
+    let register = aws.application().register_scalable_target().service_namespace(ServiceNamespace::Ecs);
     let register = register
         .resource_id("service/none/none")
         .scalable_dimension(ScalableDimension::EcsServiceDesiredCount);
     register.min_capacity(3).max_capacity(9).send().await.unwrap();
-    let targets = clients
-        .application
+    let targets = aws
+        .application()
         .describe_scalable_targets()
         .service_namespace(ServiceNamespace::Ecs)
         .resource_ids("service/none/none");

@@ -34,15 +34,15 @@ impl<'a> Hands<'a> {
     }
 
     async fn collect(&self) -> Collected {
-        let clients = &self.bench.clients;
+        let aws = &self.bench.aws;
         let ports = collect_metrics::Ports {
             store: self.bench.store(),
-            metrics: CloudWatch::new(&clients.cloudwatch, &clients.meter),
-            fleet: AwsFleet::new(clients),
-            source: ParameterStore::new(clients),
+            metrics: CloudWatch::new(&aws.cloudwatch(), &aws.meter),
+            fleet: AwsFleet::new(aws),
+            source: ParameterStore::new(aws),
             configs: Configs::default(),
-            executions: StepFunctions::new(&clients.sfn),
-            meter: clients.meter.clone(),
+            executions: StepFunctions::new(&aws.sfn()),
+            meter: aws.meter.clone(),
         };
         let input = json!({"platform": self.bench.shop.name});
         let request = CollectRequest { input, execution: self.execution.clone(), at: Timestamp::now() };
@@ -50,7 +50,7 @@ impl<'a> Hands<'a> {
     }
 
     async fn decide(&self, collected: &Collected) -> Decided {
-        let (store, meter) = (self.bench.store(), self.bench.clients.meter.clone());
+        let (store, meter) = (self.bench.store(), self.bench.aws.meter.clone());
         let ports = ForecastPorts { store: store.clone(), configs: Configs::default(), meter: meter.clone() };
         let config = collected.config.clone().unwrap();
         for batch in &collected.batches {
@@ -73,14 +73,14 @@ impl<'a> Hands<'a> {
     }
 
     fn execute_ports(&self) -> ExecutePorts<DynamoTable, AwsFleet, Sns> {
-        let clients = &self.bench.clients;
+        let aws = &self.bench.aws;
         ExecutePorts {
             store: self.bench.store(),
-            fleet: AwsFleet::new(clients),
-            notices: Sns::new(&clients.sns),
+            fleet: AwsFleet::new(aws),
+            notices: Sns::new(&aws.sns()),
             configs: Configs::default(),
             topic: None,
-            meter: clients.meter.clone(),
+            meter: aws.meter.clone(),
         }
     }
 
@@ -111,8 +111,8 @@ async fn a_step_refuses_when_somebody_changed_the_group_meanwhile() {
         .read_capacity_units(700)
         .write_capacity_units(186);
     let update = bench
-        .clients
-        .dynamodb
+        .aws
+        .dynamodb()
         .update_table()
         .table_name("hands-orders")
         .provisioned_throughput(throughput.build().unwrap());
@@ -138,7 +138,7 @@ async fn a_repeated_execute_changes_nothing_twice() {
     let first = hands.execute(&collected, &decided, 0).await;
     assert_eq!((first.made, first.failed), (1, 0));
     let after = bench.capacity().await;
-    bench.clients.meter.take();
+    bench.aws.meter.take();
     let again = hands.execute(&collected, &decided, 0).await;
     assert_eq!((again.made, again.failed), (1, 0));
     assert_eq!(again.usage.0.get("DynamoDB:UpdateTable"), None, "{:?}", again.usage);
@@ -177,8 +177,8 @@ async fn what_cannot_be_taken_back_stops_until_a_person_has_looked() {
         .read_capacity_units(700)
         .write_capacity_units(186);
     let update = bench
-        .clients
-        .dynamodb
+        .aws
+        .dynamodb()
         .update_table()
         .table_name("stuck-orders")
         .provisioned_throughput(throughput.build().unwrap());

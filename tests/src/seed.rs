@@ -2,7 +2,7 @@
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StatisticSet};
-use headroom_aws::clients::Clients;
+use headroom_aws::sdk::Aws;
 use jiff::Timestamp;
 
 use crate::Result;
@@ -36,11 +36,7 @@ pub struct Value {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn publish(
-    clients: &Clients,
-    metric: &Metric,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<()> {
+pub async fn publish(aws: &Aws, metric: &Metric, values: impl IntoIterator<Item = Value>) -> Result<()> {
     let dimensions: Vec<Dimension> = metric
         .dimensions
         .iter()
@@ -49,8 +45,8 @@ pub async fn publish(
     let datums: Vec<MetricDatum> =
         values.into_iter().map(|value| datum(metric, &dimensions, value)).collect();
     for some in datums.chunks(DATUMS_MAX) {
-        let put = clients
-            .cloudwatch
+        let put = aws
+            .cloudwatch()
             .put_metric_data()
             .namespace(metric.namespace)
             .set_metric_data(Some(some.to_vec()));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::config::{Credentials, Region};
-use headroom_aws::clients::{Clients, http_client};
 use headroom_aws::meter::Meter;
+use headroom_aws::sdk::{Aws, http_client};
 
 use crate::{Result, root, tool};
 
@@ -41,8 +41,8 @@ pub struct Server {
     pub faults: Option<String>,
     /// Where it keeps its logs and temporary files.
     pub folder: PathBuf,
-    /// Clients to it, for the runtime that started it.
-    pub clients: Clients,
+    /// Aws to it, for the runtime that started it.
+    pub aws: Aws,
 }
 
 impl Server {
@@ -56,16 +56,15 @@ impl Server {
         let endpoint = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
         let faults = options.faults.then(|| format!("http://{}:{faults_port}", Ipv4Addr::LOCALHOST));
         let process = serve(folder, port, faults.as_ref().map(|_| faults_port), options.wait_scale)?;
-        let clients = clients(&endpoint).await;
-        let mut server =
-            Server { process: Some(process), endpoint, faults, folder: folder.to_owned(), clients };
+        let aws = connect(&endpoint).await;
+        let mut server = Server { process: Some(process), endpoint, faults, folder: folder.to_owned(), aws };
         server.wait().await?;
         Ok(server)
     }
 
-    /// Clients to it, for another runtime: connections belong to the runtime that made them.
-    pub async fn connect(&self) -> Clients {
-        clients(&self.endpoint).await
+    /// Aws to it, for another runtime: connections belong to the runtime that made them.
+    pub async fn connect(&self) -> Aws {
+        connect(&self.endpoint).await
     }
 
     async fn wait(&mut self) -> Result<()> {
@@ -74,7 +73,7 @@ impl Server {
                 let folder = self.folder.display();
                 return Err(format!("the local AWS ended at once ({status}); see {folder}").into());
             }
-            let asked = self.clients.dynamodb.list_tables().send().await;
+            let asked = self.aws.dynamodb().list_tables().send().await;
             let faults_up = match &self.faults {
                 Some(url) => answers(url).await,
                 None => true,
@@ -166,7 +165,7 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-async fn clients(endpoint: &str) -> Clients {
+async fn connect(endpoint: &str) -> Aws {
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client())
         .region(Region::new(REGION))
@@ -174,5 +173,5 @@ async fn clients(endpoint: &str) -> Clients {
         .endpoint_url(endpoint)
         .load()
         .await;
-    Clients::new(&config, Meter::default())
+    Aws::new(config, Meter::default())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headroom_aws::clients::Clients;
+use headroom_aws::sdk::Aws;
 use headroom_core::series::Series;
 use jiff::{SignedDuration, Timestamp};
 
@@ -94,8 +94,8 @@ impl Shop {
     ///
     /// # Errors
     /// When a resource is not there.
-    pub async fn capacity(&self, clients: &Clients) -> Result<Capacity> {
-        let groups = clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(self.web());
+    pub async fn capacity(&self, aws: &Aws) -> Result<Capacity> {
+        let groups = aws.autoscaling().describe_auto_scaling_groups().auto_scaling_group_names(self.web());
         let groups = groups.send().await?;
         let web = groups
             .auto_scaling_groups()
@@ -103,9 +103,9 @@ impl Shop {
             .and_then(|group| group.desired_capacity())
             .ok_or("no group")?;
         let services =
-            clients.ecs.describe_services().cluster(self.cluster()).services(self.api()).send().await?;
+            aws.ecs().describe_services().cluster(self.cluster()).services(self.api()).send().await?;
         let api = services.services().first().ok_or("no service")?.desired_count();
-        let table = clients.dynamodb.describe_table().table_name(self.orders()).send().await?;
+        let table = aws.dynamodb().describe_table().table_name(self.orders()).send().await?;
         let units = table.table().and_then(|table| table.provisioned_throughput()).ok_or("no table")?;
         let (read, write) =
             (units.read_capacity_units().unwrap_or(0), units.write_capacity_units().unwrap_or(0));
@@ -144,7 +144,7 @@ impl Shop {
     /// When a call fails.
     pub async fn seed(
         &self,
-        clients: &Clients,
+        aws: &Aws,
         load: &Series,
         from: Timestamp,
         to: Timestamp,
@@ -163,7 +163,7 @@ impl Shop {
             at += SignedDuration::from_secs(step_s);
         }
         for (name, metric) in self.metrics() {
-            publish(clients, &metric, values.remove(name).unwrap_or_default()).await?;
+            publish(aws, &metric, values.remove(name).unwrap_or_default()).await?;
         }
         Ok(())
     }

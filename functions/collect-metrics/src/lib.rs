@@ -7,7 +7,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use headroom_aws::clients::Clients;
 use headroom_aws::config_source::{ConfigSource, ParameterStore};
 use headroom_aws::configs::Configs;
 use headroom_aws::error::{AwsError, Kind};
@@ -16,8 +15,10 @@ use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{AwsFleet, Fleet};
 use headroom_aws::meter::Meter;
 use headroom_aws::metrics::{CloudWatch, Metrics};
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
+use headroom_aws::trigger::trigger;
 use headroom_core::cycle::{Batch, CollectRequest, Collected, CollectedKind, Cycle, Input, InvalidInput};
 use headroom_core::name::{ConfigVersion, PlatformName};
 use headroom_core::platform::Platform;
@@ -48,15 +49,15 @@ impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
     ///
     /// # Errors
     /// When a table is not named.
-    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+    pub fn new(aws: &Aws) -> Result<Self, std::env::VarError> {
         Ok(Ports {
-            store: Store::from_env(clients)?,
-            metrics: CloudWatch::new(&clients.cloudwatch, &clients.meter),
-            fleet: AwsFleet::new(clients),
-            source: ParameterStore::new(clients),
+            store: Store::from_env(aws)?,
+            metrics: CloudWatch::new(&aws.cloudwatch(), &aws.meter),
+            fleet: AwsFleet::new(aws),
+            source: ParameterStore::new(aws),
             configs: Configs::default(),
-            executions: StepFunctions::new(&clients.sfn),
-            meter: clients.meter.clone(),
+            executions: StepFunctions::new(&aws.sfn()),
+            meter: aws.meter.clone(),
         })
     }
 }
@@ -97,7 +98,8 @@ where
         Claimed::Skipped(summary) => answer(&cycle, CollectedKind::Skipped, summary),
         Claimed::Resumed(summary) => answer(&cycle, CollectedKind::Resumed, summary),
     };
-    tracing::info!(platform = %cycle.platform, cycle = %cycle.id, kind = ?collected.kind, "{}", collected.summary);
+    let trigger = trigger(&request.input);
+    tracing::info!(platform = %cycle.platform, cycle = %cycle.id, %trigger, kind = ?collected.kind, "{}", collected.summary);
     collected.usage = ports.meter.take();
     Ok(collected)
 }

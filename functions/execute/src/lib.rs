@@ -5,12 +5,12 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use headroom_aws::clients::Clients;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{AwsFleet, Fleet};
 use headroom_aws::meter::Meter;
 use headroom_aws::notices::{Notices, Sns};
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{ExecuteRequest, Executed};
@@ -39,14 +39,14 @@ impl Ports<DynamoTable, AwsFleet, Sns> {
     ///
     /// # Errors
     /// When a table is not named.
-    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+    pub fn new(aws: &Aws) -> Result<Self, std::env::VarError> {
         Ok(Ports {
-            store: Store::from_env(clients)?,
-            fleet: AwsFleet::new(clients),
-            notices: Sns::new(&clients.sns),
+            store: Store::from_env(aws)?,
+            fleet: AwsFleet::new(aws),
+            notices: Sns::new(&aws.sns()),
             configs: Configs::default(),
             topic: std::env::var("TOPIC_ARN").ok().filter(|topic| !topic.is_empty()),
-            meter: clients.meter.clone(),
+            meter: aws.meter.clone(),
         })
     }
 }

@@ -2,12 +2,15 @@
 
 use headroom_aws::failure::Failure;
 use headroom_aws::notices::Notices;
+use headroom_aws::store::StoreError;
 use headroom_aws::table::Table;
-use headroom_core::cycle::{CollectedKind, Input, SettleRequest};
+use headroom_aws::trigger::trigger;
+use headroom_core::alert::{self, Raised, Scaled};
+use headroom_core::cycle::{CollectedKind, Cycle, Input, SettleRequest};
 use headroom_core::journal::Entry;
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::Plan;
-use headroom_core::platform::Platform;
+use headroom_core::platform::Monitoring;
 use headroom_core::report;
 use headroom_core::settle::{Ending, Outcome, outcome};
 use headroom_core::usage::{Usage, WRITE_UNITS};
@@ -20,25 +23,28 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
     ports: &Ports<T, F, N>,
     request: SettleRequest,
 ) -> Result<Outcome, Failure> {
-    let input = Input::read(&request.input).ok();
-    let platform = input.as_ref().map(|input| input.platform.clone());
-    let plan = match &platform {
-        Some(platform) => plan(ports, platform, &request).await?,
+    let trigger = trigger(&request.input);
+    // An input that cannot be read names no platform: there is nothing to release and nowhere to record.
+    let Ok(input) = Input::read(&request.input) else { return Ok(outcome(&request, trigger, None, &[])) };
+    let cycle = Cycle::new(&input, &request.execution);
+    let plan = plan(ports, &cycle.platform, &request).await?;
+    let entries = match &plan {
+        Some(plan) => entries(ports, &cycle.platform, &plan.id).await?,
+        None => Vec::new(),
+    };
+    let platform = match &plan {
+        // Who is told, and of what, is for nobody's capacity: settling goes on without it.
+        Some(plan) => ports.configs.get(&ports.store, &cycle.platform, &plan.config).await.ok(),
         None => None,
     };
-    let entries = match (&platform, &plan) {
-        (Some(platform), Some(plan)) => entries(ports, platform, &plan.id).await?,
-        _ => Vec::new(),
-    };
-    let mut outcome = outcome(&request, plan.as_ref(), &entries);
-    if let Some(platform) = &platform {
-        release(ports, platform, &request, &outcome).await?;
-        outcome.account(&ports.meter.take());
-        outcome.account(&the_record_itself());
-        let now = input.and_then(|input| input.now).unwrap_or(request.execution.started_at);
-        ports.store.put_outcome(platform, now, &outcome).await?;
-        report(ports, platform, &outcome, plan.as_ref(), request.at).await;
-    }
+    let monitoring = platform.as_deref().map(|platform| &platform.monitoring);
+    let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries);
+    outcome.alerts = alerts(ports, &cycle, monitoring, &entries, request.at).await;
+    release(ports, &cycle, &request, &outcome).await?;
+    outcome.account(&ports.meter.take());
+    outcome.account(&the_record_itself());
+    ports.store.put_outcome(&cycle.platform, cycle.now, &outcome).await?;
+    report(ports, &cycle, &outcome, monitoring, request.at).await;
     Ok(outcome)
 }
 
@@ -78,44 +84,73 @@ async fn entries<T: Table, F, N>(
     Ok(journal.into_iter().map(|entry| entry.value).collect())
 }
 
+/// Remembers what was scaled, and finds the alerts that this made true. That figures could not be kept must not undo
+/// what was settled.
+async fn alerts<T: Table, F, N>(
+    ports: &Ports<T, F, N>,
+    cycle: &Cycle,
+    monitoring: Option<&Monitoring>,
+    entries: &[Entry],
+    at: Timestamp,
+) -> Vec<Raised> {
+    let Some(monitoring) = monitoring.filter(|monitoring| !monitoring.alerts.is_empty()) else {
+        return Vec::new();
+    };
+    let Some(scaled) = Scaled::of(&cycle.id, entries, cycle.time(at)) else { return Vec::new() };
+    match remember(ports, cycle, &scaled).await {
+        Ok(past) => alert::raised(&monitoring.alerts, &past, &scaled),
+        Err(error) => {
+            tracing::error!(%error, "what was scaled could not be remembered; no alert was judged");
+            Vec::new()
+        }
+    }
+}
+
+/// Adds to what was scaled; answers what it was.
+async fn remember<T: Table, F, N>(
+    ports: &Ports<T, F, N>,
+    cycle: &Cycle,
+    scaled: &Scaled,
+) -> Result<Vec<Scaled>, StoreError> {
+    let read = ports.store.scaled(&cycle.platform).await?;
+    let all = alert::remember(&read.value, scaled);
+    ports.store.put_scaled(&cycle.platform, &read, &all).await?;
+    Ok(read.value)
+}
+
 /// Releases the lease, if this cycle holds it. A cycle that was skipped never did, and one that lost it must not.
 async fn release<T: Table, F, N>(
     ports: &Ports<T, F, N>,
-    platform: &PlatformName,
+    cycle: &Cycle,
     request: &SettleRequest,
     outcome: &Outcome,
 ) -> Result<(), Failure> {
-    let read = ports.store.lease(platform).await?;
+    let read = ports.store.lease(&cycle.platform).await?;
     let needs_human = (outcome.outcome == Ending::NeedsHuman).then(|| outcome.summary.clone());
     let looked = request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Ready);
-    let now =
-        Input::read(&request.input).ok().and_then(|input| input.now).unwrap_or(request.execution.started_at);
-    match read.value.release(&request.execution.name, needs_human, looked.then_some(now)) {
-        Ok(lease) => Ok(ports.store.put_lease(platform, &read, &lease).await?),
+    match read.value.release(&cycle.id, needs_human, looked.then_some(cycle.now)) {
+        Ok(lease) => Ok(ports.store.put_lease(&cycle.platform, &read, &lease).await?),
         Err(_) => Ok(()),
     }
 }
 
 /// Tells people and publishes figures. That nobody could be told must not undo what was settled.
-async fn report<T: Table, F, N: Notices>(
+async fn report<T, F, N: Notices>(
     ports: &Ports<T, F, N>,
-    platform: &PlatformName,
+    cycle: &Cycle,
     outcome: &Outcome,
-    plan: Option<&Plan>,
+    monitoring: Option<&Monitoring>,
     at: Timestamp,
 ) {
-    tracing::info!(%platform, cycle = %outcome.cycle_id, outcome = ?outcome.outcome, "{}", outcome.summary);
+    let (platform, trigger) = (&cycle.platform, &outcome.trigger);
+    tracing::info!(%platform, cycle = %cycle.id, %trigger, outcome = ?outcome.outcome, "{}", outcome.summary);
     headroom_aws::figures::publish(&report::figures(platform, outcome, at));
-    let configured = match plan {
-        Some(plan) => ports.configs.get(&ports.store, platform, &plan.config).await.ok(),
-        None => None,
-    };
-    let configured = configured.as_deref().and_then(|platform: &Platform| platform.monitoring.notify.clone());
-    if !outcome.outcome.is_news() {
+    if !outcome.is_news() {
         return;
     }
+    let configured = monitoring.and_then(|monitoring| monitoring.notify.as_ref());
     let (subject, text) = report::notice(platform, outcome);
-    for topic in ports.topic.iter().chain(&configured) {
+    for topic in ports.topic.iter().chain(configured) {
         if let Err(error) = ports.notices.tell(topic, &subject, &text).await {
             tracing::error!(%error, "nobody could be told of {subject}");
         }

@@ -5,10 +5,10 @@
 #[cfg(test)]
 mod tests;
 
-use headroom_aws::clients::Clients;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
@@ -33,12 +33,8 @@ impl Ports<DynamoTable> {
     ///
     /// # Errors
     /// When a table is not named.
-    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
-        Ok(Ports {
-            store: Store::from_env(clients)?,
-            configs: Configs::default(),
-            meter: clients.meter.clone(),
-        })
+    pub fn new(aws: &Aws) -> Result<Self, std::env::VarError> {
+        Ok(Ports { store: Store::from_env(aws)?, configs: Configs::default(), meter: aws.meter.clone() })
     }
 }
 

@@ -3,13 +3,13 @@
 #![recursion_limit = "256"] // The futures of a whole cycle are deeply nested types.
 
 use forecast::{Ports, handle};
-use headroom_aws::clients::Clients;
 use headroom_aws::lambda;
+use headroom_aws::sdk::Aws;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda::logging();
-    let clients = Clients::from_env().await;
-    let ports = Ports::new(&clients)?;
-    lambda::serve(&clients, |request| handle(&ports, request)).await
+    let aws = Aws::from_env().await;
+    let ports = Ports::new(&aws)?;
+    lambda::serve(&aws, |request| handle(&ports, request)).await
 }

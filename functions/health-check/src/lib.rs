@@ -6,12 +6,12 @@ mod tests;
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use headroom_aws::clients::Clients;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{AwsFleet, Depth, Fleet, Observed};
 use headroom_aws::meter::Meter;
 use headroom_aws::probes::{NetworkProbes, Probes, Reach};
+use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::config::scalar::Endpoint;
@@ -44,15 +44,15 @@ impl Ports<DynamoTable, AwsFleet, NetworkProbes> {
     ///
     /// # Errors
     /// When a table is not named.
-    pub fn new(clients: &Clients) -> Result<Self, std::env::VarError> {
+    pub fn new(aws: &Aws) -> Result<Self, std::env::VarError> {
         let loopback = std::env::var("PROBE_LOOPBACK").is_ok_and(|value| value == "true");
         let reach = if loopback { Reach::Loopback } else { Reach::Network };
         Ok(Ports {
-            store: Store::from_env(clients)?,
-            fleet: AwsFleet::new(clients),
-            probes: NetworkProbes::new(clients, reach),
+            store: Store::from_env(aws)?,
+            fleet: AwsFleet::new(aws),
+            probes: NetworkProbes::new(aws, reach),
             configs: Configs::default(),
-            meter: clients.meter.clone(),
+            meter: aws.meter.clone(),
         })
     }
 }

@@ -7,8 +7,8 @@ use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use headroom_core::config::FILE_BYTES_MAX;
 use headroom_core::name::PlatformName;
 
-use crate::clients::Clients;
 use crate::error::{AwsError, Kind};
+use crate::sdk::Aws;
 
 /// Parameter Store holds so much in its free tier, and so much in its advanced one.
 const STANDARD_BYTES_MAX: usize = 4_096;
@@ -28,7 +28,8 @@ pub trait ConfigSource: Send + Sync {
 /// Parameter Store, and S3 behind it.
 #[derive(Clone, Debug)]
 pub struct ParameterStore {
-    clients: Clients,
+    ssm: aws_sdk_ssm::Client,
+    s3: aws_sdk_s3::Client,
 }
 
 /// Where a configuration was put.
@@ -46,9 +47,9 @@ pub enum Published {
 }
 
 impl ParameterStore {
-    /// The source behind some clients.
-    pub fn new(clients: &Clients) -> ParameterStore {
-        ParameterStore { clients: clients.clone() }
+    /// The Parameter Store of an account.
+    pub fn new(aws: &Aws) -> ParameterStore {
+        ParameterStore { ssm: aws.ssm(), s3: aws.s3() }
     }
 
     /// Puts a configuration where functions find it. Above what a parameter holds it goes to `bucket`.
@@ -79,23 +80,15 @@ impl ParameterStore {
         let key = format!("headroom/{platform}.yaml");
         let url = format!("s3://{bucket}/{key}");
         let body = text.as_bytes().to_vec().into();
-        let put = self
-            .clients
-            .s3
-            .put_object()
-            .bucket(bucket)
-            .key(&key)
-            .content_type("application/yaml")
-            .body(body)
-            .send();
+        let put =
+            self.s3.put_object().bucket(bucket).key(&key).content_type("application/yaml").body(body).send();
         put.await.map_err(|error| AwsError::of(error, format!("put {url}")))?;
         self.put_parameter(&parameter, &url, ParameterTier::Standard).await?;
         Ok(Published::Object { parameter, url })
     }
 
     async fn put_parameter(&self, name: &str, value: &str, tier: ParameterTier) -> Result<(), AwsError> {
-        let put =
-            self.clients.ssm.put_parameter().name(name).value(value).r#type(ParameterType::String).tier(tier);
+        let put = self.ssm.put_parameter().name(name).value(value).r#type(ParameterType::String).tier(tier);
         let put = put.overwrite(true).send().await;
         put.map(drop).map_err(|error| AwsError::of(error, format!("put parameter {name}")))
     }
@@ -105,7 +98,7 @@ impl ParameterStore {
         let place = url.strip_prefix("s3://").and_then(|place| place.split_once('/'));
         let (bucket, key) =
             place.ok_or_else(|| AwsError::new(Kind::Invalid, doing(), "it is not s3://BUCKET/KEY"))?;
-        let object = self.clients.s3.get_object().bucket(bucket).key(key).send().await;
+        let object = self.s3.get_object().bucket(bucket).key(key).send().await;
         let object = object.map_err(|error| AwsError::of(error, doing()))?;
         if object.content_length().is_some_and(|length| usize::try_from(length).unwrap_or(0) > FILE_BYTES_MAX)
         {
@@ -126,7 +119,7 @@ impl ConfigSource for ParameterStore {
     async fn load(&self, platform: &PlatformName) -> Result<String, AwsError> {
         let name = parameter_name(platform);
         let doing = || format!("read parameter {name}");
-        let answer = self.clients.ssm.get_parameter().name(&name).with_decryption(true).send().await;
+        let answer = self.ssm.get_parameter().name(&name).with_decryption(true).send().await;
         let answer = answer.map_err(|error| AwsError::of(error, doing()))?;
         let value = answer.parameter.and_then(|parameter| parameter.value);
         let value = value.ok_or_else(|| AwsError::new(Kind::NotFound, doing(), "it is empty"))?;
@@ -156,7 +149,6 @@ impl ConfigSource for MemoryConfigs {
 
 #[cfg(test)]
 mod tests {
-    use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_sdk_s3::operation::get_object::GetObjectOutput;
     use aws_sdk_s3::operation::put_object::PutObjectOutput;
     use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
@@ -165,14 +157,6 @@ mod tests {
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::*;
-    use crate::meter::Meter;
-
-    fn clients() -> Clients {
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"));
-        Clients::new(&config.build(), Meter::default())
-    }
 
     #[tokio::test]
     async fn a_pointer_is_followed_to_the_object() {
@@ -189,12 +173,11 @@ mod tests {
             .then_output(|| {
                 GetObjectOutput::builder().body(b"configuration_name: shop".to_vec().into()).build()
             });
-        let clients = Clients {
+        let store = ParameterStore {
             ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&parameter]),
             s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&object]),
-            ..clients()
         };
-        let text = ParameterStore::new(&clients).load(&"shop".into()).await.unwrap();
+        let text = store.load(&"shop".into()).await.unwrap();
         assert_eq!(text, "configuration_name: shop");
     }
 
@@ -207,12 +190,10 @@ mod tests {
         };
         let (standard, advanced) = (tier(ParameterTier::Standard), tier(ParameterTier::Advanced));
         let object = mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build());
-        let clients = Clients {
+        let store = ParameterStore {
             ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&standard, &advanced]),
             s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&object]),
-            ..clients()
         };
-        let store = ParameterStore::new(&clients);
         let parameter = || Published::Parameter("/headroom/shop".into());
         assert_eq!(store.publish(&"shop".into(), &"x".repeat(4_096), None).await.unwrap(), parameter());
         assert_eq!(store.publish(&"shop".into(), &"x".repeat(8_192), None).await.unwrap(), parameter());

@@ -7,9 +7,9 @@ use headroom_core::usage::INVOCATIONS;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::clients::Clients;
 use crate::failure::Failure;
 use crate::meter::Meter;
+use crate::sdk::Aws;
 
 /// Memory of a function where nothing says how much: the least there is.
 const MEMORY_MB_DEFAULT: f64 = 128.0;
@@ -18,14 +18,14 @@ const MEMORY_MB_DEFAULT: f64 = 128.0;
 ///
 /// # Errors
 /// When the runtime cannot be reached.
-pub async fn serve<Q, R, F, Fut>(clients: &Clients, handle: F) -> Result<(), lambda_runtime::Error>
+pub async fn serve<Q, R, F, Fut>(aws: &Aws, handle: F) -> Result<(), lambda_runtime::Error>
 where
     Q: DeserializeOwned,
     R: Serialize,
     F: Fn(Q) -> Fut,
     Fut: Future<Output = Result<R, Failure>>,
 {
-    let (handle, meter) = (&handle, &clients.meter);
+    let (handle, meter) = (&handle, &aws.meter);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Q>| async move {
         meter.take(); // Whatever a failed invocation before this one left.
         clock(meter);

@@ -5,7 +5,6 @@
 
 #![warn(missing_docs)]
 
-pub mod clients;
 pub mod config_source;
 pub mod configs;
 pub mod error;
@@ -21,5 +20,8 @@ pub mod meter;
 pub mod metrics;
 pub mod notices;
 pub mod probes;
+pub mod sdk;
 pub mod store;
 pub mod table;
+#[cfg(feature = "lambda")]
+pub mod trigger;

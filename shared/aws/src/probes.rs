@@ -18,8 +18,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::clients::Clients;
 use crate::error::AwsError;
+use crate::sdk::Aws;
 
 /// A health endpoint that needs more hops to itself is misconfigured.
 const REDIRECTS_MAX: usize = 5;
@@ -39,7 +39,7 @@ pub trait Probes: Send + Sync {
 /// Probes over the network.
 #[derive(Clone, Debug)]
 pub struct NetworkProbes {
-    clients: Clients,
+    cloudwatch: aws_sdk_cloudwatch::Client,
     reach: Reach,
 }
 
@@ -76,9 +76,9 @@ impl Reach {
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 impl NetworkProbes {
-    /// Probes with this reach. `clients` is for alarms.
-    pub fn new(clients: &Clients, reach: Reach) -> NetworkProbes {
-        NetworkProbes { clients: clients.clone(), reach }
+    /// Probes with this reach, and alarms of this account.
+    pub fn new(aws: &Aws, reach: Reach) -> NetworkProbes {
+        NetworkProbes { cloudwatch: aws.cloudwatch(), reach }
     }
 
     async fn get(&self, url: &str) -> Result<u16, String> {
@@ -162,7 +162,7 @@ impl Probes for NetworkProbes {
     }
 
     async fn alarm(&self, name: &str) -> Result<Health, AwsError> {
-        let answer = self.clients.cloudwatch.describe_alarms().alarm_names(name).send().await;
+        let answer = self.cloudwatch.describe_alarms().alarm_names(name).send().await;
         let answer = answer.map_err(|error| AwsError::of(error, format!("describe alarm {name}")))?;
         let metric = answer.metric_alarms().first().map(|alarm| (alarm.state_value(), alarm.state_reason()));
         let composite =
@@ -246,7 +246,7 @@ mod tests {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"));
-        NetworkProbes::new(&Clients::new(&config.build(), crate::meter::Meter::default()), reach)
+        NetworkProbes::new(&Aws::new(config.build(), crate::meter::Meter::default()), reach)
     }
 
     /// A server that answers each path with what is said of it.
@@ -359,7 +359,7 @@ mod tests {
                 DescribeAlarmsOutput::builder().set_metric_alarms(alarm.map(|alarm| vec![alarm])).build()
             });
             let mut probes = probes(Reach::Network);
-            probes.clients.cloudwatch = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule]);
+            probes.cloudwatch = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule]);
             assert_eq!(probes.alarm("errors").await.unwrap(), expected);
         }
     }

@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+pub mod alert;
 pub mod calendar;
 pub mod collect;
 pub mod config;
@@ -23,5 +24,6 @@ pub mod reason;
 pub mod report;
 pub mod series;
 pub mod settle;
+pub mod trigger;
 pub mod units;
 pub mod usage;

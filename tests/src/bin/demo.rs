@@ -93,7 +93,7 @@ async fn demo() -> Result<()> {
         .as_ref()
         .map_or("a model of its traffic".to_owned(), |file| file.display().to_string());
     say(&format!("publishing two weeks of its metrics, from {source}"));
-    shop.seed(&server.clients, &load, moments[0] - HISTORY, moments[0], None).await?;
+    shop.seed(&server.aws, &load, moments[0] - HISTORY, moments[0], None).await?;
 
     let teller = Teller { server: &server, machine: &machine, shop: &shop, load: &load };
     say("cycle 1: the load is about to rise");
@@ -116,7 +116,7 @@ async fn demo() -> Result<()> {
 
 async fn publish(server: &Server, platform: &str) -> Result<()> {
     let parsed = headroom_core::config::parse(platform)?;
-    let store = headroom_aws::config_source::ParameterStore::new(&server.clients);
+    let store = headroom_aws::config_source::ParameterStore::new(&server.aws);
     store.publish(&parsed.platform.name, platform, Some(deploy::BUCKET)).await?;
     Ok(())
 }
@@ -132,12 +132,12 @@ struct Teller<'a> {
 impl Teller<'_> {
     /// Lets time go by: the load goes on, on the capacity that there is now.
     async fn advance(&self, from: Timestamp, to: Timestamp) -> Result<()> {
-        let capacity = self.shop.capacity(&self.server.clients).await?;
-        self.shop.seed(&self.server.clients, self.load, from, to, Some(capacity)).await
+        let capacity = self.shop.capacity(&self.server.aws).await?;
+        self.shop.seed(&self.server.aws, self.load, from, to, Some(capacity)).await
     }
 
     async fn cycle(&self, name: &str, now: Timestamp) -> Result<()> {
-        let executions = StepFunctions::new(&self.server.clients.sfn);
+        let executions = StepFunctions::new(&self.server.aws.sfn());
         let input = json!({"platform": self.shop.name, "now": now.to_string()}).to_string();
         println!("          start-execution --input '{input}'");
         let started = Instant::now();
@@ -152,13 +152,13 @@ impl Teller<'_> {
         }
         let table = |name: &str| {
             let name = format!("headroom-{}-{name}", self.shop.name);
-            DynamoTable::new(&self.server.clients.dynamodb, name, &self.server.clients.meter)
+            DynamoTable::new(&self.server.aws.dynamodb(), name, &self.server.aws.meter)
         };
         let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
         let platform = PlatformName(self.shop.name.clone());
         let stories = store.stories(&platform, 1).await?;
         stories.iter().for_each(|story| println!("{}", indented(&explain(&story.as_story(&platform)))));
-        let Capacity { web, api, read, write } = self.shop.capacity(&self.server.clients).await?;
+        let Capacity { web, api, read, write } = self.shop.capacity(&self.server.aws).await?;
         println!("    Capacity in AWS now: web {web}, api {api}, read {read}, write {write}\n");
         Ok(())
     }

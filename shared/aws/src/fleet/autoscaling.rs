@@ -8,8 +8,7 @@ use headroom_core::observe::{Capacity, Seen};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Depth, Observed, Target, count, every, only, units, unknown};
-use crate::clients::Clients;
+use super::{Clients, Depth, Observed, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// AWS describes so many groups in one call.

@@ -2,8 +2,7 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthStateEnum};
 
-use super::TargetHealth;
-use crate::clients::Clients;
+use super::{Clients, TargetHealth};
 use crate::error::AwsError;
 
 /// The health of every target of some target groups; `None` without a group.

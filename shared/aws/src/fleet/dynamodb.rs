@@ -13,8 +13,7 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Observed, Target, every, scalable};
-use crate::clients::Clients;
+use super::{Clients, Observed, Target, every, scalable};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// Tables are described one by one; so many at a time stay well below the account's rate.

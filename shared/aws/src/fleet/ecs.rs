@@ -8,8 +8,7 @@ use headroom_core::observe::{Capacity, Seen};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Observed, Target, count, every, only, scalable, units, unknown};
-use crate::clients::Clients;
+use super::{Clients, Observed, Target, count, every, only, scalable, units, unknown};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// AWS describes so many services of one cluster in one call.

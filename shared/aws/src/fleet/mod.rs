@@ -21,8 +21,8 @@ use jiff::Timestamp;
 #[cfg(feature = "fakes")]
 pub use memory::MemoryFleet;
 
-use crate::clients::Clients;
 use crate::error::{AwsError, Kind as ErrorKind};
+use crate::sdk::Aws;
 
 /// What was seen of every dimension asked for.
 pub type Observed = BTreeMap<DimensionKey, Seen<Capacity>>;
@@ -87,10 +87,32 @@ pub struct AwsFleet {
     clients: Clients,
 }
 
+/// The services that scale things, and the load balancers in front of them.
+#[derive(Clone, Debug)]
+struct Clients {
+    autoscaling: aws_sdk_autoscaling::Client,
+    application: aws_sdk_applicationautoscaling::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    ecs: aws_sdk_ecs::Client,
+    balancing: aws_sdk_elasticloadbalancingv2::Client,
+}
+
+impl Clients {
+    fn new(aws: &Aws) -> Clients {
+        Clients {
+            autoscaling: aws.autoscaling(),
+            application: aws.application(),
+            dynamodb: aws.dynamodb(),
+            ecs: aws.ecs(),
+            balancing: aws.balancing(),
+        }
+    }
+}
+
 impl AwsFleet {
-    /// The fleet behind some clients.
-    pub fn new(clients: &Clients) -> AwsFleet {
-        AwsFleet { clients: clients.clone() }
+    /// The fleet of an account.
+    pub fn new(aws: &Aws) -> AwsFleet {
+        AwsFleet { clients: Clients::new(aws) }
     }
 }
 
@@ -207,16 +229,16 @@ mod testing {
     use headroom_core::platform::{Mode, Platform};
     use headroom_core::units::Units;
 
-    use super::Target;
-    use crate::clients::Clients;
+    use super::{Clients, Target};
     use crate::meter::Meter;
+    use crate::sdk::Aws;
 
     /// Clients that reach nothing; a test replaces the one it mocks.
     pub(super) fn clients() -> Clients {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"));
-        Clients::new(&config.build(), Meter::default())
+        Clients::new(&Aws::new(config.build(), Meter::default()))
     }
 
     /// A platform of one resource, written in one line.

@@ -8,8 +8,7 @@ use headroom_core::observe::Seen;
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::{Bounds, Units};
 
-use super::{Target, count, units};
-use crate::clients::Clients;
+use super::{Clients, Target, count, units};
 use crate::error::AwsError;
 
 /// AWS describes so many targets in one call.

@@ -2,8 +2,7 @@
 
 use headroom_core::platform::{Kind, Resource};
 
-use super::{autoscaling, ecs};
-use crate::clients::Clients;
+use super::{Clients, autoscaling, ecs};
 use crate::error::AwsError;
 
 /// The ARNs of the target groups of a resource; none for kinds that are not behind a load balancer.

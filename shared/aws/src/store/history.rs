@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headroom_core::alert::Scaled;
 use headroom_core::history::Chunk;
 use headroom_core::name::{PlatformName, ResourceId};
 use jiff::Timestamp;
@@ -126,6 +127,27 @@ impl<T: Table> Store<T> {
         learned: &Learned,
     ) -> Result<(), StoreError> {
         self.replace(Key::new(&platform.0, "learned"), read, learned, None).await
+    }
+
+    /// What was scaled of a platform lately.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn scaled(&self, platform: &PlatformName) -> Result<Versioned<Vec<Scaled>>, StoreError> {
+        self.read(&Key::new(&platform.0, "scaled")).await
+    }
+
+    /// Replaces what was read.
+    ///
+    /// # Errors
+    /// With a conflict when somebody else replaced it first.
+    pub async fn put_scaled(
+        &self,
+        platform: &PlatformName,
+        read: &Versioned<Vec<Scaled>>,
+        scaled: &[Scaled],
+    ) -> Result<(), StoreError> {
+        self.replace(Key::new(&platform.0, "scaled"), read, &scaled, None).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | table | partition | sort |
 //! |---|---|---|
-//! | state | `shop` | `lease`, `config#VERSION`, `learned` |
+//! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled` |
 //! | state | `shop#cycle` | `CYCLE#observed#BATCH` |
 //! | state | `shop#history#SHARD` | `START#live`, `START#back-HASH` |
 //! | state | `shop#plan` | `PLAN`, `PLAN#WAVE#BATCH` |
@@ -23,8 +23,8 @@ use sha2::{Digest, Sha256};
 pub use history::Learned;
 pub use records::{DimensionForecasts, StoredStory};
 
-use crate::clients::Clients;
 use crate::error::AwsError;
+use crate::sdk::Aws;
 use crate::table::{BODY_BYTES_MAX, Body, DynamoTable, Expect, Item, Key, PutError, Table};
 
 /// Text above this is packed: below it, a person can read it in the console and packing saves next to nothing.
@@ -91,9 +91,9 @@ impl Store<DynamoTable> {
     ///
     /// # Errors
     /// When one is not named.
-    pub fn from_env(clients: &Clients) -> Result<Store<DynamoTable>, std::env::VarError> {
+    pub fn from_env(aws: &Aws) -> Result<Store<DynamoTable>, std::env::VarError> {
         let table = |variable: &str| {
-            std::env::var(variable).map(|name| DynamoTable::new(&clients.dynamodb, name, &clients.meter))
+            std::env::var(variable).map(|name| DynamoTable::new(&aws.dynamodb(), name, &aws.meter))
         };
         Ok(Store::new(table("STATE_TABLE")?, table("FORECASTS_TABLE")?, table("DECISIONS_TABLE")?))
     }

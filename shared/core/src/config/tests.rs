@@ -63,6 +63,7 @@ fn the_example_means_what_an_operator_expects() {
     assert_eq!(cpu.measure, Measure::Utilization { target: 70.0, limit: 100.0 });
     assert_eq!(platform.orchestration.checks[0].probe, Probe::Reachable);
     assert_eq!(platform.monitoring.alerts[1].limit, 600.0);
+    assert_eq!(platform.monitoring.alerts[0].window.as_secs(), 3_600);
 }
 
 #[test]
@@ -205,4 +206,32 @@ scaling_groups:
 fn wrapped_and_unwrapped_files_are_the_same() {
     let wrapped: String = small("").lines().map(|line| format!("  {line}\n")).collect();
     check(&format!("Multi_Service_Scaling_Configuration:\n{wrapped}"), expect!["no fault"]);
+}
+
+#[test]
+fn alerts_that_can_never_be_raised_are_warned_about() {
+    let alert = |condition: &str| {
+        let text = small(&format!("monitoring: {{alerts: [{{name: A, condition: \"{condition}\"}}]}}"));
+        match parse(&text) {
+            Ok(parsed) => parsed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            Err(faults) => format!("fault: {faults}"),
+        }
+    };
+    for fine in ["scaling_events >= 10 per day", "average_scaling_duration < 10 minutes"] {
+        assert_eq!(alert(fine), "", "{fine}");
+    }
+    assert_eq!(
+        alert("scaling_accuracy < 80 %"),
+        "9:33: monitoring.alerts[0].condition: `A` is never raised: this figure is not known when a cycle ends"
+    );
+    assert_eq!(
+        alert("scaling_events < 1 per day"),
+        "9:33: monitoring.alerts[0].condition: `A` is never raised: it is judged when something was scaled, so it can never tell that nothing was"
+    );
+    // A unit of another figure means something else than was meant.
+    for wrong in
+        ["scaling_events > 10 seconds", "average_scaling_duration > 600 per hour", "scaling_accuracy < 3 s"]
+    {
+        assert!(alert(wrong).contains("must read like"), "{wrong}");
+    }
 }

@@ -275,7 +275,9 @@ pub struct Alert {
     pub name: String,
     /// The figure it watches.
     pub figure: Figure,
-    /// On which side of the limit it fires.
+    /// Over how long.
+    pub window: Duration,
+    /// On which side of the limit it is raised.
     pub comparison: Comparison,
     /// In the figure's own unit.
     pub limit: f64,
@@ -283,21 +285,25 @@ pub struct Alert {
     pub action: Option<String>,
 }
 
-/// On which side of its limit an alert fires.
+/// On which side of its limit an alert is raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// Above the limit.
     Above,
+    /// Above the limit, or at it.
+    AtLeast,
     /// Below the limit.
     Below,
+    /// Below the limit, or at it.
+    AtMost,
 }
 
 /// A figure about the scaling itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
-    /// Steps carried out in the last hour.
+    /// Steps carried out.
     ScalingEvents,
-    /// Mean seconds from a step's start to its end, over the last hour.
+    /// Mean seconds from a step's start to the end of its wave, when its capacity is there and healthy.
     ScalingDuration,
     /// Percent of forecasts whose band held what came.
     ScalingAccuracy,

@@ -37,7 +37,9 @@ const SHOWN_LEVEL: f64 = 0.9;
 
 /// A cycle as text for a terminal: what was seen and expected, what was decided and why, what happened, how it ended.
 pub fn explain(story: &Story<'_>) -> String {
-    let mut text = format!("{} at {}\n", story.platform, story.now.strftime("%a %Y-%m-%d %H:%M UTC"));
+    let now = story.now.strftime("%a %Y-%m-%d %H:%M UTC");
+    let trigger = story.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
+    let mut text = format!("{} at {now}{trigger}\n", story.platform);
     for decision in story.decisions {
         write_decision(&mut text, story, decision);
     }
@@ -144,6 +146,10 @@ fn happened(entry: &Entry) -> String {
 
 fn write_outcome(text: &mut String, outcome: &Outcome) {
     line(text, &format!("\n  {}: {}", super::ending_name(outcome), outcome.summary));
+    for raised in &outcome.alerts {
+        let action = raised.action.as_ref().map(|action| format!(" ({action})")).unwrap_or_default();
+        line(text, &format!("  alert {}: {}{action}", raised.name, raised.sentence));
+    }
     let transitions = outcome.usage.0.get(crate::usage::TRANSITIONS).copied().unwrap_or(0.0);
     line(
         text,

@@ -48,12 +48,18 @@ pub fn planned(plan: &Plan, decisions: &[Decision]) -> String {
 
 /// Subject and text of a notice.
 pub fn notice(platform: &PlatformName, outcome: &Outcome) -> (String, String) {
-    let name = ending_name(outcome);
+    let name = if outcome.outcome.is_news() {
+        ending_name(outcome)
+    } else {
+        outcome.alerts.iter().map(|raised| raised.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
     let text = json!({
         "platform": platform,
         "cycle": outcome.cycle_id,
         "outcome": outcome.outcome,
+        "trigger": outcome.trigger.to_string(),
         "summary": outcome.summary,
+        "alerts": outcome.alerts,
         "plan": outcome.plan_id,
         "steps": outcome.steps,
     });

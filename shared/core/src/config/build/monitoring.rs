@@ -1,6 +1,9 @@
 //! What is told to people.
 
+use std::time::Duration;
+
 use super::Build;
+use crate::alert::{LOOK_BACK, never_raised};
 use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
@@ -48,30 +51,43 @@ fn alert(build: &mut Build<'_>, at: &Path, raw: raw::Alert) -> Option<Alert> {
         return None;
     };
     let comparison = match *comparison {
-        ">" | ">=" => Some(Comparison::Above),
-        "<" | "<=" => Some(Comparison::Below),
+        ">" => Some(Comparison::Above),
+        ">=" => Some(Comparison::AtLeast),
+        "<" => Some(Comparison::Below),
+        "<=" => Some(Comparison::AtMost),
         _ => None,
     };
     let limit = limit.trim_end_matches('%').parse::<f64>().ok().filter(|limit| limit.is_finite());
-    let factor = factor(&unit.join(" "));
-    let (Some(comparison), Some(limit), Some(factor)) = (comparison, limit, factor) else {
+    let (Some(comparison), Some(limit)) = (comparison, limit) else {
         build.fault(&condition_at, EXPECTS);
         return None;
     };
     let figure = figure(build, &condition_at, name)?;
-    Some(Alert { name: raw.name, figure, comparison, limit: limit * factor, action: raw.action })
+    let Some((factor, window)) = scale(figure, &unit.join(" ")) else {
+        build.fault(&condition_at, EXPECTS);
+        return None;
+    };
+    if let Some(why) = never_raised(figure, comparison) {
+        build.warn(&condition_at, format!("`{}` is never raised: {why}", raw.name));
+    }
+    Some(Alert { name: raw.name, figure, window, comparison, limit: limit * factor, action: raw.action })
 }
 
 const EXPECTS: &str =
     "must read like `scaling_events > 10 per hour` or `average_scaling_duration > 600 seconds`";
 
-/// From the unit written to the unit of the figure: events an hour, seconds, percent.
-fn factor(unit: &str) -> Option<f64> {
-    match unit {
-        "" | "per hour" | "second" | "seconds" | "s" | "%" | "percent" => Some(1.0),
-        "per minute" | "minute" | "minutes" | "m" => Some(60.0),
-        "per day" => Some(1.0 / 24.0),
-        "hour" | "hours" | "h" => Some(3_600.0),
+/// From the unit written to the unit of the figure, and over how long: events in some time, seconds, percent.
+fn scale(figure: Figure, unit: &str) -> Option<(f64, Duration)> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3_600);
+    match (figure, unit) {
+        (Figure::ScalingEvents, "" | "per hour") => Some((1.0, HOUR)),
+        (Figure::ScalingEvents, "per minute") => Some((1.0, MINUTE)),
+        (Figure::ScalingEvents, "per day") => Some((1.0, LOOK_BACK)),
+        (Figure::ScalingDuration, "" | "second" | "seconds" | "s") => Some((1.0, HOUR)),
+        (Figure::ScalingDuration, "minute" | "minutes" | "m") => Some((60.0, HOUR)),
+        (Figure::ScalingDuration, "hour" | "hours" | "h") => Some((3_600.0, HOUR)),
+        (Figure::ScalingAccuracy | Figure::CostOptimization, "" | "%" | "percent") => Some((1.0, HOUR)),
         _ => None,
     }
 }

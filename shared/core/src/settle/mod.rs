@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Raised;
 use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};
 use crate::journal::{Entry, Standing, StepState, standing};
 use crate::name::{CycleId, PlanId};
 use crate::plan::Plan;
+use crate::trigger::Trigger;
 use crate::usage::Usage;
 
 /// How a cycle ended.
@@ -70,6 +72,9 @@ pub struct Outcome {
     pub succeeded: bool,
     /// Which cycle.
     pub cycle_id: CycleId,
+    /// What started it.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// What happened, in a sentence or two.
     pub summary: String,
     /// The plan, if one was made.
@@ -80,6 +85,9 @@ pub struct Outcome {
     pub error: Option<String>,
     /// What went wrong, as a sentence.
     pub cause: Option<String>,
+    /// Alerts that it made true.
+    #[serde(default)]
+    pub alerts: Vec<Raised>,
     /// Calls to AWS that the cycle made.
     pub aws_calls: f64,
     /// What the cycle itself cost, in dollars.
@@ -89,6 +97,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether people are told.
+    pub fn is_news(&self) -> bool {
+        self.outcome.is_news() || !self.alerts.is_empty()
+    }
+
     /// Adds what was used since.
     pub fn account(&mut self, usage: &Usage) {
         self.usage.merge(usage);
@@ -132,8 +145,8 @@ impl Steps {
     }
 }
 
-/// The outcome of a cycle, from how far it came, its plan and its journal.
-pub fn outcome(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> Outcome {
+/// The outcome of a cycle, from what started it, how far it came, its plan and its journal.
+pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, entries: &[Entry]) -> Outcome {
     let steps = Steps::of(entries);
     let ending = ending(request, plan, entries);
     let summary = summary(request, ending, steps, entries);
@@ -142,11 +155,13 @@ pub fn outcome(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) 
         outcome: ending,
         succeeded: ending.succeeded(),
         cycle_id: request.execution.name.clone(),
+        trigger,
         plan_id: plan.map(|plan| plan.id.clone()),
         steps,
         error: (!ending.succeeded()).then(|| error_name(ending, failure)),
         cause: (!ending.succeeded()).then(|| summary.clone()),
         summary,
+        alerts: Vec::new(),
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),
         usage: request.usage.clone(),
@@ -179,6 +194,8 @@ fn ending(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> En
         // The state machine rolls back when it should, so what still stands was meant to, or could not be helped.
         (Some(_), _) if rolls_back => Ending::NeedsHuman,
         (Some(_), _) => Ending::Stopped,
+        // Nothing failed, and yet something is neither here nor there: whatever happened, it must not pass in silence.
+        (None, Standing::Partly) => Ending::NeedsHuman,
         (None, _) => without_failure(request, collected, plan, entries),
     }
 }
@@ -195,10 +212,15 @@ fn without_failure(
         (Some(CollectedKind::Ready), None) => Ending::Trained,
         (_, Some(DecidedKind::Hold)) if plan.is_some() => Ending::Withheld,
         (_, Some(DecidedKind::Hold)) => Ending::Held,
-        (_, Some(DecidedKind::Scale)) if entries.iter().all(|entry| entry.state.holds()) => Ending::Scaled,
+        (_, Some(DecidedKind::Scale)) if every_step_holds(plan, entries) => Ending::Scaled,
         (_, Some(DecidedKind::Scale)) => Ending::ScaledPartly,
         (Some(CollectedKind::Recover) | None, None) => Ending::Failed,
     }
+}
+
+fn every_step_holds(plan: Option<&Plan>, entries: &[Entry]) -> bool {
+    let planned = plan.map_or(0, |plan| plan.steps().count());
+    planned <= entries.len() && entries.iter().all(|entry| entry.state.holds())
 }
 
 fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Entry]) -> String {
@@ -228,7 +250,11 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
             format!("stopped with {} steps standing: {}", steps.done + steps.left, told(&request.failure))
         }
         Ending::NeedsHuman => {
-            format!("a person must look: {}", told(&request.undo_failure) + &told(&request.failure))
+            let mut why = told(&request.undo_failure) + &told(&request.failure);
+            if why.is_empty() {
+                why = format!("{} steps stand, and others were never made", steps.done + steps.left);
+            }
+            format!("a person must look: {why}")
         }
         Ending::Failed => told(&request.failure),
     }
@@ -240,3 +266,6 @@ fn readable(cause: &str) -> String {
     let message = wrapped.as_ref().and_then(|wrapped| wrapped.get("errorMessage")?.as_str());
     message.unwrap_or(cause).to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Settling, however far a cycle came.
+
+use headroom_core::lease::Lease;
+use headroom_core::plan::Permit;
+use headroom_core::settle::Ending;
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn cycles_are_settled_however_far_they_came() {
+    let done = Bench::new().await;
+    done.apply(0).await.unwrap();
+    done.apply(1).await.unwrap();
+    let outcome = done.settle(json!({})).await;
+    assert_eq!((outcome.outcome, outcome.steps.done, outcome.aws_calls), (Ending::Scaled, 2, 3.0));
+    assert_eq!(done.lease().await, Lease { looked_at: Some(at(0)), ..Lease::default() });
+    assert_eq!(done.told(), 0, "a good cycle is no news");
+
+    let failed = Bench::new().await;
+    let failure = json!({"error": "ConfigInvalid", "cause": "{\"errorType\": \"ConfigInvalid\", \"errorMessage\": \"line 3\"}"});
+    let outcome = failed.settle(json!({"collected": null, "decided": null, "failure": failure})).await;
+    assert_eq!(
+        (outcome.outcome, outcome.error.as_deref(), outcome.cause.as_deref()),
+        (Ending::Failed, Some("ConfigInvalid"), Some("line 3"))
+    );
+    assert_eq!(failed.told(), 1);
+
+    let undone = Bench::new().await;
+    undone.apply(0).await.unwrap();
+    undone.undo(0).await.unwrap();
+    let outcome = undone
+        .settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "GET /health: answered 503"}}))
+        .await;
+    assert_eq!((outcome.outcome, outcome.steps.undone), (Ending::RolledBack, 1));
+    assert_eq!(outcome.cause.as_deref(), Some("taken back (1 steps): GET /health: answered 503"));
+
+    let half = Bench::new().await;
+    half.apply(0).await.unwrap();
+    let outcome = half.settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}})).await;
+    assert_eq!(outcome.outcome, Ending::NeedsHuman, "a plan that should have been taken back and was not");
+}
+
+#[tokio::test]
+async fn another_cycle_leaves_the_lease_alone() {
+    let bench = Bench::new().await;
+    let before = bench.lease().await;
+    let outcome = bench
+        .settle(json!({
+            "execution": {"name": "other", "arn": "arn", "startedAt": at(0)},
+            "collected": {"kind": "skipped", "summary": "cycle acts on shop"},
+            "decided": null,
+        }))
+        .await;
+    assert_eq!((outcome.outcome, outcome.succeeded), (Ending::Skipped, true));
+    assert_eq!(bench.lease().await, before);
+}
+
+#[tokio::test]
+async fn settling_twice_settles_once() {
+    let bench = Bench::new().await;
+    bench.apply(0).await.unwrap();
+    bench.apply(1).await.unwrap();
+    let (one, two) = (bench.settle(json!({})).await, bench.settle(json!({})).await);
+    assert_eq!((one.outcome, one.summary), (two.outcome, two.summary));
+}
+
+#[tokio::test]
+async fn steps_of_an_unknown_input_are_settled_without_a_platform() {
+    let bench = Bench::new().await;
+    let failure = json!({"error": "InvalidInput", "cause": "needs `platform`"});
+    let outcome =
+        bench.settle(json!({"input": {}, "collected": null, "decided": null, "failure": failure})).await;
+    assert_eq!((outcome.outcome, outcome.error.as_deref()), (Ending::Failed, Some("InvalidInput")));
+}
+
+#[tokio::test]
+async fn what_started_a_cycle_is_recorded() {
+    let bench = Bench::new().await;
+    bench.apply(0).await.unwrap();
+    let event = json!({"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": {
+        "alarmName": "slow", "configuration": {},
+        "state": {"value": "ALARM", "reason": "too slow", "timestamp": "2026-11-23T17:04:40.985+0000"}}});
+    for (event, expected) in [
+        (event, "by alarm slow: ALARM, too slow"),
+        (json!({"source": "aws.scheduler"}), "by its schedule"),
+        (json!([7]), "by an event that cannot be read"),
+        (json!(null), "by hand"),
+    ] {
+        let outcome = bench.settle(json!({"input": {"platform": "shop", "event": event}})).await;
+        assert_eq!(outcome.trigger.to_string(), expected);
+        let stored = bench.ports.store.outcomes(&"shop".into(), 1).await.unwrap().remove(0).1;
+        assert_eq!(stored.trigger, outcome.trigger);
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_told_to_everyone_and_once() {
+    let text = SHOP.to_owned()
+        + "monitoring: {notify: 'arn:aws:sns:us-east-1:123456789012:ops', alerts: [{name: Often, condition: scaling_events > 1 per hour, action: look}]}\n";
+    let bench = Bench::configured(Permit::Act, &text).await;
+    bench.apply(0).await.unwrap();
+    bench.apply(1).await.unwrap();
+    let outcome = bench.settle(json!({})).await;
+    assert_eq!(outcome.outcome, Ending::Scaled);
+    assert_eq!(outcome.alerts[0].sentence, "scaling events in the last hour: 2, above 1");
+    assert_eq!(bench.told(), 2, "the stack's topic and the configured one");
+    // Settling is repeated when its answer is lost: the same is raised again, and nothing is counted twice.
+    assert_eq!(bench.settle(json!({})).await.alerts, outcome.alerts);
+    assert_eq!(bench.ports.store.scaled(&"shop".into()).await.unwrap().value.len(), 1);
+    // A later cycle that scales more tells nothing new.
+    let later = json!({"execution": {"name": "later", "arn": "arn", "startedAt": at(300)}, "at": at(320)});
+    assert_eq!(bench.settle(later).await.alerts, []);
+}
+
+#[tokio::test]
+async fn an_alert_that_cannot_be_judged_does_not_stop_settling() {
+    let text =
+        SHOP.to_owned() + "monitoring: {alerts: [{name: Often, condition: scaling_events > 1 per hour}]}\n";
+    let bench = Bench::configured(Permit::Act, &text).await;
+    bench.apply(0).await.unwrap();
+    bench.apply(1).await.unwrap();
+    // Somebody else has written what was scaled, in a form that is not ours.
+    let key = headroom_aws::table::Key::new("shop", "scaled");
+    let body = headroom_aws::table::Body::Text("not ours".to_owned());
+    let item = headroom_aws::table::Item { key, revision: 1, body, expires: None };
+    headroom_aws::table::Table::put(&bench.state, item, headroom_aws::table::Expect::Absent).await.unwrap();
+    let outcome = bench.settle(json!({})).await;
+    assert_eq!((outcome.outcome, outcome.alerts.len()), (Ending::Scaled, 0));
+    assert_eq!(bench.lease().await.holder, None);
+}

@@ -1,0 +1,111 @@
+//! The way into an AWS account, with limits on everything.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+
+use crate::meter::Meter;
+
+/// No call here takes longer on a good day than two seconds; a page of metrics may.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Throttles and hiccups of a second or two. The state machine retries with more patience than a function should.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// The way into an AWS account. It makes the clients that are asked for and no others, so that a function links and
+/// starts only what it uses. Whoever needs a client often keeps it.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    /// Counts what every client made here is used for.
+    pub meter: Meter,
+}
+
+/// A client of one service that counts its calls.
+macro_rules! client {
+    ($(#[$doc:meta])* $service:ident, $sdk:ident) => {
+        $(#[$doc])*
+        pub fn $service(&self) -> $sdk::Client {
+            let config = $sdk::config::Builder::from(&self.config);
+            $sdk::Client::from_conf(config.interceptor(SharedInterceptor::new(self.meter.clone())).build())
+        }
+    };
+}
+
+impl Aws {
+    /// From the environment: region, credentials and endpoints as every AWS SDK reads them.
+    pub async fn from_env() -> Aws {
+        Aws::new(load().await, Meter::default())
+    }
+
+    /// From a configuration.
+    pub fn new(config: SdkConfig, meter: Meter) -> Aws {
+        Aws { config, meter }
+    }
+
+    client!(
+        /// EC2 Auto Scaling.
+        autoscaling, aws_sdk_autoscaling
+    );
+    client!(
+        /// Application Auto Scaling.
+        application, aws_sdk_applicationautoscaling
+    );
+    client!(
+        /// CloudWatch.
+        cloudwatch, aws_sdk_cloudwatch
+    );
+    client!(
+        /// DynamoDB, for users' tables and for our own.
+        dynamodb, aws_sdk_dynamodb
+    );
+    client!(
+        /// ECS.
+        ecs, aws_sdk_ecs
+    );
+    client!(
+        /// Load balancers.
+        balancing, aws_sdk_elasticloadbalancingv2
+    );
+    client!(
+        /// Step Functions.
+        sfn, aws_sdk_sfn
+    );
+    client!(
+        /// SNS.
+        sns, aws_sdk_sns
+    );
+    client!(
+        /// Parameter Store.
+        ssm, aws_sdk_ssm
+    );
+
+    /// S3, for large configurations. The bucket stands in the path, as a local AWS has no names for buckets.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true);
+        aws_sdk_s3::Client::from_conf(config.interceptor(SharedInterceptor::new(self.meter.clone())).build())
+    }
+}
+
+/// The HTTP client of every SDK client: rustls with ring, which needs no C toolchain beyond a compiler.
+pub fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+async fn load() -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .load()
+        .await
+}
