@@ -4,6 +4,7 @@
 
 #[cfg(feature = "aws")]
 mod account;
+mod forecast;
 mod validate;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ enum Command {
     },
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
+    /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
+    Forecast,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     Account(account::Command),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             println!("{:#}", headroom_core::config::schema());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Forecast => forecast::forecast(),
         #[cfg(feature = "aws")]
         Command::Account(command) => account::run(command),
     };

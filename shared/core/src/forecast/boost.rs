@@ -141,7 +141,6 @@ impl Binned {
 
 struct Fit<'a> {
     settings: &'a Settings,
-    matrix: &'a Matrix,
     targets: &'a [f32],
     weights: &'a [f32],
     features: Vec<Binned>,
@@ -160,7 +159,6 @@ impl<'a> Fit<'a> {
         let features = (0..matrix.width().min(256)).map(|feature| Binned::new(matrix, feature, rows));
         Fit {
             settings,
-            matrix,
             targets,
             weights,
             features: features.collect(),
