@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_cycle_that_settles_twice_counts_once() {
         let (first, second) = (scaled("a", 0, 6, 1.0), scaled("b", 300, 5, 1.0));
-        let past = remember(&[first.clone()], &second);
+        let past = remember(std::slice::from_ref(&first), &second);
         assert_eq!(remember(&past, &second), past);
         check("scaling_events > 11", &[first, second.clone(), second], "");
         let day_later = scaled("c", 300 + 86_400, 1, 1.0);

@@ -1,6 +1,7 @@
 //! Least absolute deviations on a few terms: what the trees start from, so that they need not learn to extrapolate.
 
 #![expect(clippy::indexing_slicing, reason = "a system of a fixed size")]
+#![expect(clippy::needless_range_loop, reason = "a matrix is written by row and column")]
 
 use super::frame::TERMS;
 use super::real;

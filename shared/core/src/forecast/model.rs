@@ -358,7 +358,8 @@ mod tests {
 
     #[test]
     fn odd_histories_are_served() {
-        let odd: [(&str, fn(usize) -> Option<f64>); 5] = [
+        type Load = fn(usize) -> Option<f64>;
+        let odd: [(&str, Load); 5] = [
             ("zero", |_| Some(0.0)),
             ("constant", |_| Some(7.0)),
             ("negative", |index| Some(-real(index % 5))),

@@ -82,7 +82,9 @@ fn correlation(history: &Series, lag: usize) -> f64 {
         of_a += (x - a).powi(2);
         of_b += (y - b).powi(2);
     }
-    if of_a * of_b > 0.0 { both / (of_a * of_b).sqrt() } else { 0.0 }
+    // What rounding leaves of a constant is no variance.
+    let least = 1e-12 * count * (a * a + b * b);
+    if least < of_a.min(of_b) { both / (of_a * of_b).sqrt() } else { 0.0 }
 }
 
 /// How well yesterday tells today, where there are two days. Half a day ago must tell less, or the series just moves slowly.
@@ -105,7 +107,7 @@ fn explained_by_growth(known: &[f64]) -> f64 {
         times += x * x;
         values += y * y;
     }
-    if both > 0.0 && times * values > 0.0 { both * both / (times * values) } else { 0.0 }
+    if both > 0.0 && 1e-12 * count * value * value < values { both * both / (times * values) } else { 0.0 }
 }
 
 /// The best correlation with a shorter past that is a peak, not just the slowness of the series.
