@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(pattern(|index| wave(index, 96) + noise(index)), Pattern::Seasonal);
         assert_eq!(pattern(|index| wave(index, 37) + noise(index)), Pattern::Cyclical);
         assert_eq!(pattern(|index| noise(index) + if index % 101 == 7 { 90.0 } else { 0.0 }), Pattern::Spiky);
-        assert_eq!(pattern(|index| noise(index) + if index < 570 { 0.0 } else { 90.0 }), Pattern::Anomalous);
+        assert_eq!(pattern(|index| noise(index) + if index < 572 { 0.0 } else { 90.0 }), Pattern::Anomalous);
         assert_eq!(Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 300, [])), Pattern::Steady);
     }
 }
