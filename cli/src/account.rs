@@ -15,6 +15,8 @@ use headroom_core::name::PlatformName;
 use headroom_core::report::explain;
 use serde_json::json;
 
+use crate::output::say;
+
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -82,8 +84,10 @@ async fn publish(aws: &Aws, file: &std::path::Path, bucket: Option<&str>) -> Res
     let parsed = parse(&text).map_err(|faults| format!("not published:\n{faults}"))?;
     let published = ParameterStore::new(aws).publish(&parsed.platform.name, &text, bucket).await;
     match published.map_err(|error| error.to_string())? {
-        Published::Parameter(parameter) => println!("published as {parameter}"),
-        Published::Object { parameter, url } => println!("published as {url}, to which {parameter} points"),
+        Published::Parameter(parameter) => say(format_args!("published as {parameter}"))?,
+        Published::Object { parameter, url } => {
+            say(format_args!("published as {url}, to which {parameter} points"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -91,7 +95,7 @@ async fn publish(aws: &Aws, file: &std::path::Path, bucket: Option<&str>) -> Res
 async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -> Result<ExitCode, String> {
     let executions = StepFunctions::new(&aws.sfn());
     let arn = executions.start(machine, None, input).await.map_err(|error| error.to_string())?;
-    println!("started {arn}");
+    say(format_args!("started {arn}"))?;
     let ended = executions.wait(&arn, WAIT_MAX).await.map_err(|error| error.to_string())?;
     tell(aws, platform, 1).await?;
     match ended {
@@ -106,8 +110,10 @@ async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCod
     let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
     let stories = store.stories(platform, last).await.map_err(|error| error.to_string())?;
     if stories.is_empty() {
-        println!("no cycle of {platform} has ended yet");
+        say(format_args!("no cycle of {platform} has ended yet"))?;
     }
-    stories.iter().for_each(|story| println!("{}", explain(&story.as_story(platform))));
+    for story in &stories {
+        say(explain(&story.as_story(platform)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

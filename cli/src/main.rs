@@ -1,10 +1,9 @@
 //! headroom: the command line.
 
-#![expect(clippy::print_stdout, reason = "printing is what a command line is for")]
-
 #[cfg(feature = "aws")]
 mod account;
 mod forecast;
+mod output;
 mod validate;
 
 use std::path::PathBuf;
@@ -43,8 +42,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Validate { file, explain } => validate::validate(&file, explain),
         Command::Schema => {
-            println!("{:#}", headroom_core::config::schema());
-            Ok(ExitCode::SUCCESS)
+            output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }
         Command::Forecast => forecast::forecast(),
         #[cfg(feature = "aws")]

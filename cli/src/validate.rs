@@ -8,6 +8,8 @@ use headroom_core::config::{FILE_BYTES_MAX, Parsed, parse};
 use headroom_core::platform::Platform;
 use headroom_core::reason::phase_name;
 
+use crate::output::say;
+
 /// Checks a file. Faults go to standard error in the form `FILE:LINE:COLUMN: ...` that editors jump to.
 pub(crate) fn validate(file: &Path, explain: bool) -> Result<ExitCode, String> {
     let text = read(file)?;
@@ -21,9 +23,9 @@ pub(crate) fn validate(file: &Path, explain: bool) -> Result<ExitCode, String> {
         }
     };
     parsed.warnings.iter().for_each(|warning| eprintln!("{name}:{warning} (warning)"));
-    println!("{}", summary(&parsed.platform));
+    say(summary(&parsed.platform))?;
     if explain {
-        print_defaults(&parsed);
+        say(defaults(&parsed))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -59,11 +61,9 @@ fn summary(platform: &Platform) -> String {
     )
 }
 
-fn print_defaults(parsed: &Parsed) {
-    println!("\nWhat was not written came out as:");
-    for default in &parsed.defaults {
-        println!("  {default}");
-    }
+fn defaults(parsed: &Parsed) -> String {
+    let each = parsed.defaults.iter().map(|default| format!("\n  {default}"));
+    format!("\nWhat was not written came out as:{}", each.collect::<String>())
 }
 
 fn count(number: usize, noun: &str) -> String {

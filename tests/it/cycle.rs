@@ -253,3 +253,18 @@ async fn a_native_policy_keeps_its_right_to_go_higher() {
     // The minimum was 1; three times that is what one cycle may add.
     assert_eq!((group.min_size(), group.desired_capacity()), (Some(3), Some(9)));
 }
+
+#[tokio::test]
+async fn an_alarm_starts_a_cycle_that_says_so() {
+    let bench = Bench::at("alarmed", HALF).await;
+    // What the template's rule hands on of an alarm's change of state.
+    let event = json!({"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": {
+        "alarmName": "headroom-alarmed-slow", "configuration": {"metrics": []},
+        "state": {"value": "ALARM", "reason": "too slow", "timestamp": "2026-11-23T17:04:40.985+0000"}}});
+    let cycle = bench.cycle_with(json!({"event": event})).await;
+    let alarm =
+        json!({"kind": "alarm", "name": "headroom-alarmed-slow", "state": "ALARM", "reason": "too slow"});
+    assert_eq!((cycle.outcome(), &cycle.output["trigger"]), ("held", &alarm), "{cycle:?}");
+    let odd = bench.cycle_with(json!({"event": {"detail": [1, "x"]}})).await;
+    assert_eq!((odd.outcome(), &odd.output["trigger"]["kind"]), ("held", &json!("event")), "{odd:?}");
+}

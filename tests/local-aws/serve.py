@@ -183,13 +183,15 @@ def inject_faults(port):
     subprocess.Popen([sys.executable, "-c", start, "--upstream", upstream, "--host", "127.0.0.1", "--port", port])
 
 
+def end(*_):
+    """Ends us and what we started. The gateway has its own way of ending at a signal, which leaves the others."""
+    os.killpg(0, signal.SIGKILL)
+
+
 def stop_with_parent():
     """Whoever started us may be killed; nothing must be left running then: neither we nor what we started."""
     parent = os.getppid()
     os.setpgid(0, 0)
-
-    def end(*_):
-        os.killpg(0, signal.SIGKILL)
 
     def watch():
         while os.getppid() == parent:
@@ -216,4 +218,7 @@ if __name__ == "__main__":
     stop_with_parent()
     if "FAULTS_PORT" in os.environ:
         inject_faults(os.environ["FAULTS_PORT"])
-    gateway.main()
+    try:
+        gateway.main()
+    finally:
+        end()

@@ -41,7 +41,7 @@ pub struct Server {
     pub faults: Option<String>,
     /// Where it keeps its logs and temporary files.
     pub folder: PathBuf,
-    /// Aws to it, for the runtime that started it.
+    /// The account in it, for the runtime that started it.
     pub aws: Aws,
 }
 
@@ -62,7 +62,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Aws to it, for another runtime: connections belong to the runtime that made them.
+    /// The account in it, for another runtime: connections belong to the runtime that made them.
     pub async fn connect(&self) -> Aws {
         connect(&self.endpoint).await
     }

@@ -1,0 +1,14 @@
+//! Standard output, which may be closed by whoever reads it: `headroom schema | head` is no failure.
+
+use std::io::{ErrorKind, Write as _};
+
+/// Prints a line.
+///
+/// # Errors
+/// When it cannot be written, and there is still somebody to read it.
+pub(crate) fn say(text: impl std::fmt::Display) -> Result<(), String> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
+    }
+}
