@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 mod account;
+mod forecast;
 mod output;
 mod validate;
 
@@ -30,6 +31,8 @@ enum Command {
     },
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
+    /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
+    Forecast,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     Account(account::Command),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Schema => {
             output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }
+        Command::Forecast => forecast::forecast(),
         #[cfg(feature = "aws")]
         Command::Account(command) => account::run(command),
     };

@@ -1,6 +1,14 @@
 //! Forecasts: quantiles of future load on a regular grid, with the error they have been showing lately.
 
+pub mod boost;
+mod frame;
+mod linear;
+mod model;
+mod pattern;
 mod season;
+
+pub use model::Model;
+pub use pattern::Pattern;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,142 @@
+//! `headroom forecast`: one JSON object a line in, one a line out.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Write as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use headroom_core::forecast::{Forecast, Model, Pattern, forecast as fall_back};
+use headroom_core::series::Series;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Steps that may be asked for: a month of five minutes.
+const HORIZON_MAX: usize = 8_640;
+
+#[derive(Debug, Deserialize)]
+struct Request {
+    #[serde(default)]
+    id: Option<serde_json::Value>,
+    start: Timestamp,
+    step_s: u32,
+    values: Vec<Option<f64>>,
+    horizon: usize,
+    #[serde(default = "levels")]
+    levels: Vec<f64>,
+}
+
+fn levels() -> Vec<f64> {
+    vec![0.05, 0.5, 0.9, 0.95]
+}
+
+#[derive(Debug, Serialize)]
+struct Reply {
+    id: Option<serde_json::Value>,
+    model: String,
+    weights: BTreeMap<String, f64>,
+    pattern: Pattern,
+    confidence: f64,
+    mean: Vec<f64>,
+    quantiles: BTreeMap<String, Vec<f64>>,
+    train_ms: f64,
+    predict_ms: f64,
+}
+
+/// Answers every line; a bad one gets an error of its own and ends nothing.
+pub(crate) fn forecast() -> Result<ExitCode, String> {
+    let (input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    for line in input.lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let reply = match answer(&line) {
+            Ok(reply) => serde_json::to_string(&reply).map_err(|error| error.to_string())?,
+            Err(error) => serde_json::json!({ "error": error }).to_string(),
+        };
+        writeln!(output, "{reply}").and_then(|()| output.flush()).map_err(|error| error.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn answer(line: &str) -> Result<Reply, String> {
+    let request: Request = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    if !(1..=HORIZON_MAX).contains(&request.horizon) {
+        return Err(format!("horizon {} is not between 1 and {HORIZON_MAX}", request.horizon));
+    }
+    if let Some(level) = request.levels.iter().find(|level| !(0.0 < **level && **level < 1.0)) {
+        return Err(format!("level {level} is not between 0 and 1"));
+    }
+    if request.step_s == 0 {
+        return Err("step_s is zero".to_owned());
+    }
+    let history = Series::new(request.start, request.step_s, request.values.iter().copied());
+    let (made, train_ms, predict_ms) = made(&history, &request)?;
+    let named = |quantile: headroom_core::forecast::Quantile| (quantile.level.to_string(), quantile.values);
+    Ok(Reply {
+        id: request.id,
+        weights: BTreeMap::from([(made.model.clone(), 1.0)]),
+        model: made.model,
+        pattern: Pattern::of(&history),
+        confidence: made.confidence.get(),
+        mean: made.mean,
+        quantiles: made.quantiles.into_iter().map(named).collect(),
+        train_ms,
+        predict_ms,
+    })
+}
+
+/// The forecast of a trained model, or of the simple method where there is too little to train on, and how long it took.
+fn made(history: &Series, request: &Request) -> Result<(Forecast, f64, f64), String> {
+    let begun = Instant::now();
+    let model = Model::train(history, request.horizon);
+    let trained = begun.elapsed();
+    let made = match model {
+        Ok(model) => Ok(model.predict(history, request.horizon, &request.levels)),
+        Err(_) => fall_back(history, request.horizon, &request.levels),
+    };
+    let predicted = begun.elapsed().saturating_sub(trained);
+    let ms = |span: std::time::Duration| span.as_secs_f64() * 1e3;
+    Ok((made.map_err(|why| why.to_string())?, ms(trained), ms(predicted)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(values: usize, more: &str) -> String {
+        let values: Vec<f64> = (0_u32..).take(values).map(|index| f64::from(index % 24)).collect();
+        format!(
+            r#"{{"id": 7, "start": "2026-01-01T00:00:00Z", "step_s": 3600, "values": {values:?}, {more}}}"#
+        )
+    }
+
+    #[test]
+    fn a_line_is_answered_in_full() {
+        let reply = answer(&request(240, r#""horizon": 6, "levels": [0.05, 0.9], "extra": 1"#)).unwrap();
+        assert_eq!(
+            (reply.model.as_str(), reply.pattern, reply.mean.len()),
+            ("boosted_line", Pattern::Seasonal, 6)
+        );
+        assert_eq!(reply.quantiles.keys().collect::<Vec<_>>(), ["0.05", "0.9"]);
+    }
+
+    #[test]
+    fn a_short_history_falls_back() {
+        let reply = answer(&request(30, r#""horizon": 3"#)).unwrap();
+        assert_eq!((reply.model.as_str(), reply.quantiles.len()), ("seasonal_naive", 4));
+    }
+
+    #[test]
+    fn bad_lines_say_what_is_wrong() {
+        for (line, problem) in [
+            ("{", "EOF"),
+            (request(30, r#""horizon": 0"#).as_str(), "horizon 0"),
+            (request(30, r#""horizon": 3, "levels": [1.5]"#).as_str(), "level 1.5"),
+            (request(2, r#""horizon": 3"#).as_str(), "2 known points are too few"),
+        ] {
+            let error = answer(line).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What kind of load a series is, from its own statistics.
+
+use serde::{Deserialize, Serialize};
+
+use super::{quantile, real};
+use crate::series::Series;
+
+const DAY_S: u32 = 86_400;
+const HOUR_S: u32 = 3_600;
+/// The share of the variance that a pattern must explain to give the series its name.
+const EXPLAINED_MIN: f64 = 0.4;
+/// A value so many median deviations from the median is a spike, or, if it is new, an anomaly.
+const DEVIATIONS_MAX: f64 = 8.0;
+
+/// What kind of load a series is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// About the same, or nothing that explains how it moves.
+    Steady,
+    /// It grows.
+    Increasing,
+    /// It comes back at the same time of day.
+    Seasonal,
+    /// It comes back, but not by the day.
+    Cyclical,
+    /// Mostly flat with rare, far higher values.
+    Spiky,
+    /// The newest hour is unlike all before it.
+    Anomalous,
+}
+
+impl Pattern {
+    /// The pattern of a series. The newest hour decides first, then what explains most of the variance.
+    pub fn of(history: &Series) -> Pattern {
+        let known: Vec<f64> = history.known().collect();
+        let steps = |span_s: u32| usize::try_from((span_s / history.step_s()).max(1)).unwrap_or(1);
+        let (hour, day) = (steps(HOUR_S), steps(DAY_S));
+        let (old, new) = known.split_at(known.len().saturating_sub(hour));
+        let (middle, deviation) = spread(old);
+        let far = |value: &f64| deviation > 0.0 && DEVIATIONS_MAX * deviation < (value - middle).abs();
+        let highest = old.iter().copied().fold(f64::MIN, f64::max);
+        let lowest = old.iter().copied().fold(f64::MAX, f64::min);
+        let unseen = |value: &f64| far(value) && !(lowest..=highest).contains(value);
+        if !new.is_empty() && new.iter().all(unseen) {
+            return Pattern::Anomalous;
+        }
+        if EXPLAINED_MIN < explained_by_day(history, day) {
+            return Pattern::Seasonal;
+        }
+        if EXPLAINED_MIN < explained_by_growth(&known) {
+            return Pattern::Increasing;
+        }
+        let spikes = old.iter().filter(|value| far(value)).count();
+        if 0 < spikes && spikes * 20 < old.len() {
+            return Pattern::Spiky;
+        }
+        if EXPLAINED_MIN < best_repeat(history, day) { Pattern::Cyclical } else { Pattern::Steady }
+    }
+}
+
+/// The median and the median deviation from it.
+fn spread(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = quantile(&sorted, 0.5);
+    let mut off: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
+    off.sort_by(f64::total_cmp);
+    (middle, quantile(&off, 0.5))
+}
+
+/// The correlation of each value with the one `lag` steps before.
+fn correlation(history: &Series, lag: usize) -> f64 {
+    let pairs =
+        (lag..history.len()).filter_map(|index| Some((history.get(index)?, history.get(index - lag)?)));
+    let pairs: Vec<(f64, f64)> = pairs.collect();
+    let count = real(pairs.len()).max(1.0);
+    let (a, b) = pairs.iter().fold((0.0, 0.0), |(a, b), pair| (a + pair.0 / count, b + pair.1 / count));
+    let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
+    for (x, y) in &pairs {
+        both += (x - a) * (y - b);
+        of_a += (x - a).powi(2);
+        of_b += (y - b).powi(2);
+    }
+    // What rounding leaves of a constant is no variance.
+    let least = 1e-12 * count * (a * a + b * b);
+    if least < of_a.min(of_b) { both / (of_a * of_b).sqrt() } else { 0.0 }
+}
+
+/// How well yesterday tells today, where there are two days. Half a day ago must tell less, or the series just moves slowly.
+fn explained_by_day(history: &Series, day: usize) -> f64 {
+    if history.len() < 2 * day || day < 4 {
+        return 0.0;
+    }
+    let whole = correlation(history, day);
+    if correlation(history, day / 2) < whole - 0.1 { whole } else { 0.0 }
+}
+
+/// The share of the variance that a straight line explains upwards.
+fn explained_by_growth(known: &[f64]) -> f64 {
+    let count = real(known.len()).max(1.0);
+    let (time, value) = ((count - 1.0) / 2.0, known.iter().sum::<f64>() / count);
+    let (mut both, mut times, mut values) = (0.0, 0.0, 0.0);
+    for (index, known) in known.iter().enumerate() {
+        let (x, y) = (real(index) - time, known - value);
+        both += x * y;
+        times += x * x;
+        values += y * y;
+    }
+    if both > 0.0 && 1e-12 * count * value * value < values { both * both / (times * values) } else { 0.0 }
+}
+
+/// The best correlation with a shorter past that is a peak, not just the slowness of the series.
+fn best_repeat(history: &Series, day: usize) -> f64 {
+    let lags: Vec<f64> = (1..day.min(history.len() / 3)).map(|lag| correlation(history, lag)).collect();
+    let Some(valley) = lags.windows(2).position(|pair| matches!(pair, [a, b] if a < b)) else { return 0.0 };
+    let low = lags.get(valley).copied().unwrap_or(0.0);
+    let peak = lags.iter().skip(valley).copied().fold(0.0, f64::max);
+    if low + 0.2 < peak { peak } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn pattern(of: impl Fn(usize) -> f64) -> Pattern {
+        Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 900, (0..6 * 96).map(|index| Some(of(index)))))
+    }
+
+    fn noise(index: usize) -> f64 {
+        let mixed = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        real((mixed >> 40) & 0xff) / 64.0
+    }
+
+    fn wave(index: usize, period: usize) -> f64 {
+        20.0 + 10.0 * (real(index) / real(period) * std::f64::consts::TAU).sin()
+    }
+
+    #[test]
+    fn each_kind_is_told_from_the_others() {
+        assert_eq!(pattern(|_| 5.0), Pattern::Steady);
+        assert_eq!(pattern(noise), Pattern::Steady);
+        assert_eq!(pattern(|index| real(index) + noise(index)), Pattern::Increasing);
+        assert_eq!(pattern(|index| wave(index, 96) + noise(index)), Pattern::Seasonal);
+        assert_eq!(pattern(|index| wave(index, 37) + noise(index)), Pattern::Cyclical);
+        assert_eq!(pattern(|index| noise(index) + if index % 101 == 7 { 90.0 } else { 0.0 }), Pattern::Spiky);
+        assert_eq!(pattern(|index| noise(index) + if index < 572 { 0.0 } else { 90.0 }), Pattern::Anomalous);
+        assert_eq!(Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 300, [])), Pattern::Steady);
+    }
+}
