@@ -20,8 +20,8 @@ test: $(LOCAL_AWS)
 
 check: $(LOCAL_AWS) node_modules/.package-lock.json
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p headroom --features aws --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features headroom/aws -- -D warnings
+	cargo clippy -p headroom --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	$(VENV)/bin/cfn-lint -t template.yaml -t examples/shop/resources.yaml
 	mkdir -p target

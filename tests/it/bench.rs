@@ -8,6 +8,7 @@ use ::local_aws::health::HealthEndpoint;
 use ::local_aws::server::{Options, Server};
 use ::local_aws::shop::{Capacity, Shop};
 use ::local_aws::{deploy, root};
+use aws_sdk_dynamodb::types::ProvisionedThroughput;
 use headroom_aws::config_source::ParameterStore;
 use headroom_aws::executions::{Ended, StepFunctions};
 use headroom_aws::sdk::Aws;
@@ -169,6 +170,14 @@ impl Bench {
             },
             Ended::Failed { error, cause } => Cycle { arn, output: Json::Null, error, cause },
         }
+    }
+
+    /// Somebody sets the table's units, past Headroom.
+    pub(crate) async fn set_table_by_hand(&self, read: i64, write: i64) {
+        let throughput =
+            ProvisionedThroughput::builder().read_capacity_units(read).write_capacity_units(write);
+        let update = self.aws.dynamodb().update_table().table_name(format!("{}-orders", self.shop.name));
+        update.provisioned_throughput(throughput.build().unwrap()).send().await.unwrap();
     }
 
     pub(crate) fn store(&self) -> Store<DynamoTable> {

@@ -107,16 +107,7 @@ async fn a_step_refuses_when_somebody_changed_the_group_meanwhile() {
     let decided = hands.decide(&collected).await;
     assert_eq!(decided.plan.waves.len(), 3);
     // The table is changed by hand between deciding and executing.
-    let throughput = aws_sdk_dynamodb::types::ProvisionedThroughput::builder()
-        .read_capacity_units(700)
-        .write_capacity_units(186);
-    let update = bench
-        .aws
-        .dynamodb()
-        .update_table()
-        .table_name("hands-orders")
-        .provisioned_throughput(throughput.build().unwrap());
-    update.send().await.unwrap();
+    bench.set_table_by_hand(700, 186).await;
     let first = hands.execute(&collected, &decided, 0).await;
     assert_eq!((first.made, first.refused, first.failed), (0, 1, 0), "{first:?}");
     assert!(first.reasons[0].contains("is 700, but the plan was made for 643"), "{first:?}");
@@ -173,16 +164,7 @@ async fn what_cannot_be_taken_back_stops_until_a_person_has_looked() {
     let decided = hands.decide(&collected).await;
     hands.execute(&collected, &decided, 0).await;
     // Somebody moves the table before it can be taken back: neither what it was nor what was set.
-    let throughput = aws_sdk_dynamodb::types::ProvisionedThroughput::builder()
-        .read_capacity_units(700)
-        .write_capacity_units(186);
-    let update = bench
-        .aws
-        .dynamodb()
-        .update_table()
-        .table_name("stuck-orders")
-        .provisioned_throughput(throughput.build().unwrap());
-    update.send().await.unwrap();
+    bench.set_table_by_hand(700, 186).await;
     let cycle = bench.cycle().await;
     assert_eq!(cycle.error, "NeedsHuman", "{cycle:?}");
     assert!(cycle.cause.contains("is 700"), "{}", cycle.cause);

@@ -71,6 +71,10 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
             ports.store.put_lease(platform, &read, &lease).await?;
             Ok(Claimed::Granted(lease.looked_at))
         }
+        // A dry run may take nothing back, and must not claim what it cannot mend.
+        Claim::Recover(_, plan) if cycle.dry_run => Ok(Claimed::Skipped(format!(
+            "an earlier cycle died with plan {plan} open; a cycle that is no dry run must take it back first"
+        ))),
         Claim::Recover(lease, plan) => {
             ports.store.put_lease(platform, &read, &lease).await?;
             recover(ports, cycle, &plan).await

@@ -172,6 +172,18 @@ async fn a_person_must_look_before_it_goes_on() {
 }
 
 #[tokio::test]
+async fn a_dry_run_leaves_what_a_dead_cycle_began_to_one_that_may_mend_it() {
+    let ports = ports();
+    let read = ports.store.lease(&shop()).await.unwrap();
+    let left = Lease { open_plan: Some("left".into()), ..Lease::default() };
+    ports.store.put_lease(&shop(), &read, &left).await.unwrap();
+    let skipped = collect_with(&ports, "a", NOW, json!({"dryRun": true})).await.unwrap();
+    assert_eq!(skipped.kind, CollectedKind::Skipped);
+    assert!(skipped.summary.contains("plan left open"), "{}", skipped.summary);
+    assert_eq!(ports.store.lease(&shop()).await.unwrap().value, left, "the next cycle finds it as it was");
+}
+
+#[tokio::test]
 async fn wrong_configurations_and_inputs_have_names() {
     let name = |failure: Result<Collected, Failure>| failure.unwrap_err().name();
     let mut ports = ports();
