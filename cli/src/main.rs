@@ -4,6 +4,7 @@
 
 #[cfg(feature = "aws")]
 mod account;
+mod policy;
 mod validate;
 
 use std::path::PathBuf;
@@ -29,6 +30,14 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Answers JSON lines: what should the capacity be? See the manual for the protocol.
+    Policy {
+        /// The platform file; `-` is not possible here, the questions come on standard input.
+        file: PathBuf,
+        /// The resource, or `resource/dimension`.
+        #[arg(long)]
+        target: String,
+    },
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
     #[cfg(feature = "aws")]
@@ -39,6 +48,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Validate { file, explain } => validate::validate(&file, explain),
+        Command::Policy { file, target } => policy::policy(&file, &target),
         Command::Schema => {
             println!("{:#}", headroom_core::config::schema());
             Ok(ExitCode::SUCCESS)

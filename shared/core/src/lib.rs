@@ -17,6 +17,7 @@ pub mod lease;
 pub mod name;
 pub mod observe;
 pub mod order;
+pub mod pilot;
 pub mod plan;
 pub mod platform;
 pub mod reason;

@@ -38,6 +38,19 @@ pub enum Reason {
         /// Units needed.
         needed: Units,
     },
+    /// The largest load of the lead window, weighed against what units cost.
+    LeadWindow {
+        /// Its metric.
+        metric: String,
+        /// The load that the units carry.
+        load: f64,
+        /// The chance that it is passed all the same.
+        chance: f64,
+        /// What one unit carries.
+        per_unit: f64,
+        /// Units that are worth their price.
+        needed: Units,
+    },
     /// A latency guard was passed.
     Latency {
         /// Its metric.
@@ -179,6 +192,12 @@ impl fmt::Display for Reason {
                  {per_unit:.1} each",
                 clock(*at),
                 level * 100.0
+            ),
+            Reason::LeadWindow { metric, load, chance, per_unit, needed } => write!(
+                f,
+                "{metric}: until new capacity could be ready the load stays below {load:.1} with {:.2} % certainty, which needs \
+                 {needed} units at {per_unit:.1} each; one more is not worth its price",
+                (1.0 - chance) * 100.0
             ),
             Reason::Latency { metric, value, limit } => {
                 write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")

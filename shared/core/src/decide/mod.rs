@@ -1,6 +1,7 @@
 //! Decisions: from what was seen and what is forecast to what each dimension should have, with every reason.
 
 mod guardrails;
+mod lead;
 mod need;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use need::{Need, Needs, needs};
 
+use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, NoForecast};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
@@ -44,6 +46,9 @@ pub struct MetricForecast {
     pub metric: String,
     /// The forecast, or why there is none.
     pub outcome: Result<Forecast, NoForecast>,
+    /// What the lead window may bring, where that has been learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<Outlook>,
 }
 
 /// A change that was made.
@@ -121,7 +126,8 @@ pub fn decide(world: &World<'_>) -> Vec<Decision> {
     world.platform.dimensions().map(|place| decision(world, place)).collect()
 }
 
-fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+/// The decision for one dimension.
+pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
     let mut decision = Decision {
         key: place.dimension.key.clone(),
         group: place.group.name.clone(),

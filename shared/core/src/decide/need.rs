@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::lead::{self, Scales, Worth};
 use super::{MetricForecast, Strategy, World};
 use crate::calendar;
 use crate::forecast::Forecast;
+use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
 use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
 use crate::reason::Reason;
@@ -104,9 +106,14 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
     needs.scheduled = scheduled(&events);
     for metric in &place.dimension.metrics {
-        measured(&mut needs, place, capacity, observation, metric);
-        if place.group.policy.predictive {
-            forecast(&mut needs, world, place, metric, &windows, factor);
+        let outlook = outlook(&mut needs, world, place, metric);
+        measured(&mut needs, place, capacity, observation, metric, outlook.is_some());
+        match outlook {
+            Some(outlook) => by_outlook(&mut needs, world, place, metric, outlook, factor),
+            None if place.group.policy.predictive => {
+                forecast(&mut needs, world, place, metric, &windows, factor);
+            }
+            None => (),
         }
     }
     for event in events.iter().filter(|event| event.effect.multiply == Some(factor)) {
@@ -152,6 +159,7 @@ fn measured(
     capacity: &Capacity,
     observation: &Observation,
     metric: &Metric,
+    foreseen: bool,
 ) {
     let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
     let load = match reading.map(|reading| &reading.load) {
@@ -159,11 +167,12 @@ fn measured(
         Some(Seen::Unknown(why)) => return unknown(needs, why.clone()),
         None => return unknown(needs, format!("{} was not read in this cycle", metric.name)),
     };
-    let pair = match metric.measure.target_per_unit() {
-        Some(per_unit) => by_load(metric, load, per_unit),
-        None => by_latency(metric, load, capacity),
-    };
-    merge(&mut needs.reactive, pair);
+    match metric.measure.target_per_unit() {
+        // What is known of the windows ahead already rests on this value, and says more.
+        Some(_) if foreseen => (),
+        Some(per_unit) => merge(&mut needs.reactive, by_load(metric, load, per_unit)),
+        None => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
+    }
     if let Some(pair) = steps(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
     }
@@ -248,6 +257,49 @@ fn forecast(
         None => "none was made in this cycle".to_owned(),
     };
     needs.reasons.push(Reason::NoForecast { metric: metric.name.clone(), why });
+}
+
+/// What is known of the lead window of a metric, if it can be trusted to scale out by.
+fn outlook<'a>(
+    needs: &mut Needs,
+    world: &World<'a>,
+    place: Place<'_>,
+    metric: &Metric,
+) -> Option<&'a Outlook> {
+    let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
+    let outlook = made.lead.as_ref().filter(|_| place.group.policy.predictive)?;
+    let needed = world.platform.predictive.scale_out_confidence;
+    if needed <= outlook.confidence {
+        return Some(outlook);
+    }
+    needs.reasons.push(Reason::NotTrusted { confidence: outlook.confidence, needed });
+    None
+}
+
+/// Ordered capacity serves in the arrival window; kept capacity serves in the whole.
+fn by_outlook(
+    needs: &mut Needs,
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    outlook: &Outlook,
+    factor: f64,
+) {
+    let Some(per_unit) = metric.measure.carried_per_unit() else { return };
+    let objective = world.platform.predictive.objective;
+    let scales = Scales { per_unit, factor, objective, bounds: place.dimension.bounds };
+    let need = |Worth { units, chance }: Worth| {
+        let metric = metric.name.clone();
+        let load = units.real() * per_unit;
+        let reason = Reason::LeadWindow { metric, load, chance, per_unit, needed: units };
+        Need { units, strategy: Strategy::Predictive, reason: Some(reason) }
+    };
+    let out = lead::worth(&outlook.arrival, &scales);
+    let whole = lead::worth(&outlook.whole, &scales);
+    let keep = if whole.units < out.units { out } else { whole };
+    merge(&mut needs.predictive, Pair { out: need(out), keep: need(keep) });
+    needs.confidence =
+        Some(needs.confidence.map_or(outlook.confidence, |least| least_of(least, outlook.confidence)));
 }
 
 fn least_of(a: Ratio, b: Ratio) -> Ratio {

@@ -90,7 +90,7 @@ impl Case {
                 model: "test".into(),
                 confidence: Ratio::clamped(confidence),
             };
-            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast) }])
+            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast), lead: None }])
         });
         let changes: Vec<Change> = self
             .changed

@@ -1,6 +1,7 @@
 //! Forecasts: quantiles of future load on a regular grid, with the error they have been showing lately.
 
 pub mod boost;
+pub mod lead;
 mod season;
 
 use jiff::Timestamp;
@@ -117,7 +118,7 @@ pub fn of_dimension(
         } else {
             Err(NoForecast::Stale { age_s })
         };
-        MetricForecast { metric: metric.name.clone(), outcome }
+        MetricForecast { metric: metric.name.clone(), outcome, lead: None }
     };
     let carried = place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
     carried.map(of).collect()

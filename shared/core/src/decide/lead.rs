@@ -1,0 +1,54 @@
+//! Units for the lead window: as many as are worth their price.
+//!
+//! A newsvendor's question: one more unit lowers the chance that the window's largest load is above what the units carry,
+//! and costs what it costs. The fewest expected costs decide. Unlike a fixed quantile this buys much where a unit helps
+//! much, in sharp and quiet windows, and does not chase the last tenth of a percent where hardly any number would do.
+
+use crate::forecast::lead::Spread;
+use crate::units::{Bounds, Ratio, Units};
+
+/// Units for a window, and the chance that its largest load is above what they carry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Worth {
+    pub(super) units: Units,
+    pub(super) chance: f64,
+}
+
+/// What matters when units are weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales {
+    /// What one unit carries.
+    pub(super) per_unit: f64,
+    /// What the calendar expects the load to be multiplied by.
+    pub(super) factor: f64,
+    pub(super) objective: Ratio,
+    pub(super) bounds: Bounds,
+}
+
+/// A window short of units costs so many times the capacity that it usually needs.
+fn short_cost(objective: Ratio) -> f64 {
+    let allowed = (1.0 - objective.get()).max(1e-5);
+    0.5 / allowed.sqrt()
+}
+
+/// However dear units are, a window may not be short more often than so many times what the objective allows.
+const CHANCE_MAX_TIMES: f64 = 15.0;
+/// Numbers of units weighed at most; between them steps are taken.
+const WEIGHED_MAX: u32 = 256;
+
+/// The units that cost the least, short and idle taken together.
+pub(super) fn worth(spread: &Spread, scales: &Scales) -> Worth {
+    let at = |level: f64| Units::at_least(spread.quantile(level) * scales.factor / scales.per_unit);
+    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit / scales.factor);
+    let usual = at(0.5).real().max(1.0);
+    let allowed = (CHANCE_MAX_TIMES * (1.0 - scales.objective.get())).min(0.5);
+    let (least, most) = (at(1.0 - allowed).max(Units(1)), at(1.0 - 1e-6));
+    let cost = |units: Units| chance(units) * short_cost(scales.objective) + units.real() / usual;
+    let step = ((most.0.saturating_sub(least.0)) / WEIGHED_MAX).max(1);
+    let cheapest = (0..=WEIGHED_MAX)
+        .map(|index| Units(least.0.saturating_add(index.saturating_mul(step))))
+        .take_while(|units| *units <= most.max(least))
+        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+    let units = cheapest.unwrap_or(least).max(scales.bounds.min());
+    Worth { units, chance: chance(units) }
+}
