@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::decide::{Change, Decision, MetricForecast, World, decision};
+use crate::decide::{Change, Decision, MetricForecast, NOTHING, World, decision};
 use crate::forecast::NoForecast;
 use crate::forecast::lead::{Lead, Setting};
 use crate::name::DimensionKey;
@@ -97,6 +97,7 @@ impl<'a> Pilot<'a> {
                 forecasts: &BTreeMap::from([(self.key.clone(), vec![made])]),
                 changes: &self.changes,
                 manual: &BTreeMap::new(),
+                standing: &NOTHING,
             },
             place,
         );

@@ -3,15 +3,21 @@
 mod guardrails;
 mod lead;
 mod need;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod together;
+#[cfg(test)]
+mod together_tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use need::{Need, Needs, needs};
+pub use standing::{Breaker, BreakerState, NOTHING, Pause, Standing};
 
 use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, NoForecast};
@@ -37,6 +43,15 @@ pub struct World<'a> {
     pub changes: &'a [Change],
     /// What people asked for by hand.
     pub manual: &'a BTreeMap<DimensionKey, Units>,
+    /// What stands from before this cycle.
+    pub standing: &'a Standing,
+}
+
+impl World<'_> {
+    /// How long a unit of this resource takes to become ready: as learned, else as configured.
+    pub fn provisioning(&self, place: Place<'_>) -> Duration {
+        self.standing.provisioning.get(&place.resource.id).copied().unwrap_or(place.resource.provisioning)
+    }
 }
 
 /// What is forecast of one metric.
@@ -105,6 +120,12 @@ pub struct Decision {
     pub strategy: Option<Strategy>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
+    /// What the change costs or saves an hour, in the budget's currency; zero to hold.
+    #[serde(default)]
+    pub cost_hourly_change: f64,
+    /// Seconds until the change should be complete: as long as this resource usually takes; none to hold or to scale in.
+    #[serde(default)]
+    pub complete_in_s: Option<u64>,
     /// Why, in the order in which it was considered.
     pub reasons: Vec<Reason>,
 }
@@ -123,7 +144,15 @@ impl Decision {
 
 /// One decision for every dimension of the platform.
 pub fn decide(world: &World<'_>) -> Vec<Decision> {
-    world.platform.dimensions().map(|place| decision(world, place)).collect()
+    let mut decisions: Vec<Decision> =
+        world.platform.dimensions().map(|place| decision(world, place)).collect();
+    together::fit(world, &mut decisions);
+    world
+        .platform
+        .dimensions()
+        .zip(&mut decisions)
+        .for_each(|(place, decision)| impact(world, place, decision));
+    decisions
 }
 
 /// The decision for one dimension.
@@ -140,6 +169,8 @@ pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
         target: None,
         strategy: None,
         confidence: None,
+        cost_hourly_change: 0.0,
+        complete_in_s: None,
         reasons: Vec::new(),
     };
     match seen(world, place) {
@@ -147,6 +178,13 @@ pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
         Err(reason) => decision.reasons.push(reason),
     }
     decision
+}
+
+/// What a change costs and how long it takes.
+fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
+    let Some((from, to)) = decision.change() else { return };
+    decision.cost_hourly_change = (to.real() - from.real()) * place.dimension.unit_cost_hourly;
+    decision.complete_in_s = (from < to).then(|| world.provisioning(place).as_secs());
 }
 
 /// The capacity of a dimension, or the reason to hold it.

@@ -41,6 +41,10 @@ pub struct Needs {
     pub scheduled: Option<Pair>,
     /// By a person.
     pub manual: Option<Need>,
+    /// Units that carry the newest measured load, whatever is foreseen.
+    pub measured: Option<Units>,
+    /// Units that the median of the forecast wants back within two lead windows.
+    pub soon: Option<Units>,
     /// Whether everything that is measured is known. If not, nothing is taken away.
     pub complete: bool,
     /// Whether the forecast may scale out.
@@ -106,6 +110,7 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
     needs.scheduled = scheduled(&events);
     for metric in &place.dimension.metrics {
+        needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows, factor));
         let outlook = outlook(&mut needs, world, place, metric);
         measured(&mut needs, place, capacity, observation, metric, outlook.is_some());
         match outlook {
@@ -130,9 +135,8 @@ struct Windows {
 }
 
 fn windows(world: &World<'_>, place: Place<'_>) -> Windows {
-    let lead = place.resource.provisioning
-        + world.platform.orchestration.cycle
-        + place.group.policy.scheduling_buffer;
+    let lead =
+        world.provisioning(place) + world.platform.orchestration.cycle + place.group.policy.scheduling_buffer;
     let horizon = world.platform.predictive.horizon;
     let after = |span: Duration| world.now.checked_add(span.max(NOW)).unwrap_or(Timestamp::MAX);
     Windows { lead: after(lead.min(horizon)), keep: after(horizon) }
@@ -167,6 +171,8 @@ fn measured(
         Some(Seen::Unknown(why)) => return unknown(needs, why.clone()),
         None => return unknown(needs, format!("{} was not read in this cycle", metric.name)),
     };
+    let carrying = metric.measure.carried_per_unit().map(|per_unit| Units::at_least(load.mean / per_unit));
+    needs.measured = needs.measured.max(carrying);
     match metric.measure.target_per_unit() {
         // What is known of the windows ahead already rests on this value, and says more.
         Some(_) if foreseen => (),
@@ -300,6 +306,23 @@ fn by_outlook(
     merge(&mut needs.predictive, Pair { out: need(out), keep: need(keep) });
     needs.confidence =
         Some(needs.confidence.map_or(outlook.confidence, |least| least_of(least, outlook.confidence)));
+}
+
+/// What the median forecast wants soon: what goes now and is wanted then would have to be ordered again at once.
+fn wanted_soon(
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    windows: &Windows,
+    factor: f64,
+) -> Option<Units> {
+    let per_unit = metric.measure.carried_per_unit()?;
+    let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
+    let forecast = made.outcome.as_ref().ok()?;
+    let lead = windows.lead.duration_since(world.now);
+    let until = windows.lead.checked_add(lead).unwrap_or(windows.lead);
+    let peak = forecast.peak(0.5, world.now, until)?;
+    Some(Units::at_least(peak.load * factor / per_unit))
 }
 
 fn least_of(a: Ratio, b: Ratio) -> Ratio {

@@ -24,6 +24,7 @@ pub fn lint(platform: &Platform, plan: &Plan) -> Vec<Violation> {
     let mut say = |sentence: String| violations.push(Violation(sentence));
     once(plan, &mut say);
     order(platform, plan, &mut say);
+    connections(platform, plan, &mut say);
     for wave in &plan.waves {
         for step in &wave.steps {
             known(platform, step, &mut say);
@@ -83,6 +84,33 @@ fn order(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
             }
         }
         before.extend(wave.steps.iter().map(|step| &step.id));
+    }
+}
+
+/// No wave leaves a dependency with more connections than it takes, as far as the changed units alone tell, unless that
+/// was so before.
+fn connections(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
+    for dependency in &platform.orchestration.dependencies {
+        let Some(connections) = dependency.connections else { continue };
+        let of_source = |step: &&Step| step.group == dependency.source;
+        let changes = || plan.steps().filter(of_source).flat_map(|step| &step.changes);
+        let mut units: BTreeMap<&DimensionKey, Units> =
+            changes().map(|change| (&change.key, change.expected)).collect();
+        let held = |units: &BTreeMap<&DimensionKey, Units>| {
+            units.values().map(|units| units.real()).sum::<f64>() * connections.per_unit
+        };
+        let limit = connections.limit.max(held(&units));
+        for wave in &plan.waves {
+            let steps = wave.steps.iter().filter(|step| step.group == dependency.source);
+            units.extend(steps.flat_map(|step| &step.changes).map(|change| (&change.key, change.target)));
+            let now = held(&units);
+            if limit < now {
+                say(format!(
+                    "{} would hold {now} connections to {}, which takes {limit}",
+                    dependency.source, dependency.target
+                ));
+            }
+        }
     }
 }
 
