@@ -29,6 +29,10 @@ pub struct Pilot<'a> {
     lead: Lead,
     recent: Series,
     changes: Vec<Change>,
+    /// What the last decision asked for.
+    asked: Option<Units>,
+    /// When something else was last seen to have added units above what was asked for.
+    native_at: Option<Timestamp>,
 }
 
 /// Why there is no pilot.
@@ -60,6 +64,8 @@ impl<'a> Pilot<'a> {
             lead: Lead::new(setting, history),
             recent: history.tail(RECENT),
             changes: Vec::new(),
+            asked: None,
+            native_at: None,
         })
     }
 
@@ -76,11 +82,26 @@ impl<'a> Pilot<'a> {
         self.recent.end()
     }
 
-    /// The decision at `now`, with `set` units ordered of which `ready` serve. It is taken to be carried out.
-    pub fn decide(&mut self, now: Timestamp, set: Units, ready: Units) -> Option<Decision> {
+    /// What is set, and how: where units are added above what was asked for, a native policy is at work, and what is asked
+    /// for is a floor under it.
+    fn standing(&mut self, now: Timestamp, desired: Units) -> (Units, Mode) {
+        const DAY_S: i64 = 86_400;
+        let Some(asked) = self.asked else { return (desired, Mode::Desired) };
+        if asked < desired {
+            self.native_at = Some(now);
+        }
+        match self.native_at {
+            Some(at) if now.as_second() - at.as_second() < DAY_S => (asked, Mode::Floor),
+            _ => (desired, Mode::Desired),
+        }
+    }
+
+    /// The decision at `now`, with `desired` units ordered of which `ready` serve. It is taken to be carried out.
+    pub fn decide(&mut self, now: Timestamp, desired: Units, ready: Units) -> Option<Decision> {
         let place = self.platform.place(&self.key)?;
+        let (set, mode) = self.standing(now, desired);
         let cycle_s = u32::try_from(self.platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
-        let capacity = Capacity { mode: Mode::Desired, set, ready, ..Capacity::default() };
+        let capacity = Capacity { mode, set, ready, ..Capacity::default() };
         let readings = place.dimension.metrics.iter().filter(|metric| metric.name == self.metric.name);
         let readings = readings.map(|metric| reading(metric, &self.recent, now, cycle_s)).collect();
         let observation = Observation { key: self.key.clone(), capacity: Seen::Known(capacity), readings };
@@ -107,6 +128,7 @@ impl<'a> Pilot<'a> {
 
     fn remember(&mut self, now: Timestamp, decided: &Decision) {
         self.changes.retain(|change| now.as_second() - change.at.as_second() < LOOK_BACK_S);
+        self.asked = decided.target;
         if let Some((from, to)) = decided.change() {
             self.changes.push(Change { key: self.key.clone(), at: now, from, to });
         }

@@ -5,6 +5,7 @@
 //! much, in sharp and quiet windows, and does not chase the last tenth of a percent where hardly any number would do.
 
 use crate::forecast::lead::Spread;
+use crate::platform::Mode;
 use crate::units::{Bounds, Ratio, Units};
 
 /// Units for a window, and the chance that its largest load is above what they carry.
@@ -23,6 +24,20 @@ pub(super) struct Scales {
     pub(super) factor: f64,
     pub(super) objective: Ratio,
     pub(super) bounds: Bounds,
+}
+
+/// The objective that our own units must hold. Above a floor a native policy adds units by itself whenever load lasts, so
+/// the floor only has to hold what comes too fast for it; buying the whole objective twice costs more than it helps.
+pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
+    const SHARED: f64 = 10.0;
+    const ALLOWED_MAX: f64 = 0.03;
+    match mode {
+        Mode::Desired => objective,
+        Mode::Floor => {
+            let own = 1.0 - objective.get();
+            Ratio::clamped(1.0 - (own * SHARED).min(ALLOWED_MAX).max(own))
+        }
+    }
 }
 
 /// A window short of units costs so many times the capacity that it usually needs.

@@ -10,7 +10,7 @@ use crate::calendar;
 use crate::forecast::Forecast;
 use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
-use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
+use crate::platform::{Event, Measure, Metric, Mode, Place, StepBound, StepChange};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -114,7 +114,7 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
         let outlook = outlook(&mut needs, world, place, metric);
         measured(&mut needs, place, capacity, observation, metric, outlook.is_some());
         match outlook {
-            Some(outlook) => by_outlook(&mut needs, world, place, metric, outlook, factor),
+            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity.mode), factor),
             None if place.group.policy.predictive => {
                 forecast(&mut needs, world, place, metric, &windows, factor);
             }
@@ -288,11 +288,11 @@ fn by_outlook(
     world: &World<'_>,
     place: Place<'_>,
     metric: &Metric,
-    outlook: &Outlook,
+    (outlook, mode): (&Outlook, Mode),
     factor: f64,
 ) {
     let Some(per_unit) = metric.measure.carried_per_unit() else { return };
-    let objective = world.platform.predictive.objective;
+    let objective = lead::objective(world.platform.predictive.objective, mode);
     let scales = Scales { per_unit, factor, objective, bounds: place.dimension.bounds };
     let need = |Worth { units, chance }: Worth| {
         let metric = metric.name.clone();
