@@ -5,6 +5,7 @@
 #[cfg(feature = "aws")]
 mod account;
 mod policy;
+mod simulate;
 mod validate;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(long)]
         target: String,
     },
+    /// Replays a load through the decision core, beside HPA, target tracking, AWS predictive scaling and others.
+    Simulate(simulate::Arguments),
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
     #[cfg(feature = "aws")]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Validate { file, explain } => validate::validate(&file, explain),
         Command::Policy { file, target } => policy::policy(&file, &target),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Schema => {
             println!("{:#}", headroom_core::config::schema());
             Ok(ExitCode::SUCCESS)

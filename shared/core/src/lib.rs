@@ -24,5 +24,6 @@ pub mod reason;
 pub mod report;
 pub mod series;
 pub mod settle;
+pub mod simulate;
 pub mod units;
 pub mod usage;
