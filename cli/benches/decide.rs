@@ -19,8 +19,10 @@ use headroom_core::simulate::{Chances, Options, replay};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-const TIERS: usize = 20;
-const RESOURCES: usize = 500;
+/// Services, each with its tiers in a chain.
+const SERVICES: usize = 500;
+const TIERS: usize = 4;
+const RESOURCES: usize = 5;
 
 fn main() -> ExitCode {
     let decided = best_of(5, decide_for_many());
@@ -42,7 +44,7 @@ fn best_of(times: usize, mut run: impl FnMut() -> Duration) -> Duration {
 
 /// Tiers in a chain, each of many services, half of which have to change.
 fn many() -> Platform {
-    let tiers: Vec<String> = (0..TIERS).map(|tier| format!("t{tier:02}")).collect();
+    let tiers: Vec<String> = (0..SERVICES * TIERS).map(|tier| format!("t{tier:04}")).collect();
     let groups: String = tiers
         .iter()
         .map(|tier| {
@@ -52,7 +54,11 @@ fn many() -> Platform {
     let edges: String = tiers
         .iter()
         .zip(tiers.iter().skip(1))
-        .map(|(target, source)| format!("    - {{source: {source}, target: {target}, type: scale_before}}\n"))
+        .enumerate()
+        .filter(|(index, _)| (index + 1) % TIERS != 0)
+        .map(|(_, (target, source))| {
+            format!("    - {{source: {source}, target: {target}, type: scale_before}}\n")
+        })
         .collect();
     let text = format!(
         "configuration_name: many\nscaling_groups:\n{groups}orchestration:\n  rollout_phase: full\n  dependencies:\n{edges}"
@@ -111,7 +117,10 @@ fn decide_for_many() -> impl FnMut() -> Duration {
         let plan = plan::make(&platform, &decisions, &"bench".into(), now, &"v1".into(), Permit::Act);
         let violations = plan::lint(&platform, &plan);
         let took = began.elapsed();
-        assert!(violations.is_empty() && plan.steps().count() == TIERS * RESOURCES / 2, "{violations:?}");
+        assert!(
+            violations.is_empty() && plan.steps().count() == SERVICES * TIERS * RESOURCES / 2,
+            "{violations:?}"
+        );
         took
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) capacity: &'a Capacity,
     pub(super) needs: &'a Needs,
     pub(super) strategy: Strategy,
+    /// Changes of this dimension lately made, newest last.
+    pub(super) changes: &'a [&'a Change],
 }
 
 impl Facts<'_> {
@@ -26,8 +28,7 @@ impl Facts<'_> {
 
     /// Seconds since the newest change of this dimension that `counts`.
     fn since(&self, counts: impl Fn(&Change) -> bool) -> Option<i64> {
-        let mine = |change: &&Change| change.key == self.place.dimension.key && counts(change);
-        let last: &Change = self.world.changes.iter().rev().find(mine)?;
+        let last = self.changes.iter().rev().find(|change| counts(change))?;
         Some(self.world.now.as_second() - last.at.as_second())
     }
 }
@@ -170,10 +171,10 @@ fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)
     if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
         return None;
     }
-    let World { platform, changes, now, .. } = *facts.world;
-    let ways: Vec<Direction> = changes
+    let World { platform, now, .. } = *facts.world;
+    let ways: Vec<Direction> = facts
+        .changes
         .iter()
-        .filter(|change| change.key == facts.place.dimension.key)
         .filter(|change| now.as_second() - change.at.as_second() < HOUR_S)
         .map(|change| Direction::of(change.from, change.to))
         .collect();

@@ -144,8 +144,12 @@ impl Decision {
 
 /// One decision for every dimension of the platform.
 pub fn decide(world: &World<'_>) -> Vec<Decision> {
-    let mut decisions: Vec<Decision> =
-        world.platform.dimensions().map(|place| decision(world, place)).collect();
+    let mut decisions: Vec<Decision> = {
+        let mut changes: BTreeMap<&DimensionKey, Vec<&Change>> = BTreeMap::new();
+        world.changes.iter().for_each(|change| changes.entry(&change.key).or_default().push(change));
+        let of = |place: Place<'_>| changes.get(&place.dimension.key).map_or(&[][..], Vec::as_slice);
+        world.platform.dimensions().map(|place| decided(world, place, of(place))).collect()
+    };
     together::fit(world, &mut decisions);
     world
         .platform
@@ -155,8 +159,16 @@ pub fn decide(world: &World<'_>) -> Vec<Decision> {
     decisions
 }
 
-/// The decision for one dimension.
+/// The decision for one dimension alone, as if the platform had no other.
 pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+    let mine = world.changes.iter().filter(|change| change.key == place.dimension.key);
+    let changes: Vec<&Change> = mine.collect();
+    let mut decision = decided(world, place, &changes);
+    impact(world, place, &mut decision);
+    decision
+}
+
+fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision {
     let mut decision = Decision {
         key: place.dimension.key.clone(),
         group: place.group.name.clone(),
@@ -174,7 +186,9 @@ pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
         reasons: Vec::new(),
     };
     match seen(world, place) {
-        Ok((capacity, observation)) => decide_known(world, place, capacity, observation, &mut decision),
+        Ok((capacity, observation)) => {
+            decide_known(world, place, (capacity, observation, changes), &mut decision)
+        }
         Err(reason) => decision.reasons.push(reason),
     }
     decision
@@ -204,8 +218,7 @@ fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Ob
 fn decide_known(
     world: &World<'_>,
     place: Place<'_>,
-    capacity: &Capacity,
-    observation: &Observation,
+    (capacity, observation, changes): (&Capacity, &Observation, &[&Change]),
     decision: &mut Decision,
 ) {
     decision.mode = capacity.mode;
@@ -231,7 +244,7 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy };
+    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);
