@@ -213,10 +213,8 @@ fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)>
     if !foreseen || direction(facts, wanted) == Direction::In {
         return None;
     }
-    /// Half of two units is one: where there are few, a share would keep a foreseen burst waiting for many cycles.
-    const UNITS_MIN: u32 = 4;
     let share = facts.world.platform.predictive.predictive_change_max;
-    let added = Units::at_most(facts.set().real() * share).0.max(UNITS_MIN);
+    let added = Units::at_most(facts.set().real() * share).0.max(1);
     let reactive = facts.needs.reactive.as_ref().map(|pair| pair.out.units);
     let measured = reactive.max(facts.needs.measured).unwrap_or_default();
     let allowed = Units(facts.set().0.saturating_add(added)).max(measured);

@@ -29,7 +29,7 @@ pub(super) struct Scales {
 /// The objective that our own units must hold. Above a floor a native policy adds units by itself whenever load lasts, so
 /// the floor only has to hold what comes too fast for it; buying the whole objective twice costs more than it helps.
 pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
-    const SHARED: f64 = 10.0;
+    const SHARED: f64 = 12.0;
     const ALLOWED_MAX: f64 = 0.03;
     match mode {
         Mode::Desired => objective,
@@ -46,14 +46,14 @@ pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
 /// cost far less than ten times the idle units. The factor is where 99.9 % holds on real traces at the cost of native
 /// scaling.
 fn short_cost(objective: Ratio) -> f64 {
-    0.316 / allowed(objective).sqrt()
+    0.25 / allowed(objective).sqrt()
 }
 
 /// However dear units are, no window may be short with a higher chance than this.
 ///
 /// It is above what the objective allows in all, since few windows come near it: 2 % for 99.9, 10 % for 99.
 fn chance_max(objective: Ratio) -> f64 {
-    (2.5 * allowed(objective).powf(0.7)).min(0.5)
+    (2.7 * allowed(objective).powf(0.7)).min(0.5)
 }
 
 /// The share of windows that may be short; never none, which no capacity could promise.

@@ -154,7 +154,8 @@ fn forecasts_come_before_the_load() {
         .check("10 -> 8 by Predictive: forecast_load");
     Case { forecast: Some((300.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
         .check("10 -> 6 by Hybrid: forecast_load");
-    // Half of the capacity is the most that rests on a forecast alone; what is measured may go on.
+    // Half of the capacity is the most that may rest on a forecast alone here; what is measured may go on.
+    let quiet = case(&format!("{FULL}predictive: {{max_predictive_scaling_percent: 50}}\n"));
     Case { forecast: Some((900.0, 0.95)), ..quiet.clone() }
         .check("10 -> 15 by Predictive: forecast_load predictive_limit");
     Case { forecast: Some((900.0, 0.95)), cpu: Some(80.0), ..quiet.clone() }

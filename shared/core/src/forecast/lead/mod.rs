@@ -195,9 +195,21 @@ impl Errors {
             self.closed.drain(..ERRORS_MAX);
         }
         let (location, scale) = model.predict(row);
+        let scale = scale * self.unrest();
         let location = location + views.base(now);
         self.open.push_back((now, location, scale));
         Spread { unit: views.unit(), location, scale, tail: self.spread(model) }
+    }
+
+    /// How much wider than usual the newest errors lie: a burst is announced by the errors before it.
+    fn unrest(&self) -> f64 {
+        const NEWEST: usize = 4;
+        const MOST: f64 = 3.0;
+        /// Not all of it lasts: the root and a little more was best on real traces.
+        const SHARE: f64 = 0.7;
+        let newest = self.closed.get(self.closed.len().saturating_sub(NEWEST)..).unwrap_or_default();
+        let size = newest.iter().map(|error| error.abs()).sum::<f64>() / real(newest.len().max(1));
+        size.clamp(1.0, MOST).powf(SHARE)
     }
 
     /// One while nine of ten recent errors are below the quantile that nine of ten should be below.
