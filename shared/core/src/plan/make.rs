@@ -106,23 +106,24 @@ fn wave(
 /// Gives every step its id, and the ids of the steps in earlier waves that it builds on.
 fn name_steps(platform: &Platform, waves: &mut [Wave]) {
     let edges = Edges::of(platform);
-    let mut earlier: BTreeMap<(GroupName, Direction), Vec<StepId>> = BTreeMap::new();
+    let mut earlier: BTreeMap<(GroupName, Direction), Vec<(usize, StepId)>> = BTreeMap::new();
     for (index, wave) in waves.iter_mut().enumerate() {
         let mut before: BTreeMap<GroupName, Vec<StepId>> = BTreeMap::new();
         let mut named: Vec<(GroupName, StepId)> = Vec::new();
         for step in &mut wave.steps {
             step.id = StepId(format!("w{index}/{}", step.resource));
             let ids = before.entry(step.group.clone()).or_insert_with(|| {
-                let groups = edges.builds_on(&step.group, wave.direction);
-                let of_group =
-                    |group: GroupName| earlier.get(&(group, wave.direction)).into_iter().flatten().cloned();
-                groups.into_iter().flat_map(of_group).collect()
+                let groups = edges.builds_on(&step.group, wave.direction).into_iter();
+                let of_group = |group| earlier.get(&(group, wave.direction)).into_iter().flatten().cloned();
+                let mut ids: Vec<(usize, StepId)> = groups.flat_map(of_group).collect();
+                ids.sort_by_key(|(wave, _)| *wave);
+                ids.into_iter().map(|(_, id)| id).collect()
             });
             step.after.clone_from(ids);
             named.push((step.group.clone(), step.id.clone()));
         }
         for (group, id) in named {
-            earlier.entry((group, wave.direction)).or_default().push(id);
+            earlier.entry((group, wave.direction)).or_default().push((index, id));
         }
     }
 }
