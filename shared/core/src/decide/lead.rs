@@ -51,9 +51,9 @@ fn short_cost(objective: Ratio) -> f64 {
 
 /// However dear units are, no window may be short with a higher chance than this.
 ///
-/// It is above what the objective allows in all, since few windows come near it: 2 % for 99.9, 10 % for 99.
+/// It is above what the objective allows in all, since few windows come near it: 2 % for 99.9, 11 % for 99.
 fn chance_max(objective: Ratio) -> f64 {
-    (2.7 * allowed(objective).powf(0.7)).min(0.5)
+    (2.8 * allowed(objective).powf(0.7)).min(0.5)
 }
 
 /// The share of windows that may be short; never none, which no capacity could promise.
