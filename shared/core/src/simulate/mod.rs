@@ -190,7 +190,7 @@ fn own(
     let (mut seen, mut told, mut asked) = (start, Vec::new(), 0);
     let mut decide = |moment: &Moment| {
         heard();
-        if (moment.minute - start) % cycle != 0 {
+        if !(moment.minute - start).is_multiple_of(cycle) {
             return None;
         }
         let new: Vec<Option<f64>> = (seen..moment.minute).map(|minute| load.get(minute)).collect();
