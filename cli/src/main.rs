@@ -4,6 +4,8 @@
 mod account;
 mod forecast;
 mod output;
+mod policy;
+mod simulate;
 mod validate;
 
 use std::path::PathBuf;
@@ -29,6 +31,16 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Answers JSON lines: what should the capacity be? See the manual for the protocol.
+    Policy {
+        /// The platform file; `-` is not possible here, the questions come on standard input.
+        file: PathBuf,
+        /// The resource, or `resource/dimension`.
+        #[arg(long)]
+        target: String,
+    },
+    /// Replays a load through the decision core, beside HPA, target tracking, AWS predictive scaling and others.
+    Simulate(simulate::Arguments),
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
     /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
@@ -41,6 +53,8 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Validate { file, explain } => validate::validate(&file, explain),
+        Command::Policy { file, target } => policy::policy(&file, &target),
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Schema => {
             output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }

@@ -12,7 +12,7 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
-use headroom_core::decide::{Change, Decision, MetricForecast, World, decide};
+use headroom_core::decide::{Change, Decision, MetricForecast, NOTHING, World, decide};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::Observation;
 use headroom_core::plan::{self, Permit, Plan};
@@ -88,6 +88,7 @@ impl Seen {
             forecasts: &self.forecasts,
             changes: &self.changes,
             manual: &request.capacity,
+            standing: &NOTHING,
         }
     }
 }

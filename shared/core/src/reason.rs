@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::name::GroupName;
 use crate::platform::{Mode, Phase};
 use crate::units::{Ratio, Units};
 
@@ -36,6 +37,19 @@ pub enum Reason {
         /// What one unit should carry.
         per_unit: f64,
         /// Units needed.
+        needed: Units,
+    },
+    /// The largest load of the lead window, weighed against what units cost.
+    LeadWindow {
+        /// Its metric.
+        metric: String,
+        /// The load that the units carry.
+        load: f64,
+        /// The chance that it is passed all the same.
+        chance: f64,
+        /// What one unit carries.
+        per_unit: f64,
+        /// Units that are worth their price.
         needed: Units,
     },
     /// A latency guard was passed.
@@ -144,6 +158,64 @@ pub enum Reason {
     },
     /// No more decreases today, or this hour.
     DecreasesSpent,
+    /// A decrease that is too small for what is left of them.
+    DecreaseSaved {
+        /// Decreases left.
+        left: u32,
+        /// Units that the next one should take off.
+        least: u32,
+    },
+    /// Changes of the resource kept failing.
+    BreakerOpen {
+        /// When one is tried again.
+        until: Timestamp,
+    },
+    /// One unit shows whether changes of the resource work again.
+    BreakerHalfOpen,
+    /// A person paused it.
+    Paused {
+        /// Who, or why.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It turned between out and in too often within an hour.
+    TurnsTooOften {
+        /// How often, with this change.
+        turns: u32,
+        /// How often it may.
+        most: u32,
+    },
+    /// What would go is forecast to be wanted again before it could be ordered.
+    StraightBack {
+        /// Units kept.
+        allowed: Units,
+    },
+    /// The forecast is not trusted enough to scale in by.
+    NotTrustedIn {
+        /// How far it is trusted.
+        confidence: Ratio,
+        /// How far it would have to be.
+        needed: Ratio,
+    },
+    /// The dependency takes no more connections.
+    Connections {
+        /// The dependency.
+        target: GroupName,
+        /// Units of all resources that it takes.
+        most: Units,
+        /// Units allowed here.
+        allowed: Units,
+    },
+    /// The budget allows no more.
+    Budget {
+        /// What the platform may cost an hour.
+        limit: f64,
+        /// What it would cost.
+        total: f64,
+        /// Units allowed here.
+        allowed: Units,
+    },
     /// Part of the change rests on the forecast alone, which is limited.
     PredictiveLimit {
         /// The limit in percent of the capacity.
@@ -179,6 +251,12 @@ impl fmt::Display for Reason {
                  {per_unit:.1} each",
                 clock(*at),
                 level * 100.0
+            ),
+            Reason::LeadWindow { metric, load, chance, per_unit, needed } => write!(
+                f,
+                "{metric}: until new capacity could be ready the load stays below {load:.1} with {:.2} % certainty, which needs \
+                 {needed} units at {per_unit:.1} each; one more is not worth its price",
+                (1.0 - chance) * 100.0
             ),
             Reason::Latency { metric, value, limit } => {
                 write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")
@@ -218,6 +296,43 @@ impl fmt::Display for Reason {
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
             Reason::Cooldown { left_s } => write!(f, "the last change rests for another {left_s} s"),
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
+            Reason::DecreaseSaved { left, least } => {
+                write!(
+                    f,
+                    "AWS allows {left} more decreases now; the next one should take off {least} units or more"
+                )
+            }
+            Reason::BreakerOpen { until } => {
+                write!(f, "changes of this resource kept failing; the next is tried at {}", clock(*until))
+            }
+            Reason::BreakerHalfOpen => {
+                f.write_str("changes of this resource kept failing; one unit shows whether they work again")
+            }
+            Reason::Paused { by, until } => write!(f, "paused until {} ({by})", clock(*until)),
+            Reason::TurnsTooOften { turns, most } => {
+                write!(
+                    f,
+                    "it would turn between out and in {turns} times within an hour, and {most} are allowed: it stays large"
+                )
+            }
+            Reason::StraightBack { allowed } => {
+                write!(f, "{allowed} units are forecast to be wanted again before they could be ordered anew")
+            }
+            Reason::NotTrustedIn { confidence, needed } => write!(
+                f,
+                "the forecast is trusted {:.2}, and {:.2} is needed to scale in by it",
+                confidence.get(),
+                needed.get()
+            ),
+            Reason::Connections { target, most, allowed } => {
+                write!(f, "{target} takes connections of {most} units in all, so {allowed} are allowed here")
+            }
+            Reason::Budget { limit, total, allowed } => {
+                write!(
+                    f,
+                    "this cycle would cost {total:.2} an hour, the budget has {limit:.2}: {allowed} units"
+                )
+            }
             Reason::PredictiveLimit { percent, allowed } => {
                 write!(f, "a forecast alone may change {percent:.0} % of the capacity: {allowed} units")
             }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Change, Needs, Strategy, World};
+use super::{BreakerState, Change, Needs, Strategy, World};
 use crate::calendar;
 use crate::observe::Capacity;
 use crate::plan::Direction;
@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) capacity: &'a Capacity,
     pub(super) needs: &'a Needs,
     pub(super) strategy: Strategy,
+    /// Changes of this dimension lately made, newest last.
+    pub(super) changes: &'a [&'a Change],
 }
 
 impl Facts<'_> {
@@ -26,8 +28,7 @@ impl Facts<'_> {
 
     /// Seconds since the newest change of this dimension that `counts`.
     fn since(&self, counts: impl Fn(&Change) -> bool) -> Option<i64> {
-        let mine = |change: &&Change| change.key == self.place.dimension.key && counts(change);
-        let last: &Change = self.world.changes.iter().rev().find(mine)?;
+        let last = self.changes.iter().rev().find(|change| counts(change))?;
         Some(self.world.now.as_second() - last.at.as_second())
     }
 }
@@ -36,13 +37,18 @@ impl Facts<'_> {
 type Guardrail = fn(&Facts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them.
-const GUARDRAILS: [Guardrail; 10] = [
+const GUARDRAILS: [Guardrail; 15] = [
     aws_bounds,
     busy,
+    breaker,
+    paused,
     unknown,
     no_scale_in,
     decreases,
     cooldown,
+    direction_changes,
+    straight_back,
+    confident_in,
     predictive_limit,
     phase_share,
     pace,
@@ -110,9 +116,19 @@ fn no_scale_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     hold(facts, Reason::NoScaleIn { event: event.name.clone() })
 }
 
+/// A decrease that AWS counts is spent where it is worth it: the fewer are left, the larger it has to be.
 fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let spent = facts.capacity.decreases_left == Some(0);
-    (spent && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::DecreasesSpent))
+    /// The share that the last decrease has to take off.
+    const LAST_SHARE: f64 = 0.3;
+    let left = facts.capacity.decreases_left?;
+    if direction(facts, wanted) == Direction::Out {
+        return None;
+    }
+    if left == 0 {
+        return hold(facts, Reason::DecreasesSpent);
+    }
+    let least = Units::at_least(facts.set().real() * LAST_SHARE / f64::from(left)).0.max(1);
+    (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::DecreaseSaved { left, least }))
 }
 
 /// Out rests after the last scale-out; in rests after any change, because new capacity must first show what it does.
@@ -129,6 +145,68 @@ fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if left_s <= 0 { None } else { hold(facts, Reason::Cooldown { left_s }) }
 }
 
+/// A resource that failed again and again rests; then one unit shows whether it works.
+fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let World { platform, standing, now, .. } = *facts.world;
+    match standing.breakers.get(&facts.place.resource.id)?.state(&platform.guardrails, now) {
+        BreakerState::Closed => None,
+        BreakerState::Open { until } => hold(facts, Reason::BreakerOpen { until }),
+        BreakerState::HalfOpen => {
+            let allowed = toward(facts.set(), wanted, 1);
+            (allowed != wanted).then_some((allowed, Reason::BreakerHalfOpen))
+        }
+    }
+}
+
+fn paused(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let World { standing, now, .. } = *facts.world;
+    let way = direction(facts, wanted);
+    let pause = standing.pauses.iter().find(|pause| pause.stops(facts.place, way, now))?;
+    hold(facts, Reason::Paused { by: pause.by.clone(), until: pause.until })
+}
+
+/// A capacity that keeps turning has found its place between two sizes: it stays at the larger. Out is never stopped.
+fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    const HOUR_S: i64 = 3_600;
+    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
+        return None;
+    }
+    let World { platform, now, .. } = *facts.world;
+    let ways: Vec<Direction> = facts
+        .changes
+        .iter()
+        .filter(|change| now.as_second() - change.at.as_second() < HOUR_S)
+        .map(|change| Direction::of(change.from, change.to))
+        .collect();
+    let turns = ways.iter().zip(ways.iter().skip(1)).filter(|(before, after)| before != after).count();
+    // This change would be one more where the last went out.
+    let turns = u32::try_from(turns + usize::from(ways.last() == Some(&Direction::Out))).unwrap_or(u32::MAX);
+    let most = platform.guardrails.direction_changes_hourly;
+    (most < turns).then(|| (facts.set(), Reason::TurnsTooOften { turns, most }))
+}
+
+/// What the forecast will want back before it could be ordered again is kept.
+fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
+        return None;
+    }
+    let soon = facts.needs.soon.filter(|soon| wanted < *soon)?;
+    let allowed = soon.min(facts.set());
+    Some((allowed, Reason::StraightBack { allowed }))
+}
+
+/// Below what is measured only a forecast that is trusted may go.
+fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let foreseen = matches!(facts.strategy, Strategy::Predictive | Strategy::Hybrid);
+    let needed = facts.world.platform.predictive.scale_in_confidence;
+    let confidence = facts.needs.confidence.filter(|confidence| foreseen && *confidence < needed)?;
+    if direction(facts, wanted) == Direction::Out {
+        return None;
+    }
+    let measured = facts.needs.reactive.as_ref().map_or(facts.set(), |pair| pair.keep.units.min(facts.set()));
+    (wanted < measured).then_some((measured, Reason::NotTrustedIn { confidence, needed }))
+}
+
 /// What is measured needs no trust; what is only forecast may add so much and no more.
 fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let foreseen = matches!(facts.strategy, Strategy::Predictive | Strategy::Hybrid);
@@ -137,7 +215,8 @@ fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)>
     }
     let share = facts.world.platform.predictive.predictive_change_max;
     let added = Units::at_most(facts.set().real() * share).0.max(1);
-    let measured = facts.needs.reactive.as_ref().map_or(Units(0), |pair| pair.out.units);
+    let reactive = facts.needs.reactive.as_ref().map(|pair| pair.out.units);
+    let measured = reactive.max(facts.needs.measured).unwrap_or_default();
     let allowed = Units(facts.set().0.saturating_add(added)).max(measured);
     (allowed < wanted).then_some((allowed, Reason::PredictiveLimit { percent: share * 100.0, allowed }))
 }

@@ -1,17 +1,25 @@
 //! Decisions: from what was seen and what is forecast to what each dimension should have, with every reason.
 
 mod guardrails;
+mod lead;
 mod need;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod together;
+#[cfg(test)]
+mod together_tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use need::{Need, Needs, needs};
+pub use standing::{Breaker, BreakerState, NOTHING, Pause, Standing};
 
+use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, NoForecast};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
@@ -35,6 +43,15 @@ pub struct World<'a> {
     pub changes: &'a [Change],
     /// What people asked for by hand.
     pub manual: &'a BTreeMap<DimensionKey, Units>,
+    /// What stands from before this cycle.
+    pub standing: &'a Standing,
+}
+
+impl World<'_> {
+    /// How long a unit of this resource takes to become ready: as learned, else as configured.
+    pub fn provisioning(&self, place: Place<'_>) -> Duration {
+        self.standing.provisioning.get(&place.resource.id).copied().unwrap_or(place.resource.provisioning)
+    }
 }
 
 /// What is forecast of one metric.
@@ -44,6 +61,9 @@ pub struct MetricForecast {
     pub metric: String,
     /// The forecast, or why there is none.
     pub outcome: Result<Forecast, NoForecast>,
+    /// What the lead window may bring, where that has been learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<Outlook>,
 }
 
 /// A change that was made.
@@ -100,6 +120,12 @@ pub struct Decision {
     pub strategy: Option<Strategy>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
+    /// What the change costs or saves an hour, in the budget's currency; zero to hold.
+    #[serde(default)]
+    pub cost_hourly_change: f64,
+    /// Seconds until the change should be complete: as long as this resource usually takes; none to hold or to scale in.
+    #[serde(default)]
+    pub complete_in_s: Option<u64>,
     /// Why, in the order in which it was considered.
     pub reasons: Vec<Reason>,
 }
@@ -118,10 +144,31 @@ impl Decision {
 
 /// One decision for every dimension of the platform.
 pub fn decide(world: &World<'_>) -> Vec<Decision> {
-    world.platform.dimensions().map(|place| decision(world, place)).collect()
+    let mut decisions: Vec<Decision> = {
+        let mut changes: BTreeMap<&DimensionKey, Vec<&Change>> = BTreeMap::new();
+        world.changes.iter().for_each(|change| changes.entry(&change.key).or_default().push(change));
+        let of = |place: Place<'_>| changes.get(&place.dimension.key).map_or(&[][..], Vec::as_slice);
+        world.platform.dimensions().map(|place| decided(world, place, of(place))).collect()
+    };
+    together::fit(world, &mut decisions);
+    world
+        .platform
+        .dimensions()
+        .zip(&mut decisions)
+        .for_each(|(place, decision)| impact(world, place, decision));
+    decisions
 }
 
-fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+/// The decision for one dimension alone, as if the platform had no other.
+pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+    let mine = world.changes.iter().filter(|change| change.key == place.dimension.key);
+    let changes: Vec<&Change> = mine.collect();
+    let mut decision = decided(world, place, &changes);
+    impact(world, place, &mut decision);
+    decision
+}
+
+fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision {
     let mut decision = Decision {
         key: place.dimension.key.clone(),
         group: place.group.name.clone(),
@@ -134,13 +181,24 @@ fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
         target: None,
         strategy: None,
         confidence: None,
+        cost_hourly_change: 0.0,
+        complete_in_s: None,
         reasons: Vec::new(),
     };
     match seen(world, place) {
-        Ok((capacity, observation)) => decide_known(world, place, capacity, observation, &mut decision),
+        Ok((capacity, observation)) => {
+            decide_known(world, place, (capacity, observation, changes), &mut decision)
+        }
         Err(reason) => decision.reasons.push(reason),
     }
     decision
+}
+
+/// What a change costs and how long it takes.
+fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
+    let Some((from, to)) = decision.change() else { return };
+    decision.cost_hourly_change = (to.real() - from.real()) * place.dimension.unit_cost_hourly;
+    decision.complete_in_s = (from < to).then(|| world.provisioning(place).as_secs());
 }
 
 /// The capacity of a dimension, or the reason to hold it.
@@ -160,8 +218,7 @@ fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Ob
 fn decide_known(
     world: &World<'_>,
     place: Place<'_>,
-    capacity: &Capacity,
-    observation: &Observation,
+    (capacity, observation, changes): (&Capacity, &Observation, &[&Change]),
     decision: &mut Decision,
 ) {
     decision.mode = capacity.mode;
@@ -187,7 +244,7 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy };
+    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);

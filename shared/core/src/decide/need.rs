@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::lead::{self, Scales, Worth};
 use super::{MetricForecast, Strategy, World};
 use crate::calendar;
 use crate::forecast::Forecast;
+use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
-use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
+use crate::platform::{Event, Measure, Metric, Mode, Place, StepBound, StepChange};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -39,6 +41,10 @@ pub struct Needs {
     pub scheduled: Option<Pair>,
     /// By a person.
     pub manual: Option<Need>,
+    /// Units that carry the newest measured load, whatever is foreseen.
+    pub measured: Option<Units>,
+    /// Units that the median of the forecast wants back within two lead windows.
+    pub soon: Option<Units>,
     /// Whether everything that is measured is known. If not, nothing is taken away.
     pub complete: bool,
     /// Whether the forecast may scale out.
@@ -104,9 +110,15 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
     needs.scheduled = scheduled(&events);
     for metric in &place.dimension.metrics {
-        measured(&mut needs, place, capacity, observation, metric);
-        if place.group.policy.predictive {
-            forecast(&mut needs, world, place, metric, &windows, factor);
+        needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows, factor));
+        let outlook = outlook(&mut needs, world, place, metric);
+        measured(&mut needs, place, capacity, observation, metric, outlook.is_some());
+        match outlook {
+            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity.mode), factor),
+            None if place.group.policy.predictive => {
+                forecast(&mut needs, world, place, metric, &windows, factor);
+            }
+            None => (),
         }
     }
     for event in events.iter().filter(|event| event.effect.multiply == Some(factor)) {
@@ -123,9 +135,8 @@ struct Windows {
 }
 
 fn windows(world: &World<'_>, place: Place<'_>) -> Windows {
-    let lead = place.resource.provisioning
-        + world.platform.orchestration.cycle
-        + place.group.policy.scheduling_buffer;
+    let lead =
+        world.provisioning(place) + world.platform.orchestration.cycle + place.group.policy.scheduling_buffer;
     let horizon = world.platform.predictive.horizon;
     let after = |span: Duration| world.now.checked_add(span.max(NOW)).unwrap_or(Timestamp::MAX);
     Windows { lead: after(lead.min(horizon)), keep: after(horizon) }
@@ -152,6 +163,7 @@ fn measured(
     capacity: &Capacity,
     observation: &Observation,
     metric: &Metric,
+    foreseen: bool,
 ) {
     let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
     let load = match reading.map(|reading| &reading.load) {
@@ -159,11 +171,14 @@ fn measured(
         Some(Seen::Unknown(why)) => return unknown(needs, why.clone()),
         None => return unknown(needs, format!("{} was not read in this cycle", metric.name)),
     };
-    let pair = match metric.measure.target_per_unit() {
-        Some(per_unit) => by_load(metric, load, per_unit),
-        None => by_latency(metric, load, capacity),
-    };
-    merge(&mut needs.reactive, pair);
+    let carrying = metric.measure.carried_per_unit().map(|per_unit| Units::at_least(load.mean / per_unit));
+    needs.measured = needs.measured.max(carrying);
+    match metric.measure.target_per_unit() {
+        // What is known of the windows ahead already rests on this value, and says more.
+        Some(_) if foreseen => (),
+        Some(per_unit) => merge(&mut needs.reactive, by_load(metric, load, per_unit)),
+        None => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
+    }
     if let Some(pair) = steps(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
     }
@@ -248,6 +263,66 @@ fn forecast(
         None => "none was made in this cycle".to_owned(),
     };
     needs.reasons.push(Reason::NoForecast { metric: metric.name.clone(), why });
+}
+
+/// What is known of the lead window of a metric, if it can be trusted to scale out by.
+fn outlook<'a>(
+    needs: &mut Needs,
+    world: &World<'a>,
+    place: Place<'_>,
+    metric: &Metric,
+) -> Option<&'a Outlook> {
+    let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
+    let outlook = made.lead.as_ref().filter(|_| place.group.policy.predictive)?;
+    let needed = world.platform.predictive.scale_out_confidence;
+    if needed <= outlook.confidence {
+        return Some(outlook);
+    }
+    needs.reasons.push(Reason::NotTrusted { confidence: outlook.confidence, needed });
+    None
+}
+
+/// Ordered capacity serves in the arrival window; kept capacity serves in the whole.
+fn by_outlook(
+    needs: &mut Needs,
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    (outlook, mode): (&Outlook, Mode),
+    factor: f64,
+) {
+    let Some(per_unit) = metric.measure.carried_per_unit() else { return };
+    let objective = lead::objective(world.platform.predictive.objective, mode);
+    let scales = Scales { per_unit, factor, objective, bounds: place.dimension.bounds };
+    let need = |Worth { units, chance }: Worth| {
+        let metric = metric.name.clone();
+        let load = units.real() * per_unit;
+        let reason = Reason::LeadWindow { metric, load, chance, per_unit, needed: units };
+        Need { units, strategy: Strategy::Predictive, reason: Some(reason) }
+    };
+    let out = lead::worth(&outlook.arrival, &scales);
+    let whole = lead::worth(&outlook.whole, &scales);
+    let keep = if whole.units < out.units { out } else { whole };
+    merge(&mut needs.predictive, Pair { out: need(out), keep: need(keep) });
+    needs.confidence =
+        Some(needs.confidence.map_or(outlook.confidence, |least| least_of(least, outlook.confidence)));
+}
+
+/// What the median forecast wants soon: what goes now and is wanted then would have to be ordered again at once.
+fn wanted_soon(
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    windows: &Windows,
+    factor: f64,
+) -> Option<Units> {
+    let per_unit = metric.measure.carried_per_unit()?;
+    let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
+    let forecast = made.outcome.as_ref().ok()?;
+    let lead = windows.lead.duration_since(world.now);
+    let until = windows.lead.checked_add(lead).unwrap_or(windows.lead);
+    let peak = forecast.peak(0.5, world.now, until)?;
+    Some(Units::at_least(peak.load * factor / per_unit))
 }
 
 fn least_of(a: Ratio, b: Ratio) -> Ratio {

@@ -44,6 +44,8 @@ struct Case {
     changed: Option<(i64, bool)>,
     manual: Option<u32>,
     aws_max: Option<u32>,
+    decreases_left: Option<u32>,
+    standing: Standing,
 }
 
 fn case(rest: &str) -> Case {
@@ -57,6 +59,8 @@ fn case(rest: &str) -> Case {
         changed: None,
         manual: None,
         aws_max: None,
+        decreases_left: None,
+        standing: Standing::default(),
     }
 }
 
@@ -76,6 +80,7 @@ impl Case {
             ready: Units(self.set),
             busy: self.busy.then(|| "a deployment runs".into()),
             aws_max: self.aws_max.map(Units),
+            decreases_left: self.decreases_left,
             ..Capacity::default()
         };
         let readings = vec![Reading { metric: "cpu".into(), load }];
@@ -90,7 +95,7 @@ impl Case {
                 model: "test".into(),
                 confidence: Ratio::clamped(confidence),
             };
-            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast) }])
+            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast), lead: None }])
         });
         let changes: Vec<Change> = self
             .changed
@@ -109,6 +114,7 @@ impl Case {
             forecasts: &forecasts.into_iter().collect(),
             changes: &changes,
             manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
+            standing: &self.standing,
         };
         decide(&world).remove(0)
     }
@@ -148,7 +154,8 @@ fn forecasts_come_before_the_load() {
         .check("10 -> 8 by Predictive: forecast_load");
     Case { forecast: Some((300.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
         .check("10 -> 6 by Hybrid: forecast_load");
-    // Half of the capacity is the most that rests on a forecast alone; what is measured may go on.
+    // Half of the capacity is the most that may rest on a forecast alone here; what is measured may go on.
+    let quiet = case(&format!("{FULL}predictive: {{max_predictive_scaling_percent: 50}}\n"));
     Case { forecast: Some((900.0, 0.95)), ..quiet.clone() }
         .check("10 -> 15 by Predictive: forecast_load predictive_limit");
     Case { forecast: Some((900.0, 0.95)), cpu: Some(80.0), ..quiet.clone() }
@@ -190,6 +197,44 @@ fn guardrails_bite_with_a_reason() {
 }
 
 #[test]
+fn what_failed_or_is_paused_rests() {
+    let low = Case { cpu: Some(30.0), ..case(FULL) };
+    let failed = |ago_s: i64| {
+        let breaker = Breaker { failures: 3, failed_at: Some(now() - SignedDuration::from_secs(ago_s)) };
+        Standing { breakers: BTreeMap::from([("web".into(), breaker)]), ..Standing::default() }
+    };
+    Case { standing: failed(60), ..low.clone() }.check("hold 10: no_forecast measured_load breaker_open");
+    Case { standing: failed(1_801), ..low.clone() }
+        .check("10 -> 9 by Reactive: no_forecast measured_load breaker_half_open");
+    let pause = |direction| Pause {
+        group: None,
+        resource: None,
+        direction,
+        until: now() + SignedDuration::from_secs(60),
+        by: "ana".into(),
+    };
+    let paused = |direction| Standing { pauses: vec![pause(direction)], ..Standing::default() };
+    Case { standing: paused(None), ..low.clone() }.check("hold 10: no_forecast measured_load paused");
+    Case { standing: paused(Some(Direction::Out)), ..low }
+        .check("10 -> 6 by Reactive: no_forecast measured_load");
+}
+
+#[test]
+fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
+    let low = Case { cpu: Some(40.0), ..case(FULL) };
+    Case { decreases_left: Some(4), ..low.clone() }.check("10 -> 8 by Reactive: no_forecast measured_load");
+    Case { decreases_left: Some(1), ..low.clone() }
+        .check("hold 10: no_forecast measured_load decrease_saved");
+    Case { decreases_left: Some(0), ..low }.check("hold 10: no_forecast measured_load decreases_spent");
+}
+
+#[test]
+fn below_the_measured_load_only_a_trusted_forecast_goes() {
+    let quiet = Case { forecast: Some((300.0, 0.8)), cpu: Some(40.0), ..case(FULL) };
+    quiet.check("10 -> 8 by Reactive: measured_load");
+}
+
+#[test]
 fn the_calendar_asks_and_multiplies() {
     let floor =
         case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, floor: 14}}]\n"));
@@ -223,6 +268,7 @@ scaling_groups: {db: {resources: [{type: AURORA_REPLICAS, name: db, min_capacity
         forecasts: &empty,
         changes: &[],
         manual: &manual,
+        standing: &NOTHING,
     };
     let decision = decide(&world).remove(0);
     assert_eq!((decision.change(), code(&decision.reasons[0])), (None, "no_adapter".to_owned()));

@@ -2,6 +2,7 @@
 
 pub mod boost;
 mod frame;
+pub mod lead;
 mod linear;
 mod model;
 mod pattern;
@@ -124,7 +125,7 @@ pub fn of_dimension(
         } else {
             Err(NoForecast::Stale { age_s })
         };
-        MetricForecast { metric: metric.name.clone(), outcome }
+        MetricForecast { metric: metric.name.clone(), outcome, lead: None }
     };
     let carried = place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
     carried.map(of).collect()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Direction, Plan, Step, StepChange, Wave};
-use crate::name::{DimensionKey, GroupName};
-use crate::platform::Platform;
+use crate::name::{DimensionKey, GroupName, ResourceId};
+use crate::platform::{Place, Platform};
 use crate::units::Units;
 
 /// A rule that a plan breaks.
@@ -24,11 +24,16 @@ pub fn lint(platform: &Platform, plan: &Plan) -> Vec<Violation> {
     let mut say = |sentence: String| violations.push(Violation(sentence));
     once(plan, &mut say);
     order(platform, plan, &mut say);
+    connections(platform, plan, &mut say);
+    let groups: BTreeMap<&ResourceId, &GroupName> =
+        platform.resources().map(|(group, resource)| (&resource.id, &group.name)).collect();
+    let places: BTreeMap<&DimensionKey, Place<'_>> =
+        platform.dimensions().map(|place| (&place.dimension.key, place)).collect();
     for wave in &plan.waves {
         for step in &wave.steps {
-            known(platform, step, &mut say);
+            known(&groups, step, &mut say);
             for change in &step.changes {
-                sound(platform, wave, change, &mut say);
+                sound(platform, places.get(&change.key), wave, change, &mut say);
             }
         }
     }
@@ -86,15 +91,42 @@ fn order(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
     }
 }
 
+/// No wave leaves a dependency with more connections than it takes, as far as the changed units alone tell, unless that
+/// was so before.
+fn connections(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
+    for dependency in &platform.orchestration.dependencies {
+        let Some(connections) = dependency.connections else { continue };
+        let of_source = |step: &&Step| step.group == dependency.source;
+        let changes = || plan.steps().filter(of_source).flat_map(|step| &step.changes);
+        let mut units: BTreeMap<&DimensionKey, Units> =
+            changes().map(|change| (&change.key, change.expected)).collect();
+        let held = |units: &BTreeMap<&DimensionKey, Units>| {
+            units.values().map(|units| units.real()).sum::<f64>() * connections.per_unit
+        };
+        let limit = connections.limit.max(held(&units));
+        for wave in &plan.waves {
+            let steps = wave.steps.iter().filter(|step| step.group == dependency.source);
+            units.extend(steps.flat_map(|step| &step.changes).map(|change| (&change.key, change.target)));
+            let now = held(&units);
+            if limit < now {
+                say(format!(
+                    "{} would hold {now} connections to {}, which takes {limit}",
+                    dependency.source, dependency.target
+                ));
+            }
+        }
+    }
+}
+
 fn names(wave: &Wave) -> String {
     let names: Vec<String> = wave.groups.iter().map(GroupName::to_string).collect();
     names.join(", ")
 }
 
-fn known(platform: &Platform, step: &Step, say: &mut impl FnMut(String)) {
-    match platform.resource(&step.resource) {
+fn known(groups: &BTreeMap<&ResourceId, &GroupName>, step: &Step, say: &mut impl FnMut(String)) {
+    match groups.get(&step.resource) {
         None => say(format!("{} is not a resource of this platform", step.resource)),
-        Some((group, _)) if group.name != step.group => {
+        Some(group) if **group != step.group => {
             say(format!("{} is not of group {}", step.resource, step.group))
         }
         Some(_) => (),
@@ -102,9 +134,15 @@ fn known(platform: &Platform, step: &Step, say: &mut impl FnMut(String)) {
 }
 
 /// A change has the direction of its wave, stays in its bounds (or comes nearer to them) and keeps the pace.
-fn sound(platform: &Platform, wave: &Wave, change: &StepChange, say: &mut impl FnMut(String)) {
+fn sound(
+    platform: &Platform,
+    place: Option<&Place<'_>>,
+    wave: &Wave,
+    change: &StepChange,
+    say: &mut impl FnMut(String),
+) {
     let StepChange { key, expected, target } = change;
-    let Some(place) = platform.place(key) else {
+    let Some(place) = place else {
         return say(format!("{key} is not a dimension of this platform"));
     };
     if expected == target || Direction::of(*expected, *target) != wave.direction {

@@ -46,10 +46,13 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
         Direction::In => layers.rev().collect(),
     };
     let steps = layers.into_iter().map(|groups| steps(decisions, groups, direction));
+    let provisioning: Provisioning<'_> =
+        platform.resources().map(|(_, resource)| (&resource.id, resource.provisioning.as_secs())).collect();
+    let wave = |steps| wave(platform, &provisioning, steps, direction);
     match platform.orchestration.strategy {
-        Strategy::Sequential => steps.flatten().map(|step| wave(platform, vec![step], direction)).collect(),
+        Strategy::Sequential => steps.flatten().map(|step| wave(vec![step])).collect(),
         Strategy::Coordinated | Strategy::Parallel => {
-            steps.filter(|steps| !steps.is_empty()).map(|steps| wave(platform, steps, direction)).collect()
+            steps.filter(|steps| !steps.is_empty()).map(wave).collect()
         }
     }
 }
@@ -57,6 +60,7 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
 /// One step for each resource of the groups that changes in this direction.
 fn steps(decisions: &[Decision], groups: &[GroupName], direction: Direction) -> Vec<Step> {
     let mut steps: BTreeMap<&ResourceId, Step> = BTreeMap::new();
+    let groups: BTreeSet<&GroupName> = groups.iter().collect();
     let concerned = decisions.iter().filter(|decision| groups.contains(&decision.group));
     for decision in concerned.filter(|decision| decision.direction() == Some(direction)) {
         let Some((expected, target)) = decision.change() else { continue };
@@ -73,11 +77,18 @@ fn steps(decisions: &[Decision], groups: &[GroupName], direction: Direction) -> 
     steps.into_values().collect()
 }
 
-fn wave(platform: &Platform, steps: Vec<Step>, direction: Direction) -> Wave {
+/// Seconds that a unit of each resource takes.
+type Provisioning<'a> = BTreeMap<&'a ResourceId, u64>;
+
+fn wave(
+    platform: &Platform,
+    provisioning: &Provisioning<'_>,
+    steps: Vec<Step>,
+    direction: Direction,
+) -> Wave {
     let groups: BTreeSet<GroupName> = steps.iter().map(|step| step.group.clone()).collect();
-    let provisioning =
-        steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1.provisioning.as_secs()));
-    let provisioning_s = u32::try_from(provisioning.max().unwrap_or(0)).unwrap_or(u32::MAX);
+    let longest = steps.iter().filter_map(|step| provisioning.get(&step.resource)).max();
+    let provisioning_s = u32::try_from(longest.copied().unwrap_or(0)).unwrap_or(u32::MAX);
     let waited =
         platform.orchestration.dependencies.iter().filter(|dependency| groups.contains(&dependency.target));
     let waited_s =
@@ -94,36 +105,60 @@ fn wave(platform: &Platform, steps: Vec<Step>, direction: Direction) -> Wave {
 
 /// Gives every step its id, and the ids of the steps in earlier waves that it builds on.
 fn name_steps(platform: &Platform, waves: &mut [Wave]) {
-    let mut earlier: Vec<(StepId, GroupName, Direction)> = Vec::new();
+    let edges = Edges::of(platform);
+    let mut earlier: BTreeMap<(GroupName, Direction), Vec<(usize, StepId)>> = BTreeMap::new();
     for (index, wave) in waves.iter_mut().enumerate() {
-        let mut named = Vec::new();
+        let mut before: BTreeMap<GroupName, Vec<StepId>> = BTreeMap::new();
+        let mut named: Vec<(GroupName, StepId)> = Vec::new();
         for step in &mut wave.steps {
             step.id = StepId(format!("w{index}/{}", step.resource));
-            let builds_on = builds_on(platform, &step.group, wave.direction);
-            let before = earlier
-                .iter()
-                .filter(|(_, group, direction)| *direction == wave.direction && builds_on.contains(group));
-            step.after = before.map(|(id, _, _)| id.clone()).collect();
-            named.push((step.id.clone(), step.group.clone(), wave.direction));
+            let ids = before.entry(step.group.clone()).or_insert_with(|| {
+                let groups = edges.builds_on(&step.group, wave.direction).into_iter();
+                let of_group = |group| earlier.get(&(group, wave.direction)).into_iter().flatten().cloned();
+                let mut ids: Vec<(usize, StepId)> = groups.flat_map(of_group).collect();
+                ids.sort_by_key(|(wave, _)| *wave);
+                ids.into_iter().map(|(_, id)| id).collect()
+            });
+            step.after.clone_from(ids);
+            named.push((step.group.clone(), step.id.clone()));
         }
-        earlier.extend(named);
+        for (group, id) in named {
+            earlier.entry((group, wave.direction)).or_default().push((index, id));
+        }
     }
 }
 
-/// The groups whose steps must have been made first: out, those it depends on; in, those that depend on it.
-fn builds_on(platform: &Platform, group: &GroupName, direction: Direction) -> BTreeSet<GroupName> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![group.clone()];
-    while let Some(next) = open.pop() {
+/// Which groups use which, both ways round.
+struct Edges<'a> {
+    uses: BTreeMap<&'a GroupName, Vec<&'a GroupName>>,
+    used_by: BTreeMap<&'a GroupName, Vec<&'a GroupName>>,
+}
+
+impl<'a> Edges<'a> {
+    fn of(platform: &'a Platform) -> Edges<'a> {
+        let mut edges = Edges { uses: BTreeMap::new(), used_by: BTreeMap::new() };
         for dependency in &platform.orchestration.dependencies {
-            let (from, to) = match direction {
-                Direction::Out => (&dependency.source, &dependency.target),
-                Direction::In => (&dependency.target, &dependency.source),
-            };
-            if *from == next && found.insert(to.clone()) {
-                open.push(to.clone());
+            edges.uses.entry(&dependency.source).or_default().push(&dependency.target);
+            edges.used_by.entry(&dependency.target).or_default().push(&dependency.source);
+        }
+        edges
+    }
+
+    /// The groups whose steps must have been made first: out, those it depends on; in, those that depend on it.
+    fn builds_on(&self, group: &GroupName, direction: Direction) -> BTreeSet<GroupName> {
+        let next_of = match direction {
+            Direction::Out => &self.uses,
+            Direction::In => &self.used_by,
+        };
+        let mut found = BTreeSet::new();
+        let mut open = vec![group];
+        while let Some(next) = open.pop() {
+            for group in next_of.get(next).into_iter().flatten() {
+                if found.insert((*group).clone()) {
+                    open.push(group);
+                }
             }
         }
+        found
     }
-    found
 }

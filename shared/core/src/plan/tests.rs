@@ -52,6 +52,8 @@ fn decision(place: &crate::platform::Place<'_>, change: Option<(Units, Units)>) 
         target: change.map(|change| change.1),
         strategy: None,
         confidence: None,
+        cost_hourly_change: 0.0,
+        complete_in_s: None,
         reasons: Vec::new(),
     }
 }

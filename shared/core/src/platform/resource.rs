@@ -189,6 +189,17 @@ impl Measure {
         }
     }
 
+    /// What one unit carries before the objective breaks, where the operator says so; else what it should carry.
+    pub fn carried_per_unit(&self) -> Option<f64> {
+        /// A saturated unit carries nothing well: this limit is not one that somebody measured.
+        const SATURATED: f64 = 100.0;
+        match self {
+            Measure::Load { limit_per_unit: Some(limit), .. } => Some(*limit),
+            Measure::Utilization { limit, .. } if *limit < SATURATED => Some(*limit),
+            _ => self.target_per_unit(),
+        }
+    }
+
     /// Whether the metric must be multiplied by the capacity that produced it to become load.
     pub fn is_per_capacity(&self) -> bool {
         matches!(self, Measure::Utilization { .. })

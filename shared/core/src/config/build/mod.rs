@@ -154,7 +154,7 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
         predictive_change_max: build.or(
             &at.key("max_predictive_scaling_percent"),
             raw.max_predictive_scaling_percent,
-            50.0,
+            200.0,
         ) / 100.0,
         objective: Ratio::clamped(objective / 100.0),
         retrain: retrain.map(Duration::from_secs),
@@ -204,7 +204,7 @@ fn guardrails(build: &mut Build<'_>, raw: raw::Guardrails) -> Guardrails {
         direction_changes_hourly: build.or(
             &at.key("direction_changes_per_hour"),
             raw.direction_changes_per_hour,
-            4,
+            12,
         ),
         budget: Budget { hourly: budget.hourly, monthly: budget.monthly, currency },
     }

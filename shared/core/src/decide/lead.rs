@@ -1,0 +1,81 @@
+//! Units for the lead window: as many as are worth their price.
+//!
+//! A newsvendor's question: one more unit lowers the chance that the window's largest load is above what the units carry,
+//! and costs what it costs. The fewest expected costs decide. Unlike a fixed quantile this buys much where a unit helps
+//! much, in sharp and quiet windows, and does not chase the last tenth of a percent where hardly any number would do.
+
+use crate::forecast::lead::Spread;
+use crate::platform::Mode;
+use crate::units::{Bounds, Ratio, Units};
+
+/// Units for a window, and the chance that its largest load is above what they carry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Worth {
+    pub(super) units: Units,
+    pub(super) chance: f64,
+}
+
+/// What matters when units are weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scales {
+    /// What one unit carries.
+    pub(super) per_unit: f64,
+    /// What the calendar expects the load to be multiplied by.
+    pub(super) factor: f64,
+    pub(super) objective: Ratio,
+    pub(super) bounds: Bounds,
+}
+
+/// The objective that our own units must hold. Above a floor a native policy adds units by itself whenever load lasts, so
+/// the floor only has to hold what comes too fast for it; buying the whole objective twice costs more than it helps.
+pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
+    const SHARED: f64 = 12.0;
+    const ALLOWED_MAX: f64 = 0.03;
+    match mode {
+        Mode::Desired => objective,
+        Mode::Floor => {
+            let own = 1.0 - objective.get();
+            Ratio::clamped(1.0 - (own * SHARED).min(ALLOWED_MAX).max(own))
+        }
+    }
+}
+
+/// A window short of units costs so many times the capacity that it usually needs.
+///
+/// The stricter the objective, the dearer; by the root, because the tails of loads are heavy: ten times fewer short windows
+/// cost far less than ten times the idle units. The factor is where 99.9 % holds on real traces at the cost of native
+/// scaling.
+fn short_cost(objective: Ratio) -> f64 {
+    0.25 / allowed(objective).sqrt()
+}
+
+/// However dear units are, no window may be short with a higher chance than this.
+///
+/// It is above what the objective allows in all, since few windows come near it: 2 % for 99.9, 11 % for 99.
+fn chance_max(objective: Ratio) -> f64 {
+    (2.8 * allowed(objective).powf(0.7)).min(0.5)
+}
+
+/// The share of windows that may be short; never none, which no capacity could promise.
+fn allowed(objective: Ratio) -> f64 {
+    (1.0 - objective.get()).max(1e-5)
+}
+
+/// Numbers of units weighed at most; between them steps are taken.
+const WEIGHED_MAX: u32 = 256;
+
+/// The units that cost the least, short and idle taken together.
+pub(super) fn worth(spread: &Spread, scales: &Scales) -> Worth {
+    let at = |level: f64| Units::at_least(spread.quantile(level) * scales.factor / scales.per_unit);
+    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit / scales.factor);
+    let usual = at(0.5).real().max(1.0);
+    let (least, most) = (at(1.0 - chance_max(scales.objective)).max(Units(1)), at(1.0 - 1e-6));
+    let cost = |units: Units| chance(units) * short_cost(scales.objective) + units.real() / usual;
+    let step = ((most.0.saturating_sub(least.0)) / WEIGHED_MAX).max(1);
+    let cheapest = (0..=WEIGHED_MAX)
+        .map(|index| Units(least.0.saturating_add(index.saturating_mul(step))))
+        .take_while(|units| *units <= most.max(least))
+        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+    let units = cheapest.unwrap_or(least).max(scales.bounds.min());
+    Worth { units, chance: chance(units) }
+}

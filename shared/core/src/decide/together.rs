@@ -1,0 +1,109 @@
+//! What holds for the platform as a whole: connections along dependencies, and the budget. Both only shrink scale-outs.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Decision, World};
+use crate::name::{DimensionKey, GroupName};
+use crate::plan::Direction;
+use crate::platform::{Budget, Dependency};
+use crate::reason::Reason;
+use crate::units::Units;
+
+/// Fits decisions into what the platform allows in all.
+pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
+    for dependency in &world.platform.orchestration.dependencies {
+        connections(decisions, dependency);
+    }
+    if let Some(limit) = hourly_limit(world) {
+        budget(world, decisions, limit);
+    }
+}
+
+/// The source may not hold more connections than the target takes. Clipping targets is enough for every state between:
+/// each is between what is and what is planned.
+fn connections(decisions: &mut [Decision], dependency: &Dependency) {
+    let Some(connections) = dependency.connections else { return };
+    let most = Units::at_most(connections.limit / connections.per_unit);
+    let of_source = |decision: &&mut Decision| decision.group == dependency.source;
+    let total: u32 = decisions
+        .iter()
+        .filter(|decision| decision.group == dependency.source)
+        .filter_map(|decision| decision.target.max(decision.observed))
+        .fold(0, |total, units| total.saturating_add(units.0));
+    let mut over = total.saturating_sub(most.0);
+    for decision in decisions.iter_mut().filter(of_source) {
+        let reason = |allowed| Reason::Connections { target: dependency.target.clone(), most, allowed };
+        over = over.saturating_sub(shrink(decision, over, reason));
+    }
+}
+
+/// What the platform's capacity may cost in this hour.
+fn hourly_limit(world: &World<'_>) -> Option<f64> {
+    let Budget { hourly, monthly, .. } = world.platform.guardrails.budget;
+    let rest = monthly.map(|monthly| match world.standing.spent_this_month {
+        Some(spent) => (monthly - spent).max(0.0) / hours_left(world),
+        None => monthly / HOURS_IN_MONTH,
+    });
+    match (hourly, rest) {
+        (Some(hourly), Some(rest)) => Some(hourly.min(rest)),
+        (hourly, rest) => hourly.or(rest),
+    }
+}
+
+/// The mean month.
+const HOURS_IN_MONTH: f64 = 730.0;
+const HOUR_S: f64 = 3_600.0;
+
+fn hours_left(world: &World<'_>) -> f64 {
+    let now = world.now.to_zoned(world.platform.zone.clone());
+    let last = now.last_of_month().and_then(|last| last.end_of_day());
+    let end = last.map_or(Timestamp::MAX, |end| end.timestamp());
+    let left_s = end.as_second().saturating_sub(world.now.as_second());
+    (i32::try_from(left_s).map_or(HOURS_IN_MONTH * HOUR_S, f64::from) / HOUR_S).max(1.0)
+}
+
+/// Gives up scale-outs until the rest fits: those of the tiers that others depend on last, because without them the
+/// dependents' units are wasted.
+fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
+    let costs: BTreeMap<&DimensionKey, f64> = world
+        .platform
+        .dimensions()
+        .map(|place| (&place.dimension.key, place.dimension.unit_cost_hourly))
+        .collect();
+    let cost = |decision: &Decision| {
+        let units = decision.target.or(decision.observed).unwrap_or_default();
+        units.real() * costs.get(&decision.key).copied().unwrap_or(0.0)
+    };
+    let total: f64 = decisions.iter().map(cost).sum();
+    let mut over = total - limit;
+    let layers = world.platform.orchestration.layers.iter().rev().flatten();
+    let order: Vec<&GroupName> = layers.collect();
+    for group in order {
+        for decision in decisions.iter_mut().filter(|decision| decision.group == *group) {
+            let unit_cost = costs.get(&decision.key).copied().unwrap_or(0.0);
+            if over <= 0.0 || unit_cost <= 0.0 {
+                continue;
+            }
+            let drop = Units::at_least(over / unit_cost).0;
+            let dropped = shrink(decision, drop, |allowed| Reason::Budget { limit, total, allowed });
+            over -= f64::from(dropped) * unit_cost;
+        }
+    }
+}
+
+/// Takes up to `drop` units off a scale-out, never more than it adds. Returns how many.
+fn shrink(decision: &mut Decision, drop: u32, reason: impl FnOnce(Units) -> Reason) -> u32 {
+    let Some((from, to)) = decision.change().filter(|_| decision.direction() == Some(Direction::Out)) else {
+        return 0;
+    };
+    let dropped = drop.min(to.abs_diff(from));
+    if dropped == 0 {
+        return 0;
+    }
+    let allowed = Units(to.0.saturating_sub(dropped));
+    decision.target = Some(allowed);
+    decision.reasons.push(reason(allowed));
+    dropped
+}

@@ -1,0 +1,96 @@
+//! What holds for a platform as a whole.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use proptest::prelude::{ProptestConfig, prop_assert, proptest};
+
+use super::*;
+use crate::config::parse;
+use crate::observe::{Load, Reading};
+
+const SHOP: &str = "configuration_name: shop
+scaling_groups:
+  data: {resources: [{type: ECS_SERVICE, name: db, min_capacity: 1, max_capacity: 50, target_cpu_utilization: 50,
+    hourly_cost_per_unit: 2.0}]}
+  web: {resources: [{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 50, target_cpu_utilization: 50,
+    hourly_cost_per_unit: 1.0}]}
+orchestration:
+  rollout_phase: full
+  scaling_order: [data, web]
+  dependencies:
+    - {source: web, target: data, type: scale_before, connections_per_unit: 10, connection_limit: 120}
+";
+
+/// Decisions of a shop with `set` units each, at `cpu` percent, in the order of the groups: data, web.
+fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
+    let platform = parse(&format!("{SHOP}{rest}")).unwrap().platform;
+    let observations =
+        ["db/desired", "web/desired"].into_iter().zip(set.into_iter().zip(cpu)).map(|(key, (set, cpu))| {
+            let key: DimensionKey = key.parse().unwrap();
+            let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
+            let load = cpu * f64::from(set);
+            let load = Seen::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH });
+            let readings = vec![Reading { metric: "cpu".into(), load }];
+            (key.clone(), Observation { key, capacity: Seen::Known(capacity), readings })
+        });
+    let world = World {
+        platform: &platform,
+        now: "2026-11-24T12:00:00Z".parse().unwrap(),
+        observations: &observations.collect(),
+        forecasts: &BTreeMap::new(),
+        changes: &[],
+        manual: &BTreeMap::new(),
+        standing: &NOTHING,
+    };
+    decide(&world)
+}
+
+fn check(rest: &str, cpu: [f64; 2], expected: [u32; 2]) {
+    let targets: Vec<u32> =
+        decided(rest, [10, 10], cpu).iter().map(|decision| decision.target.unwrap().0).collect();
+    assert_eq!(targets, expected);
+}
+
+#[test]
+fn a_dependent_takes_no_more_connections_than_there_are() {
+    check("", [50.0, 55.0], [10, 11]);
+    check("", [50.0, 90.0], [10, 12]);
+}
+
+#[test]
+fn a_budget_gives_up_the_dependents_first() {
+    let budget = |hourly: f64| format!("guardrails: {{budget: {{hourly: {hourly}}}}}\n");
+    check(&budget(100.0), [60.0, 60.0], [12, 12]);
+    check(&budget(35.0), [60.0, 60.0], [12, 11]);
+    check(&budget(33.0), [60.0, 60.0], [11, 10]);
+    check(&budget(5.0), [60.0, 60.0], [10, 10]); // What runs is not taken away.
+}
+
+#[test]
+fn a_decision_says_what_it_costs_and_how_long_it_takes() {
+    let decisions = decided("", [10, 10], [60.0, 40.0]);
+    assert_eq!((decisions[0].cost_hourly_change, decisions[0].complete_in_s.is_some()), (4.0, true));
+    assert_eq!((decisions[1].cost_hourly_change, decisions[1].complete_in_s), (-2.0, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn nothing_together_enlarges_a_change_or_breaks_a_limit(
+        set in [1_u32..40, 1_u32..40], cpu in [0.0..200.0, 0.0..200.0], hourly in 1.0..200.0,
+    ) {
+        let decisions = decided(&format!("guardrails: {{budget: {{hourly: {hourly}}}}}\n"), set, cpu);
+        for decision in &decisions {
+            let (from, to) = (decision.observed.unwrap(), decision.target.unwrap());
+            let wanted = decision.wanted.unwrap_or(from);
+            prop_assert!(from.min(wanted) <= to && to <= from.max(wanted), "{decision:?}");
+        }
+        prop_assert!(decisions[1].target.unwrap() <= Units(12.max(set[1])));
+        let cost = |of: fn(&Decision) -> u32| 2.0 * f64::from(of(&decisions[0])) + f64::from(of(&decisions[1]));
+        let out: f64 = cost(|decision| decision.target.unwrap().0);
+        let floor = cost(|decision| decision.target.unwrap().min(decision.observed.unwrap()).0);
+        prop_assert!(out <= hourly + 1e-9 || (out - floor).abs() < 1e-9, "{out} above {hourly}, {floor}");
+    }
+}

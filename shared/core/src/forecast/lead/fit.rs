@@ -1,0 +1,115 @@
+//! One window's model: boosting for where the largest load lies and for how far that is off.
+
+use serde::{Deserialize, Serialize};
+
+use super::views::{Views, WIDTH, narrow};
+use super::{Window, steps, tail::Tail};
+use crate::forecast::boost::{Boost, Loss, Matrix, Settings};
+
+/// Learned location and scale, and the errors made where they had not learned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WindowModel {
+    pub(super) window: Window,
+    location: Boost,
+    scale: Boost,
+    errors: Vec<f64>,
+}
+
+/// Rows learned from at most: more take longer and say the same.
+const ROWS_MAX: usize = 7_000;
+/// Fewer rows say nothing about what is rare.
+const ROWS_MIN: usize = 60;
+/// Two weeks; what is older was another workload.
+const PAST_S: u32 = 14 * 86_400;
+/// No prediction is so sure that it is never off.
+const SCALE_MIN: f64 = 0.005;
+/// Parts of the history: each is predicted by what was learned from the others.
+const FOLDS: usize = 3;
+/// Blocks of a fold, so that each fold has seen every part of the weeks.
+const BLOCKS: usize = 6;
+
+const LOCATION: Settings =
+    Settings { loss: Loss::Squared, trees: 80, depth: 4, rate: 0.12, prior: 10.0, features: 0.7, seed: 1 };
+const SCALE: Settings =
+    Settings { loss: Loss::Squared, trees: 40, depth: 3, rate: 0.12, prior: 20.0, features: 0.7, seed: 2 };
+
+/// Rows of features with what came.
+struct Lessons {
+    rows: Vec<Vec<f32>>,
+    targets: Vec<f32>,
+}
+
+impl Lessons {
+    fn of(views: &Views, window: Window, reach: usize) -> Lessons {
+        let last = views.len().saturating_sub(reach);
+        let day = steps(super::DAY_S, views.step_s());
+        let past = last.saturating_sub(steps(PAST_S, views.step_s()));
+        // The first day has no day before it to compare with; a short history cannot be choosy.
+        let first = past.max(if 3 * day < last { day } else { day.min(last / 8) });
+        let stride = (last - first).div_ceil(ROWS_MAX).max(1);
+        let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new() };
+        for now in (first..last).step_by(stride) {
+            let Some(peak) = views.peak(now, window) else { continue };
+            lessons.rows.push(views.row(now, reach));
+            lessons.targets.push(narrow(peak - views.base(now)));
+        }
+        lessons
+    }
+
+    fn fold(&self, row: usize) -> usize {
+        row * BLOCKS / self.rows.len().max(1) % FOLDS
+    }
+
+    fn fit(&self, targets: &[f32], settings: &Settings, keep: impl Fn(usize) -> bool) -> Boost {
+        let mut matrix = Matrix::new(WIDTH);
+        let mut kept = Vec::new();
+        for ((row, features), target) in self.rows.iter().enumerate().zip(targets) {
+            if keep(row) {
+                matrix.push(features);
+                kept.push(*target);
+            }
+        }
+        Boost::fit(&matrix, &kept, &vec![1.0; kept.len()], settings)
+    }
+
+    /// The error of each row where the model had not learned from its part.
+    fn unseen_errors(&self) -> Vec<f32> {
+        let models: Vec<Boost> =
+            (0..FOLDS).map(|fold| self.fit(&self.targets, &LOCATION, |row| self.fold(row) != fold)).collect();
+        let error = |(row, features): (usize, &Vec<f32>)| {
+            let guess = models.get(self.fold(row)).map_or(0.0, |model| model.predict(features));
+            self.targets.get(row).copied().unwrap_or(0.0) - narrow(guess)
+        };
+        self.rows.iter().enumerate().map(error).collect()
+    }
+}
+
+impl WindowModel {
+    pub(super) fn train(views: &Views, window: Window, reach: usize) -> Option<WindowModel> {
+        let lessons = Lessons::of(views, window, reach);
+        if lessons.rows.len() < ROWS_MIN {
+            return None;
+        }
+        let errors = lessons.unseen_errors();
+        let sizes: Vec<f32> = errors.iter().map(|error| error.abs()).collect();
+        let location = lessons.fit(&lessons.targets, &LOCATION, |_| true);
+        let scale = lessons.fit(&sizes, &SCALE, |_| true);
+        let mut model = WindowModel { window, location, scale, errors: Vec::new() };
+        model.errors = errors
+            .iter()
+            .zip(&lessons.rows)
+            .map(|(error, row)| f64::from(*error) / model.predict(row).1)
+            .collect();
+        Some(model)
+    }
+
+    /// Where the largest load lies, relative to the newest level, and how far that is off.
+    pub(super) fn predict(&self, row: &[f32]) -> (f64, f64) {
+        (self.location.predict(row), self.scale.predict(row).max(SCALE_MIN))
+    }
+
+    /// How errors spread, as they did in training and in the `newest` predictions.
+    pub(super) fn tail(&self, newest: &[f64]) -> Tail {
+        Tail::of(self.errors.iter().chain(newest).copied().collect())
+    }
+}

@@ -1,0 +1,177 @@
+//! What a prediction looks at: the recent level and its slope, its unrest, and the same time on the days before.
+
+use jiff::Timestamp;
+
+use super::{DAY_S, Window, steps};
+use crate::forecast::real;
+use crate::series::Series;
+
+/// The series in units, as `ln(1 + units)`: proportions where there is much, differences where there is little.
+#[derive(Clone, Debug)]
+pub(super) struct Views {
+    start: Timestamp,
+    step_s: u32,
+    unit: f64,
+    /// Levels; a gap is bridged by the last level, and known as a gap.
+    levels: Vec<f32>,
+    known: Vec<bool>,
+}
+
+/// Features of a row.
+pub(super) const WIDTH: usize = 31;
+
+impl Views {
+    pub(super) fn new(unit: f64, history: &Series) -> Views {
+        let mut views = Views {
+            start: history.start(),
+            step_s: history.step_s(),
+            unit: if unit > 0.0 { unit } else { 1.0 },
+            levels: Vec::new(),
+            known: Vec::new(),
+        };
+        (0..history.len()).for_each(|index| views.push(history.get(index)));
+        views
+    }
+
+    pub(super) fn push(&mut self, value: Option<f64>) {
+        let value = value.filter(|value| value.is_finite());
+        let level = value.map(|value| narrow((value / self.unit).max(0.0).ln_1p()));
+        let before = self.levels.last().copied().unwrap_or(0.0);
+        self.levels.push(level.unwrap_or(before));
+        self.known.push(level.is_some());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    pub(super) fn step_s(&self) -> u32 {
+        self.step_s
+    }
+
+    pub(super) fn time_of(&self, index: usize) -> Timestamp {
+        let ahead_s = i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(i64::from(self.step_s));
+        Timestamp::from_second(self.start.as_second().saturating_add(ahead_s)).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// The level that predictions at `now` are relative to.
+    pub(super) fn base(&self, now: usize) -> f64 {
+        f64::from(self.level(now.saturating_sub(1)))
+    }
+
+    /// The largest level of a window, if it is over and half of it is known.
+    pub(super) fn peak(&self, now: usize, window: Window) -> Option<f64> {
+        let (from, to) = (now + window.from, now + window.to);
+        let levels = self.levels.get(from..to)?;
+        let known = self.known.get(from..to)?.iter().filter(|known| **known).count();
+        (levels.len() <= 2 * known).then(|| f64::from(largest(levels)))
+    }
+
+    fn level(&self, index: usize) -> f32 {
+        self.levels.get(index).copied().unwrap_or(0.0)
+    }
+
+    /// The levels of the `span_s` seconds before `now`, at least one.
+    fn last(&self, now: usize, span_s: u32) -> &[f32] {
+        let from = now.saturating_sub(steps(span_s, self.step_s).max(1));
+        self.levels.get(from..now).unwrap_or_default()
+    }
+
+    /// Every feature at `now`, from levels before it only; `reach` is the end of the longest window.
+    pub(super) fn row(&self, now: usize, reach: usize) -> Vec<f32> {
+        let mut row = Vec::with_capacity(WIDTH);
+        let base = self.level(now.saturating_sub(1));
+        self.slopes(now, reach, base, &mut row);
+        self.recent(now, reach, base, &mut row);
+        self.days(now, reach, base, &mut row);
+        self.clock(now, &mut row);
+        row
+    }
+
+    /// Where the newest steps point, and how the means of the last minutes move.
+    fn slopes(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
+        row.push(base);
+        let back = |count: usize| self.level(now.saturating_sub(1 + count));
+        let units = |level: f32| level.exp_m1();
+        let slope = units(base) - units(back(1));
+        for ahead in [real(reach) / 2.0, real(reach)] {
+            let pointed = (units(base) + slope * narrow(ahead)).max(0.0).ln_1p();
+            row.push(pointed - base);
+        }
+        row.push(base - self.level(now.saturating_sub(1 + steps(300, self.step_s))));
+        for (span_s, apart_s) in [(300, 900), (900, 3_600)] {
+            let before = now.saturating_sub(steps(apart_s, self.step_s));
+            row.push(mean(self.last(now, span_s)) - mean(self.last(before, span_s)));
+        }
+    }
+
+    /// Means, extremes and deviations of the last minutes, hours and day.
+    fn recent(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
+        row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.last(now, span_s)) - base));
+        let reach_s = u32::try_from(reach).unwrap_or(u32::MAX).saturating_mul(self.step_s);
+        row.extend(
+            [reach_s, 1_800, 7_200, 43_200, DAY_S].map(|span_s| largest(self.last(now, span_s)) - base),
+        );
+        row.extend([600, 3_600, 21_600].map(|span_s| deviation(self.last(now, span_s))));
+        row.push(smallest(self.last(now, 3_600)) - base);
+    }
+
+    /// The same window on the days before: yesterday's, the one before's and last week's, as they were and moved by how
+    /// today differs, and the mean and largest of a week.
+    fn days(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
+        let day = steps(DAY_S, self.step_s);
+        let today = mean(self.last(now, 1_800));
+        let ago = |days: usize| {
+            let then = now.checked_sub(days * day)?;
+            Some((largest(self.levels.get(then..then + reach)?), then))
+        };
+        for days in [1, 2, 7] {
+            let seen = ago(days).filter(|(_, then)| 0 < *then);
+            let (plain, moved) = seen.map_or((0.0, 0.0), |(peak, then)| {
+                (peak - base, peak - mean(self.last(then, 1_800)) + today - base)
+            });
+            row.extend([plain, moved]);
+        }
+        let week: Vec<f32> = (1..=7).filter_map(ago).map(|(peak, _)| peak).collect();
+        let known = !week.is_empty();
+        row.push(if known { mean(&week) - base } else { 0.0 });
+        row.push(if known { largest(&week) - base } else { 0.0 });
+    }
+
+    /// Time of day, day of week, and time of hour: batches start on the hour.
+    fn clock(&self, now: usize, row: &mut Vec<f32>) {
+        let now_s = self.time_of(now).as_second();
+        let within = |span_s: i64, of_s: i64| {
+            narrow(f64::from(i32::try_from(now_s.rem_euclid(span_s) / of_s).unwrap_or(0)))
+        };
+        row.extend([within(86_400, 60), within(604_800, 86_400), within(3_600, 60)]);
+    }
+}
+
+fn largest(levels: &[f32]) -> f32 {
+    levels.iter().copied().fold(0.0, f32::max)
+}
+
+fn smallest(levels: &[f32]) -> f32 {
+    levels.iter().copied().reduce(f32::min).unwrap_or(0.0)
+}
+
+fn mean(levels: &[f32]) -> f32 {
+    if levels.is_empty() { 0.0 } else { levels.iter().sum::<f32>() / narrow(real(levels.len())) }
+}
+
+fn deviation(levels: &[f32]) -> f32 {
+    let mean = mean(levels);
+    let squares: f32 = levels.iter().map(|level| (level - mean) * (level - mean)).sum();
+    (squares / narrow(real(levels.len().max(1)))).sqrt()
+}
+
+/// Levels need seven digits.
+#[expect(clippy::as_conversions, reason = "there is no other way from 64 to 32 bits")]
+pub(super) fn narrow(value: f64) -> f32 {
+    value as f32
+}
