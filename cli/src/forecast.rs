@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use headroom_core::forecast::{Forecast, Model, Pattern, forecast as fall_back};
+use headroom_core::forecast::{Context, EXTRAS_MAX, Extra, Forecast, Pattern, Trained, Why};
 use headroom_core::series::Series;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ struct Request {
     horizon: usize,
     #[serde(default = "levels")]
     levels: Vec<f64>,
+    /// Columns that are known beside the load: over the values, and over the horizon after them.
+    #[serde(default)]
+    regressors: BTreeMap<String, Vec<Option<f64>>>,
 }
 
 fn levels() -> Vec<f64> {
@@ -33,9 +36,12 @@ fn levels() -> Vec<f64> {
 struct Reply {
     id: Option<serde_json::Value>,
     model: String,
-    weights: BTreeMap<String, f64>,
+    weights: BTreeMap<&'static str, f64>,
     pattern: Pattern,
     confidence: f64,
+    anomaly: f64,
+    drift: f64,
+    dropped: BTreeMap<&'static str, Why>,
     mean: Vec<f64>,
     quantiles: BTreeMap<String, Vec<f64>>,
     train_ms: f64,
@@ -71,33 +77,60 @@ fn answer(line: &str) -> Result<Reply, String> {
         return Err("step_s is zero".to_owned());
     }
     let history = Series::new(request.start, request.step_s, request.values.iter().copied());
-    let (made, train_ms, predict_ms) = made(&history, &request)?;
+    let extras = extras(&request)?;
+    let context = Context { extras: &extras };
+    let begun = Instant::now();
+    let trained = Trained::train(&history, &context, request.horizon).map_err(|why| why.to_string())?;
+    let train_ms = ms(begun);
+    let begun = Instant::now();
+    let made = trained.predict(&history, &context, request.horizon, &request.levels);
+    let made = made.map_err(|why| why.to_string())?;
+    let predict_ms = ms(begun);
+    Ok(reply(request.id, (made, Pattern::of(&history)), &trained, (train_ms, predict_ms)))
+}
+
+fn ms(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64() * 1e3
+}
+
+fn reply(
+    id: Option<serde_json::Value>,
+    (made, pattern): (Forecast, Pattern),
+    trained: &Trained,
+    (train_ms, predict_ms): (f64, f64),
+) -> Reply {
     let named = |quantile: headroom_core::forecast::Quantile| (quantile.level.to_string(), quantile.values);
-    Ok(Reply {
-        id: request.id,
-        weights: BTreeMap::from([(made.model.clone(), 1.0)]),
+    Reply {
+        id,
+        weights: trained.members().into_iter().collect(),
         model: made.model,
-        pattern: Pattern::of(&history),
+        pattern,
         confidence: made.confidence.get(),
+        anomaly: trained.anomaly().get(),
+        drift: trained.drift(),
+        dropped: trained.dropped().into_iter().collect(),
         mean: made.mean,
         quantiles: made.quantiles.into_iter().map(named).collect(),
         train_ms,
         predict_ms,
-    })
+    }
 }
 
-/// The forecast of a trained model, or of the simple method where there is too little to train on, and how long it took.
-fn made(history: &Series, request: &Request) -> Result<(Forecast, f64, f64), String> {
-    let begun = Instant::now();
-    let model = Model::train(history, request.horizon);
-    let trained = begun.elapsed();
-    let made = match model {
-        Ok(model) => Ok(model.predict(history, request.horizon, &request.levels)),
-        Err(_) => fall_back(history, request.horizon, &request.levels),
+/// The columns as the core takes them.
+fn extras(request: &Request) -> Result<Vec<Extra>, String> {
+    let needed = request.values.len() + request.horizon;
+    if EXTRAS_MAX < request.regressors.len() {
+        return Err(format!("{} regressors are more than {EXTRAS_MAX}", request.regressors.len()));
+    }
+    let extra = |(name, values): (&String, &Vec<Option<f64>>)| {
+        if values.len() != needed {
+            let found = values.len();
+            return Err(format!("regressor {name} has {found} values; {needed} are needed, past and horizon"));
+        }
+        let series = Series::new(request.start, request.step_s, values.iter().copied());
+        Ok(Extra { name: name.clone(), series })
     };
-    let predicted = begun.elapsed().saturating_sub(trained);
-    let ms = |span: std::time::Duration| span.as_secs_f64() * 1e3;
-    Ok((made.map_err(|why| why.to_string())?, ms(trained), ms(predicted)))
+    request.regressors.iter().map(extra).collect()
 }
 
 #[cfg(test)]

@@ -102,11 +102,15 @@ impl Tree {
 impl Boost {
     /// Learns `targets` from the rows, each weighing as `weights` says. Without rows it answers zero.
     pub fn fit(matrix: &Matrix, targets: &[f32], weights: &[f32], settings: &Settings) -> Boost {
-        let rows = matrix.rows().min(targets.len()).min(weights.len());
-        if rows == 0 {
+        Boost::fit_binned(&Bins::new(matrix), targets, weights, settings)
+    }
+
+    /// The same from rows that are binned already: binning takes as long as many trees.
+    pub fn fit_binned(bins: &Bins, targets: &[f32], weights: &[f32], settings: &Settings) -> Boost {
+        if bins.rows == 0 || targets.len() < bins.rows || weights.len() < bins.rows {
             return Boost::default();
         }
-        Fit::new(matrix, &targets[..rows], &weights[..rows], settings).run()
+        Fit::new(bins, &targets[..bins.rows], &weights[..bins.rows], settings).run()
     }
 
     /// The answer for one row of features.
@@ -117,6 +121,7 @@ impl Boost {
 }
 
 /// A feature's values cut into bins of about as many rows each.
+#[derive(Debug)]
 struct Binned {
     /// Upper edges: a value above edge `i` is in a bin above `i`.
     edges: Vec<f32>,
@@ -139,11 +144,27 @@ impl Binned {
     }
 }
 
+/// The features of rows, each cut into bins: what several fits to the same rows share.
+#[derive(Debug)]
+pub struct Bins {
+    rows: usize,
+    features: Vec<Binned>,
+}
+
+impl Bins {
+    /// Cuts the features of all rows.
+    pub fn new(matrix: &Matrix) -> Bins {
+        let rows = matrix.rows();
+        let features = if rows == 0 { 0 } else { matrix.width().min(256) };
+        Bins { rows, features: (0..features).map(|feature| Binned::new(matrix, feature, rows)).collect() }
+    }
+}
+
 struct Fit<'a> {
     settings: &'a Settings,
     targets: &'a [f32],
     weights: &'a [f32],
-    features: Vec<Binned>,
+    features: &'a [Binned],
     /// What the trees so far say of each row.
     answers: Vec<f32>,
     /// How each row wants its answer moved, times its weight.
@@ -154,14 +175,13 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn new(matrix: &'a Matrix, targets: &'a [f32], weights: &'a [f32], settings: &'a Settings) -> Fit<'a> {
+    fn new(bins: &'a Bins, targets: &'a [f32], weights: &'a [f32], settings: &'a Settings) -> Fit<'a> {
         let rows = targets.len();
-        let features = (0..matrix.width().min(256)).map(|feature| Binned::new(matrix, feature, rows));
         Fit {
             settings,
             targets,
             weights,
-            features: features.collect(),
+            features: &bins.features,
             answers: vec![0.0; rows],
             gradients: vec![0.0; rows],
             leaf: vec![0; rows],

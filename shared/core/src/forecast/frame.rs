@@ -1,9 +1,10 @@
-//! A history made ready for models: its gaps filled, its sums at hand, and what a model may look at for each step.
+//! What a model may look at for each step: sums over a history made whole, and features from them.
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 #![expect(clippy::as_conversions, reason = "times of day, steps and features need no more than seven digits")]
 
-use super::real;
+use super::extra::{Context, EXTRAS_MAX, Scaled};
+use super::{prepare, real};
 use crate::series::Series;
 
 const DAY_S: u32 = 86_400;
@@ -11,10 +12,13 @@ const HOUR_S: u32 = 3_600;
 /// Days that a profile of the day is taken over: a week, so that every weekday is in it once.
 const PROFILE_DAYS: usize = 7;
 
-/// Terms of the linear model.
-pub(super) const TERMS: usize = 12;
-/// Features of the trees.
-pub(super) const FEATURES: usize = 24;
+/// Days of history that a prediction looks at: a week and the longest step back from it, and days to clean it by.
+const TAIL_DAYS: usize = 12;
+const BASE_TERMS: usize = 12;
+const BASE_FEATURES: usize = 24;
+
+/// Terms of the linear model. Those of extra columns that there are not are zero.
+pub(super) const TERMS: usize = BASE_TERMS + EXTRAS_MAX;
 
 /// A history without gaps.
 pub(super) struct Frame {
@@ -22,11 +26,15 @@ pub(super) struct Frame {
     known: Vec<bool>,
     /// Sums of the values before each index.
     sums: Vec<f64>,
+    /// The same of the cleaned values: what a season is read from.
+    clean: Vec<f64>,
+    /// Extra columns over the history and the horizon.
+    extras: Vec<Vec<f32>>,
     start_s: i64,
     step_s: u32,
     /// Steps in a day, an hour and a week.
     pub(super) day: usize,
-    hour: usize,
+    pub(super) hour: usize,
     week: usize,
     /// The mean size of a value: models work in multiples of it.
     pub(super) scale: f64,
@@ -37,7 +45,7 @@ pub(super) struct View {
     /// For the linear model, in multiples of the scale.
     pub(super) terms: [f64; TERMS],
     /// For the trees.
-    pub(super) features: [f32; FEATURES],
+    pub(super) features: Vec<f32>,
 }
 
 /// The profile of the last days: the middle and the range of the values at one time of day.
@@ -53,26 +61,44 @@ impl Frame {
     pub(super) fn new(history: &Series) -> Frame {
         let step_s = history.step_s();
         let steps = |span_s: u32| usize::try_from((span_s / step_s).max(1)).unwrap_or(1);
-        let day = steps(DAY_S);
-        let values = fill(history.values(), day);
-        let mut sums = vec![0.0];
-        let mut sum = 0.0;
-        for value in &values {
-            sum += value;
-            sums.push(sum);
-        }
+        let (day, hour) = (steps(DAY_S), steps(HOUR_S));
+        let values = prepare::fill(history.values(), day);
         let size = values.iter().map(|value| value.abs()).sum::<f64>() / real(values.len()).max(1.0);
         Frame {
             known: history.values().iter().map(|value| value.is_finite()).collect(),
             start_s: history.start().as_second(),
             scale: if size > 0.0 { size } else { 1.0 },
-            hour: steps(HOUR_S),
+            sums: sums(&values),
+            clean: sums(&prepare::clean(&values, day, hour)),
+            extras: Vec::new(),
             week: day * 7,
             values,
-            sums,
             step_s,
+            hour,
             day,
         }
+    }
+
+    /// A frame with extra columns.
+    pub(super) fn with_extras(
+        history: &Series,
+        context: &Context<'_>,
+        scaled: &[Scaled],
+        horizon: usize,
+    ) -> Frame {
+        let extras = scaled.iter().map(|scaled| scaled.on(context, history, horizon)).collect();
+        Frame { extras, ..Frame::new(history) }
+    }
+
+    /// The part of a history that predictions look at.
+    pub(super) fn tail(history: &Series) -> Series {
+        let day = usize::try_from((DAY_S / history.step_s()).max(1)).unwrap_or(1);
+        history.tail(TAIL_DAYS * day)
+    }
+
+    /// Features that trees see.
+    pub(super) fn features(&self) -> usize {
+        BASE_FEATURES + 2 * self.extras.len()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,42 +116,75 @@ impl Frame {
         (self.day + self.hour).min(self.len() / 2).max(2)
     }
 
+    /// The value at an index, gaps filled.
+    pub(super) fn value(&self, index: usize) -> f64 {
+        self.values[index]
+    }
+
     /// The mean over `from..to`, or the value before where that is empty.
-    fn mean(&self, from: usize, to: usize) -> f64 {
+    fn mean(&self, sums: &[f64], from: usize, to: usize) -> f64 {
         let to = to.clamp(1, self.len());
         let from = from.min(to - 1);
-        (self.sums[to] - self.sums[from]) / real(to - from)
+        (sums[to] - sums[from]) / real(to - from)
+    }
+
+    /// The mean of the hour before `origin`.
+    pub(super) fn now(&self, origin: usize) -> f64 {
+        self.lately(origin, 0, self.hour)
     }
 
     /// The mean of the `span` steps that end `back` steps before `origin`.
     fn lately(&self, origin: usize, back: usize, span: usize) -> f64 {
         let to = origin.saturating_sub(back);
-        self.mean(to.saturating_sub(span), to)
+        self.mean(&self.sums, to.saturating_sub(span), to)
     }
 
-    /// The value one period before a step, smoothed over `around` steps to both sides; never from `origin` on.
-    fn ago(&self, origin: usize, ahead: usize, period: usize, around: usize) -> Option<f64> {
+    /// The cleaned mean of the hour that ends `back` steps before `origin`.
+    fn hour_ago(&self, origin: usize, back: usize) -> f64 {
+        let to = origin.saturating_sub(back);
+        self.mean(&self.clean, to.saturating_sub(self.hour), to)
+    }
+
+    /// The cleaned value one period before a step and its two neighbours; never from `origin` on.
+    fn ago(&self, origin: usize, ahead: usize, period: usize) -> Option<f64> {
         let index = (origin + ahead).checked_sub((ahead / period + 1) * period)?;
-        Some(self.mean(index.saturating_sub(around), (index + around + 1).min(origin)))
+        Some(self.mean(&self.clean, index.saturating_sub(1), (index + 2).min(origin)))
     }
 
-    fn profile(&self, origin: usize, ahead: usize) -> Option<Profile> {
+    /// The value as it was a day before a step.
+    fn exact(&self, origin: usize, ahead: usize) -> Option<f64> {
+        Some(self.values[(origin + ahead).checked_sub((ahead / self.day + 1) * self.day)?])
+    }
+
+    /// What the last periods say of a step and of the hour before `origin`: the medians of both.
+    pub(super) fn season(&self, period: usize, origin: usize, ahead: usize) -> Option<(f64, f64)> {
+        self.profile(period, origin, ahead).map(|profile| (profile.at, profile.then))
+    }
+
+    fn profile(&self, period: usize, origin: usize, ahead: usize) -> Option<Profile> {
         let mut at = [0.0; PROFILE_DAYS];
         let mut then = [0.0; PROFILE_DAYS];
-        let mut days = 0;
+        let mut count = 0;
         for ago in 1..=PROFILE_DAYS {
-            let Some(index) = (origin + ahead).checked_sub((ahead / self.day + ago) * self.day) else {
+            let Some(index) = (origin + ahead).checked_sub((ahead / period + ago) * period) else {
                 break;
             };
-            let Some(from) = origin.checked_sub(self.hour + ago * self.day) else { break };
-            at[days] = self.mean(index.saturating_sub(1), (index + 2).min(origin));
-            then[days] = self.mean(from, from + self.hour);
-            days += 1;
+            let Some(from) = origin.checked_sub(self.hour + ago * period) else { break };
+            at[count] = self.mean(&self.clean, index.saturating_sub(1), (index + 2).min(origin));
+            then[count] = self.mean(&self.clean, from, from + self.hour);
+            count += 1;
         }
-        let (at, then) = (&mut at[..days], &mut then[..days]);
-        at.sort_by(f64::total_cmp);
-        then.sort_by(f64::total_cmp);
+        let (at, then) = (&mut at[..count], &mut then[..count]);
+        at.sort_unstable_by(f64::total_cmp);
+        then.sort_unstable_by(f64::total_cmp);
         Some(Profile { low: *at.first()?, high: *at.last()?, at: middle(at), then: middle(then) })
+    }
+
+    /// An extra column at a step, and how much that is more than in the hour before `origin`.
+    fn extra(&self, column: &[f32], origin: usize, ahead: usize) -> (f32, f32) {
+        let at = column.get(origin + ahead).copied().unwrap_or(0.0);
+        let lately = &column[origin.saturating_sub(self.hour)..origin];
+        (at, at - lately.iter().sum::<f32>() / lately.len().max(1) as f32)
     }
 
     /// What is known at `origin`, the first unknown index, about the step `ahead` steps later.
@@ -136,39 +195,26 @@ impl Frame {
         let now = self.lately(origin, 0, hour);
         let half = (hour / 2).max(1);
         let slope = self.lately(origin, 0, half) - self.lately(origin, half, half);
-        let profile = self.profile(origin, ahead);
+        let profile = self.profile(self.day, origin, ahead);
         let profile = profile.unwrap_or(Profile { at: now, then: now, low: now, high: now });
-        let yesterday = self.ago(origin, ahead, day, 1).unwrap_or(now);
-        let day_ago = if day + hour <= origin { self.lately(origin, day, hour) } else { now };
-        let (last_week, week_ago) = match self.ago(origin, ahead, week, 1) {
-            Some(value) if week + hour <= origin => (value, self.lately(origin, week, hour)),
+        let yesterday = self.ago(origin, ahead, day).unwrap_or(now);
+        let day_ago = if day + hour <= origin { self.hour_ago(origin, day) } else { now };
+        let (last_week, week_ago) = match self.ago(origin, ahead, week) {
+            Some(value) if week + hour <= origin => (value, self.hour_ago(origin, week)),
             _ => (profile.at, profile.then),
         };
         let today = self.lately(origin, 0, day);
         let (low, high) = range(&self.values[origin.saturating_sub(2 * hour)..origin]);
-        let exact = self.ago(origin, ahead, day, 0).unwrap_or(now);
+        let exact = self.exact(origin, ahead).unwrap_or(now);
         let index = (origin + ahead).saturating_sub((ahead / day + 1) * day);
         let peak = range(&self.values[index.saturating_sub(3).min(origin - 1)..(index + 4).min(origin)]).1;
         let time_s = self.start_s + (origin + ahead) as i64 * i64::from(self.step_s);
         let of_day = time_s.rem_euclid(i64::from(DAY_S)) as f32;
         let scaled = |value: f64| value / self.scale;
         let feature = |value: f64| scaled(value) as f32;
-        View {
-            terms: [
-                1.0,
-                scaled(last),
-                scaled(quarter),
-                scaled(now),
-                scaled(profile.at),
-                scaled(profile.then),
-                scaled(yesterday),
-                scaled(day_ago),
-                scaled(last_week),
-                scaled(week_ago),
-                scaled(today),
-                scaled(slope),
-            ],
-            features: [
+        let mut view = View {
+            terms: [0.0; TERMS],
+            features: vec![
                 feature(last - now),
                 feature(now),
                 feature(yesterday),
@@ -194,8 +240,39 @@ impl Frame {
                 feature(profile.high),
                 feature(quarter - now),
             ],
+        };
+        let terms = [
+            1.0,
+            scaled(last),
+            scaled(quarter),
+            scaled(now),
+            scaled(profile.at),
+            scaled(profile.then),
+            scaled(yesterday),
+            scaled(day_ago),
+            scaled(last_week),
+            scaled(week_ago),
+            scaled(today),
+            scaled(slope),
+        ];
+        view.terms[..BASE_TERMS].copy_from_slice(&terms);
+        for (column, term) in self.extras.iter().zip(&mut view.terms[BASE_TERMS..]) {
+            let (at, more) = self.extra(column, origin, ahead);
+            view.features.extend([at, more]);
+            *term = f64::from(more);
         }
+        view
     }
+}
+
+/// The sum of the values before each index.
+fn sums(values: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let sums = values.iter().map(|value| {
+        sum += value;
+        sum
+    });
+    std::iter::once(0.0).chain(sums).collect()
 }
 
 fn range(values: &[f64]) -> (f64, f64) {
@@ -206,35 +283,6 @@ fn range(values: &[f64]) -> (f64, f64) {
 fn middle(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
-}
-
-/// The values with gaps of up to an hour bridged by a line, and longer ones filled from the days before.
-fn fill(raw: &[f64], day: usize) -> Vec<f64> {
-    let mut values = raw.to_vec();
-    let mut index = 0;
-    while index < values.len() {
-        let from = index;
-        while index < values.len() && !values[index].is_finite() {
-            index += 1;
-        }
-        bridge(&mut values, from, index, day);
-        index += usize::from(index == from);
-    }
-    values
-}
-
-fn bridge(values: &mut [f64], from: usize, to: usize, day: usize) {
-    let before = from.checked_sub(1).map(|index| values[index]);
-    let after = values.get(to).copied();
-    for index in from..to {
-        let share = real(index - from + 1) / real(to - from + 1);
-        let line = match (before, after) {
-            (Some(before), Some(after)) => before + (after - before) * share,
-            (one, other) => one.or(other).unwrap_or(0.0),
-        };
-        let season = index.checked_sub(day).map(|ago| values[ago]).filter(|value| value.is_finite());
-        values[index] = if to - from <= day / 24 { line } else { season.unwrap_or(line) };
-    }
 }
 
 #[cfg(test)]
@@ -248,11 +296,9 @@ mod tests {
     }
 
     #[test]
-    fn short_gaps_are_bridged_and_long_ones_filled_from_the_day_before() {
-        let hole = |index: usize| index == 30 || (40..45).contains(&index);
-        let frame = frame((0..72).map(|index| (!hole(index)).then(|| real(index % 24))));
-        assert_eq!((frame.values[30], frame.values[42]), (6.0, 18.0));
-        assert_eq!(frame.truth(42), None, "what was filled is not the truth");
+    fn what_was_filled_is_not_the_truth() {
+        let frame = frame((0..72).map(|index| (index != 30).then(|| real(index))));
+        assert_eq!((frame.truth(30), frame.value(30)), (None, 30.0));
     }
 
     #[test]

@@ -1,15 +1,27 @@
 //! Forecasts: quantiles of future load on a regular grid, with the error they have been showing lately.
 
+mod band;
+mod blend;
 pub mod boost;
+mod extra;
 mod frame;
 pub mod lead;
 mod linear;
-mod model;
+mod members;
+mod middle;
+mod online;
+mod pack;
 mod pattern;
+mod period;
+mod prepare;
 mod season;
+mod trained;
 
-pub use model::Model;
+pub use extra::{Context, EXTRAS_MAX, Extra};
+pub use pack::{MODEL_VERSION, NotAModel};
 pub use pattern::Pattern;
+pub use period::{Period, periods};
+pub use trained::{NAME, RetrainReason, Trained, Why};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,6 +111,14 @@ pub enum NoForecast {
         known: usize,
         /// Points needed.
         needed: usize,
+    },
+    /// The history is on another grid than the one that the model was trained on.
+    #[error("the model is for steps of {trained_s} s, and the history has steps of {found_s} s")]
+    OtherStep {
+        /// Seconds between the steps that it was trained on.
+        trained_s: u32,
+        /// Seconds between the steps of the history.
+        found_s: u32,
     },
     /// The newest point is too old to go on from.
     #[error("the history ends {age_s} s before now")]

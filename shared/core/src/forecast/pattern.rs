@@ -120,7 +120,7 @@ fn best_repeat(history: &Series, day: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::*;
@@ -129,13 +129,13 @@ mod tests {
         Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 900, (0..6 * 96).map(|index| Some(of(index)))))
     }
 
-    fn noise(index: usize) -> f64 {
+    pub(in crate::forecast) fn noise(index: usize) -> f64 {
         let mixed = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         real((mixed >> 40) & 0xff) / 64.0
     }
 
-    fn wave(index: usize, period: usize) -> f64 {
+    pub(in crate::forecast) fn wave(index: usize, period: usize) -> f64 {
         20.0 + 10.0 * (real(index) / real(period) * std::f64::consts::TAU).sin()
     }
 

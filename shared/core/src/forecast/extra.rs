@@ -1,0 +1,87 @@
+//! Extra columns: what is known of a load beside its own past, such as a calendar of sales.
+
+#![expect(clippy::as_conversions, reason = "features need no more than seven digits")]
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use super::real;
+use crate::calendar;
+use crate::name::GroupName;
+use crate::platform::Event;
+use crate::series::Series;
+
+/// Extra columns that a model looks at. More are not read.
+pub const EXTRAS_MAX: usize = 4;
+
+/// A column that is known over the history and over the horizon, on any grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extra {
+    /// Its name: a trained model finds its columns again by it.
+    pub name: String,
+    /// Its values. Where it says nothing, it counts as its own mean.
+    pub series: Series,
+}
+
+impl Extra {
+    /// The largest factor by which the events of a group multiply its load, at each step; one where there is none.
+    ///
+    /// Decisions multiply by the factor of an event that is on. A model that has learned what an event does must then
+    /// not be multiplied again.
+    pub fn of_events(
+        events: &[Event],
+        group: &GroupName,
+        zone: &TimeZone,
+        (start, step_s): (Timestamp, u32),
+        steps: usize,
+    ) -> Extra {
+        let grid = Series::new(start, step_s, []);
+        let factor = |step: usize| {
+            let on = calendar::during(events, group, zone, grid.time_of(step), grid.time_of(step + 1));
+            on.filter_map(|event| event.effect.multiply).fold(1.0, f64::max)
+        };
+        let values = (0..steps).map(|step| Some(factor(step)));
+        Extra { name: "events".to_owned(), series: Series::new(start, step_s, values) }
+    }
+}
+
+/// What a model is told beside the history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Extra columns; the first [`EXTRAS_MAX`] count.
+    pub extras: &'a [Extra],
+}
+
+/// How a column was in training: its middle and its size are zero and one to the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Scaled {
+    name: String,
+    mean: f64,
+    size: f64,
+}
+
+impl Scaled {
+    /// The columns of a context as a model over `from..to` sees them.
+    pub(super) fn of(context: &Context<'_>, from: Timestamp, to: Timestamp) -> Vec<Scaled> {
+        let scaled = |extra: &Extra| {
+            let within = |index: &usize| (from..to).contains(&extra.series.time_of(*index));
+            let known: Vec<f64> =
+                (0..extra.series.len()).filter(within).filter_map(|index| extra.series.get(index)).collect();
+            let count = real(known.len()).max(1.0);
+            let mean = known.iter().sum::<f64>() / count;
+            let size = known.iter().map(|value| (value - mean).abs()).sum::<f64>() / count;
+            Scaled { name: extra.name.clone(), mean, size: if size > 0.0 { size } else { 1.0 } }
+        };
+        context.extras.iter().take(EXTRAS_MAX).map(scaled).collect()
+    }
+
+    /// Its values on the grid of a history and `horizon` steps beyond.
+    pub(super) fn on(&self, context: &Context<'_>, history: &Series, horizon: usize) -> Vec<f32> {
+        let extra = context.extras.iter().find(|extra| extra.name == self.name);
+        let value = |index: usize| {
+            let value = extra.and_then(|extra| extra.series.at(history.time_of(index)));
+            value.map_or(0.0, |value| ((value - self.mean) / self.size) as f32)
+        };
+        (0..history.len() + horizon).map(value).collect()
+    }
+}

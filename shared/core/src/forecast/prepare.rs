@@ -1,0 +1,116 @@
+//! A history made whole: gaps filled, and the values that a season is read from cleaned of what came once.
+
+#![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
+
+use super::real;
+
+/// Days that a value is compared with, and the fewest that make a comparison.
+const DAYS_MAX: usize = 7;
+const DAYS_MIN: usize = 3;
+/// A value so many usual deviations from its time of day is out of the ordinary.
+const DEVIATIONS_MAX: f64 = 8.0;
+/// What is out of the ordinary for more hours than this is a new level, not a crowd.
+const CROWD_HOURS_MAX: usize = 3;
+/// A deviation smaller than this share of the value is never out of the ordinary, however regular the series.
+const DEVIATION_MIN: f64 = 0.05;
+
+/// The values with gaps of up to an hour bridged by a line, and longer ones filled from the days before.
+pub(super) fn fill(raw: &[f64], day: usize) -> Vec<f64> {
+    let mut values = raw.to_vec();
+    let mut index = 0;
+    while index < values.len() {
+        let from = index;
+        while index < values.len() && !values[index].is_finite() {
+            index += 1;
+        }
+        bridge(&mut values, from, index, day);
+        index += usize::from(index == from);
+    }
+    values
+}
+
+fn bridge(values: &mut [f64], from: usize, to: usize, day: usize) {
+    let before = from.checked_sub(1).map(|index| values[index]);
+    let after = values.get(to).copied();
+    for index in from..to {
+        let share = real(index - from + 1) / real(to - from + 1);
+        let line = match (before, after) {
+            (Some(before), Some(after)) => before + (after - before) * share,
+            (one, other) => one.or(other).unwrap_or(0.0),
+        };
+        let season = index.checked_sub(day).map(|ago| values[ago]).filter(|value| value.is_finite());
+        values[index] = if to - from <= day / 24 { line } else { season.unwrap_or(line) };
+    }
+}
+
+/// The values with flash crowds cut down to the largest ordinary deviation from the same time on the days before.
+///
+/// Each is cleaned by what came before it alone, so that what a model is taught with is what it would have seen. A crowd
+/// that stays for more than three hours is a new level and is left as it is.
+pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
+    let mut cleaned = values.to_vec();
+    let (mut usual, mut run) = (0.0, 0_usize);
+    let memory = 1.0 / real(day.max(1));
+    let mut days = [0.0; DAYS_MAX];
+    for index in DAYS_MIN * day..values.len() {
+        let count = DAYS_MAX.min(index / day);
+        for (ago, value) in days.iter_mut().take(count).enumerate() {
+            *value = cleaned[index - (ago + 1) * day];
+        }
+        let season = median(&mut days[..count]);
+        let off = values[index] - season;
+        let limit = DEVIATIONS_MAX * f64::max(usual, DEVIATION_MIN * season.abs() / DEVIATIONS_MAX);
+        let settled = (DAYS_MIN + 1) * day <= index;
+        let far = settled && limit < off.abs();
+        run = if far { run + 1 } else { 0 };
+        let kept = if far && run <= CROWD_HOURS_MAX * hour { off.clamp(-limit, limit) } else { off };
+        cleaned[index] = season + kept;
+        // The first day of comparisons learns at once what is usual; later ones move it slowly.
+        let weight = if settled { memory } else { 1.0 / real(index - DAYS_MIN * day + 1) };
+        usual += weight * (kept.abs().min(if settled { 2.0 * limit } else { f64::MAX }) - usual);
+    }
+    cleaned
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    let half = values.len() / 2;
+    values.sort_unstable_by(f64::total_cmp);
+    if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(index: usize) -> f64 {
+        100.0 + real(index % 24) + real(index * 7 % 5)
+    }
+
+    fn cleaned(of: impl Fn(usize) -> f64) -> Vec<f64> {
+        clean(&(0..240).map(of).collect::<Vec<_>>(), 24, 1)
+    }
+
+    #[test]
+    fn a_crowd_is_cut_and_a_new_level_is_not() {
+        let crowd = cleaned(|index| if (200..202).contains(&index) { 1_000.0 } else { day(index) });
+        assert!(crowd.iter().all(|value| *value < 160.0), "{crowd:?}");
+        let level = cleaned(|index| if index < 200 { day(index) } else { day(index) + 500.0 });
+        assert!(level[202] < 200.0 && 600.0 < level[204], "{:?}", &level[198..206]);
+    }
+
+    #[test]
+    fn ordinary_values_stay_and_the_future_cleans_nothing() {
+        assert_eq!(cleaned(day), (0..240).map(day).collect::<Vec<_>>());
+        let long = cleaned(|index| if index < 150 { day(index) } else { 1e9 });
+        assert_eq!(long[..150], cleaned(day)[..150]);
+    }
+
+    #[test]
+    fn short_gaps_are_bridged_and_long_ones_filled_from_the_day_before() {
+        let hole = |index: usize| index == 30 || (40..45).contains(&index);
+        let raw: Vec<f64> =
+            (0..72).map(|index| if hole(index) { f64::NAN } else { real(index % 24) }).collect();
+        let filled = fill(&raw, 24);
+        assert_eq!((filled[30], filled[42]), (6.0, 18.0));
+    }
+}

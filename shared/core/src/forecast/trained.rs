@@ -1,0 +1,437 @@
+//! Everything that a cycle needs of one load: a trained ensemble, and what it has learned on line since.
+
+#![expect(clippy::indexing_slicing, reason = "rows are indexed by their own number, parts by a number below theirs")]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::band::{self, Band, Guessed, LEVELS, along, logit};
+use super::blend::{self, Guesses, Honest, MEMBERS, NAMES, Weights, blend};
+use super::extra::{Context, Scaled};
+use super::frame::{Frame, View};
+use super::members::{Past, Small};
+use super::middle::{BUCKETS, Middle, Row, bucket, rows};
+use super::online::{Online, Score};
+use super::period::periods;
+use super::{Forecast, KNOWN_MIN, NoForecast, Quantile, real};
+use crate::series::Series;
+use crate::units::Ratio;
+
+/// The name of the model in forecasts.
+pub const NAME: &str = "ensemble";
+/// Parts of the history that are left out in turn to learn how large honest errors are.
+const FOLDS: usize = 3;
+/// Fewest days of history for trees; under it a profile of the day has nothing to be checked against.
+const DAYS_MIN: usize = 2;
+/// Coarser grids have too few steps a day for a season within it.
+const STEPS_A_DAY_MIN: usize = 12;
+/// A model trained on less than this is trained again when there is twice as much.
+const HISTORY_DAYS: usize = 14;
+/// After a pause, points older than this many days are not scored: the newest say how things are.
+const CATCH_UP_DAYS: usize = 1;
+/// What each member counts before anything is known: the boosted line has earned it.
+const PRIOR: Weights = [0.1, 0.5, 0.1, 0.1, 0.1, 0.1];
+
+/// A model trained on one load.
+///
+/// [`Trained::train`] is slow and rare; [`Trained::update`] and [`Trained::predict`] are for every cycle. It depends on
+/// nothing but what it is given: the same histories give the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    step_s: u32,
+    horizon: usize,
+    /// The load that is one to the model.
+    scale: f64,
+    /// The end of the history that it was trained on, and its length in steps.
+    trained_s: i64,
+    steps: usize,
+    /// The end of what it has seen since.
+    seen_s: i64,
+    extras: Vec<Scaled>,
+    middle: Option<Middle>,
+    small: Small,
+    weights: Vec<Weights>,
+    bands: Vec<Band>,
+    dropped: Vec<(u8, Why)>,
+    /// How much of the trust it has earned: less for a short history.
+    earned: f64,
+    online: Online,
+}
+
+/// Why a member of the ensemble counts nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It needs more history.
+    ShortHistory,
+    /// It said something that is not a number.
+    NotFinite,
+    /// The others are better without it.
+    AddsNothing,
+}
+
+/// Why a model should be trained again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RetrainReason {
+    /// It is as old as models may get.
+    Age {
+        /// Seconds since it was trained.
+        age_s: i64,
+    },
+    /// Its errors have become larger, or fall to one side.
+    Drift,
+    /// There is at least twice the history that it was trained on.
+    Longer,
+}
+
+/// What a model sees of a history in one call.
+struct Sight {
+    frame: Frame,
+    past: Past,
+}
+
+/// The honest guesses of every member, and what came of them.
+struct Trial {
+    rows: Vec<Row>,
+    honest: Vec<Honest>,
+}
+
+impl Trained {
+    /// Learns `horizon` steps ahead from a history.
+    ///
+    /// From six points on there is a model. Trees need two days; before that, the small members make wide bands and
+    /// little confidence.
+    ///
+    /// # Errors
+    /// When there are too few known points.
+    pub fn train(history: &Series, context: &Context<'_>, horizon: usize) -> Result<Trained, NoForecast> {
+        let horizon = horizon.max(1);
+        let known = history.known().count();
+        if known < KNOWN_MIN {
+            return Err(NoForecast::TooShort { known, needed: KNOWN_MIN });
+        }
+        let extras = Scaled::of(context, history.start(), history.end());
+        let frame = Frame::with_extras(history, context, &extras, horizon);
+        let period = season_of(history, &frame);
+        let grown = DAYS_MIN * frame.day <= known && STEPS_A_DAY_MIN <= frame.day;
+        let trial = Trial::hold(&frame, period, horizon, grown);
+        let (weights, dropped) = trial.weights(horizon, grown);
+        let guessed = trial.guessed(&weights, horizon);
+        let bands = if grown { band::grown(&guessed, horizon) } else { band::plain(&guessed, horizon) };
+        let error = |one: &Guessed<'_>| {
+            let row = one.row;
+            (bucket(row.ahead, horizon), (row.truth - one.guess).abs(), row.truth.abs(), row.weight)
+        };
+        let errors: Vec<_> = guessed.iter().map(error).collect();
+        let mut past = Past::whole(&frame, period);
+        let small = Small::fit(&frame, (period, &mut past), &trial.rows, horizon, |_| true);
+        let every: Vec<&Row> = trial.rows.iter().collect();
+        let mut trained = Trained {
+            step_s: history.step_s(),
+            horizon,
+            scale: frame.scale,
+            trained_s: history.end().as_second(),
+            steps: history.len(),
+            seen_s: history.end().as_second(),
+            middle: grown.then(|| Middle::fit(&every, horizon)),
+            small,
+            weights,
+            bands,
+            dropped,
+            earned: (real(known) / real(DAYS_MIN * frame.day)).sqrt().min(1.0),
+            online: Online::new(&errors, frame.day, frame.hour),
+            extras,
+        };
+        trained.look_back(history, context, frame.hour);
+        Ok(trained)
+    }
+
+    /// Takes in the points of `history` that are newer than what was seen before: scores what it said of them, widens
+    /// or narrows its bands, and watches for drift. `history` is all of it, or at least the last twelve days.
+    ///
+    /// Points seen before change nothing, and it does not matter how many cycles were missed.
+    ///
+    /// # Errors
+    /// When the history has another step.
+    pub fn update(&mut self, history: &Series, context: &Context<'_>) -> Result<(), NoForecast> {
+        self.check(history)?;
+        let end_s = history.end().as_second();
+        let new_s = end_s.saturating_sub(self.seen_s);
+        let Ok(new) = usize::try_from(new_s / i64::from(self.step_s)) else { return Ok(()) };
+        if new > 0 {
+            self.score(history, context, new);
+            self.seen_s = end_s;
+        }
+        Ok(())
+    }
+
+    /// The next `horizon` steps after the end of `history`, of which at least the last twelve days are needed.
+    ///
+    /// # Errors
+    /// When the history is empty, or has another step.
+    pub fn predict(
+        &self,
+        history: &Series,
+        context: &Context<'_>,
+        horizon: usize,
+        levels: &[f64],
+    ) -> Result<Forecast, NoForecast> {
+        self.check(history)?;
+        let sight = self.sight(history, context, horizon);
+        let end = sight.frame.len();
+        let steps: Vec<Vec<(f64, f64)>> = (0..horizon).map(|ahead| self.step(&sight, end, ahead)).collect();
+        let at = |level: f64| steps.iter().map(|step| along(step, level) * self.scale).collect();
+        Ok(Forecast {
+            start: history.end(),
+            step_s: history.step_s(),
+            mean: at(0.5),
+            quantiles: levels.iter().map(|level| Quantile { level: *level, values: at(*level) }).collect(),
+            model: NAME.to_owned(),
+            confidence: self.confidence(),
+        })
+    }
+
+    /// Why it should be trained again, if it should: it is older than `retrain`, its errors have drifted, or, for a model
+    /// of a short history, there is twice as much by now.
+    pub fn retrain_reason(&self, now: Timestamp, retrain: Option<Duration>) -> Option<RetrainReason> {
+        let age_s = now.as_second().saturating_sub(self.trained_s);
+        let age_s_max = retrain.map(|retrain| i64::try_from(retrain.as_secs()).unwrap_or(i64::MAX));
+        if age_s_max.is_some_and(|most| most <= age_s) {
+            return Some(RetrainReason::Age { age_s });
+        }
+        if self.online.drift() >= 1.0 {
+            return Some(RetrainReason::Drift);
+        }
+        let step_s = i64::from(self.step_s.max(1));
+        let since = usize::try_from((self.seen_s - self.trained_s) / step_s).unwrap_or(0);
+        let short = self.steps < HISTORY_DAYS * usize::try_from(86_400 / step_s).unwrap_or(1);
+        (short && self.steps <= since).then_some(RetrainReason::Longer)
+    }
+
+    /// When it was trained: the end of the history it learned from.
+    pub fn trained_at(&self) -> Timestamp {
+        Timestamp::from_second(self.trained_s).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The end of the newest point that it has taken in.
+    pub fn seen_until(&self) -> Timestamp {
+        Timestamp::from_second(self.seen_s).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// How far it is to be trusted, between zero and one: `1 - mean |error| / mean |load|`, times the square root of the
+    /// history's length over two days where it is shorter.
+    ///
+    /// Errors are those of the median over the whole horizon. After training they are those at held-out times, newer
+    /// ones counting more (half after 20 days); each point that comes moves both means by the share of a step in a day.
+    pub fn confidence(&self) -> Ratio {
+        Ratio::clamped(self.earned * self.online.confidence())
+    }
+
+    /// How unlike what was expected the newest hour is: `1 - exp(-max(0, m - 1) / 4)`, where `m` is the mean of the
+    /// errors one step ahead in multiples of their usual size. 0.2 is nothing special; above 0.9 is ten times the usual.
+    pub fn anomaly(&self) -> Ratio {
+        self.online.anomaly()
+    }
+
+    /// How near its errors are to being drift: one and above is drift. Sums of normalised errors (Page's CUSUM), to both
+    /// sides and of their size, over their limit.
+    pub fn drift(&self) -> f64 {
+        self.online.drift()
+    }
+
+    /// The members that count and how much, on average over the parts of the horizon. The weights add up to one.
+    pub fn members(&self) -> Vec<(&'static str, f64)> {
+        let parts = real(self.weights.len()).max(1.0);
+        let mean = |member: usize| self.weights.iter().map(|part| part[member]).sum::<f64>() / parts;
+        (0..MEMBERS).map(|member| (NAMES[member], mean(member))).filter(|member| 0.0 < member.1).collect()
+    }
+
+    /// The members that count nothing, and why.
+    pub fn dropped(&self) -> Vec<(&'static str, Why)> {
+        let named = |(member, why): &(u8, Why)| Some((*NAMES.get(usize::from(*member))?, *why));
+        self.dropped.iter().filter_map(named).collect()
+    }
+
+    /// Whether it has the shape that this build works with; bytes may say anything.
+    pub(super) fn is_whole(&self) -> bool {
+        self.step_s > 0
+            && self.scale > 0.0
+            && self.weights.len() == BUCKETS.len()
+            && self.bands.len() == LEVELS.len()
+            && self.bands.iter().all(Band::is_whole)
+            && self.middle.as_ref().is_none_or(Middle::is_whole)
+            && self.online.is_whole()
+    }
+
+    fn check(&self, history: &Series) -> Result<(), NoForecast> {
+        if history.known().next().is_none() {
+            return Err(NoForecast::TooShort { known: 0, needed: 1 });
+        }
+        let (trained_s, found_s) = (self.step_s, history.step_s());
+        if trained_s == found_s { Ok(()) } else { Err(NoForecast::OtherStep { trained_s, found_s }) }
+    }
+
+    /// Scores the newest `hour` of the training itself, so that an anomaly in it is seen, and nothing else of it.
+    fn look_back(&mut self, history: &Series, context: &Context<'_>, hour: usize) {
+        let fresh = self.online.clone();
+        self.score(history, context, hour);
+        self.online.settle(&fresh);
+    }
+
+    fn sight(&self, history: &Series, context: &Context<'_>, horizon: usize) -> Sight {
+        let mut frame = Frame::with_extras(&Frame::tail(history), context, &self.extras, horizon);
+        frame.scale = self.scale;
+        let past = Past::of(&frame, &self.small);
+        Sight { frame, past }
+    }
+
+    /// Scores the newest `count` points: each as it was foreseen from one origin in every part of the horizon.
+    fn score(&mut self, history: &Series, context: &Context<'_>, count: usize) {
+        let sight = self.sight(history, context, 0);
+        let end = sight.frame.len();
+        let count = count.min(CATCH_UP_DAYS * sight.frame.day).min(end);
+        for index in end - count..end {
+            let Some(truth) = sight.frame.truth(index) else { continue };
+            let mut scores = Vec::new();
+            for (part, ahead) in self.tried() {
+                let Some(origin) = index.checked_sub(ahead).filter(|origin| 0 < *origin) else { continue };
+                let points = self.step(&sight, origin, ahead);
+                let quantiles = LEVELS.map(|level| along(&points, level));
+                scores.push(Score { bucket: part, guess: along(&points, 0.5), quantiles, truth });
+            }
+            self.online.take(&scores);
+        }
+    }
+
+    /// One step ahead for each part of the horizon: the middle of the part.
+    fn tried(&self) -> Vec<(usize, usize)> {
+        let mut tried: Vec<(usize, usize)> = Vec::new();
+        for part in 0..BUCKETS.len() {
+            let of_part = (0..self.horizon).filter(|ahead| bucket(*ahead, self.horizon) == part);
+            let of_part: Vec<usize> = of_part.collect();
+            if let Some(ahead) = of_part.get(of_part.len() / 2) {
+                tried.push((part, *ahead));
+            }
+        }
+        tried
+    }
+
+    fn guesses(&self, sight: &Sight, view: &View, (origin, ahead): (usize, usize)) -> Guesses {
+        let middle = self.middle.as_ref().map(|middle| middle.guesses(view, ahead));
+        let small = self.small.guesses(&sight.frame, &sight.past, (origin, ahead), self.horizon);
+        joined(middle, small.map(|guess| guess / self.scale))
+    }
+
+    /// The quantiles of one step by the logit of their level, rising, in multiples of the scale.
+    fn step(&self, sight: &Sight, origin: usize, ahead: usize) -> Vec<(f64, f64)> {
+        let view = sight.frame.view(origin, ahead);
+        let guesses = self.guesses(sight, &view, (origin, ahead));
+        let part = bucket(ahead, self.horizon);
+        let guess = blend(&guesses, &self.weights[part]);
+        let features = super::middle::with(&view, &[guesses[0], guess]);
+        let mut points = vec![(logit(0.5), guess)];
+        points.extend(self.bands.iter().enumerate().map(|(index, band)| {
+            let off = self.online.stretched(band.off(&features, part), part, index);
+            (logit(band.level()), (guess + off).max(0.0))
+        }));
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut most = 0.0_f64;
+        for point in &mut points {
+            most = most.max(point.1);
+            point.1 = most;
+        }
+        points
+    }
+}
+
+fn joined(middle: Option<[f64; 2]>, small: [f64; MEMBERS - 2]) -> Guesses {
+    let [line, boosted] = middle.unwrap_or([f64::NAN; 2]);
+    let [profile, smoothing, auto, average] = small;
+    [line, boosted, profile, smoothing, auto, average]
+}
+
+/// Steps of the season that the small members take away: the day if it is one, else the decisive period below it.
+fn season_of(history: &Series, frame: &Frame) -> usize {
+    let found = periods(history);
+    let by_day = found.iter().any(|period| period.steps % frame.day == 0);
+    let fits = |steps: &usize| 3 * steps <= frame.len() && *steps <= frame.day;
+    let period = if by_day { Some(frame.day) } else { found.first().map(|period| period.steps) };
+    period.filter(fits).unwrap_or(0)
+}
+
+impl Trial {
+    /// Guesses every part of the history by models of the other parts, with a horizon between them.
+    fn hold(frame: &Frame, period: usize, horizon: usize, grown: bool) -> Trial {
+        let rows = rows(frame, horizon);
+        let (first, end) = (frame.first(), frame.len());
+        let cut = |fold: usize| first + (end - first) * fold / FOLDS;
+        let small = small_guesses(frame, period, &rows, horizon);
+        let mut honest = Vec::new();
+        for fold in 0..FOLDS {
+            let (from, to) = (cut(fold), cut(fold + 1));
+            let apart = |row: &&Row| row.origin + row.ahead < from || to + horizon <= row.origin;
+            let others: Vec<&Row> = rows.iter().filter(apart).collect();
+            let middle = grown.then(|| Middle::fit(&others, horizon));
+            let mine = rows.iter().enumerate().filter(|(_, row)| (from..to).contains(&row.origin));
+            honest.extend(mine.map(|(index, row)| {
+                let guesses = middle.as_ref().map(|middle| middle.guesses(&row.view, row.ahead));
+                Honest { row: index, guesses: joined(guesses, small[index]) }
+            }));
+        }
+        Trial { rows, honest }
+    }
+
+    /// The weights by part of the horizon, and who gets none and why.
+    fn weights(&self, horizon: usize, grown: bool) -> (Vec<Weights>, Vec<(u8, Why)>) {
+        let finite = |member: usize| self.honest.iter().all(|one| one.guesses[member].is_finite());
+        let needs_more = |member: usize| member < 2 && !grown;
+        let mut allowed = [true; MEMBERS];
+        for (member, allowed) in allowed.iter_mut().enumerate() {
+            *allowed = !needs_more(member) && finite(member);
+        }
+        let weights = blend::weights(&self.rows, &self.honest, horizon, &allowed, &PRIOR);
+        let nothing = |member: usize| weights.iter().all(|part| part[member] <= 0.0);
+        let why = |member: usize| match member {
+            _ if needs_more(member) => Some(Why::ShortHistory),
+            _ if !allowed[member] => Some(Why::NotFinite),
+            _ if nothing(member) => Some(Why::AddsNothing),
+            _ => None,
+        };
+        let dropped = (0_u8..).zip(0..MEMBERS).filter_map(|(id, member)| Some((id, why(member)?)));
+        let dropped = dropped.collect();
+        (weights, dropped)
+    }
+
+    fn guessed(&self, weights: &[Weights], horizon: usize) -> Vec<Guessed<'_>> {
+        let guessed = |one: &Honest| {
+            let row = &self.rows[one.row];
+            let guess = blend(&one.guesses, &weights[bucket(row.ahead, horizon)]);
+            Guessed { row, line: one.guesses[0], guess }
+        };
+        self.honest.iter().map(guessed).collect()
+    }
+}
+
+/// What the small members say of each row, fitted to the half of the history that the row is not in.
+fn small_guesses(frame: &Frame, period: usize, rows: &[Row], horizon: usize) -> Vec<[f64; MEMBERS - 2]> {
+    let middle = usize::midpoint(frame.first(), frame.len());
+    let halves = frame.len() - frame.first() > 4 * horizon;
+    let mut past = Past::whole(frame, period);
+    let mut guesses = vec![[0.0; MEMBERS - 2]; rows.len()];
+    for late in [false, true] {
+        let counts = |origin: usize| match (halves, late) {
+            (false, _) => true,
+            (true, false) => middle + horizon <= origin,
+            (true, true) => origin + horizon < middle,
+        };
+        let small = Small::fit(frame, (period, &mut past), rows, horizon, counts);
+        for (row, guess) in rows.iter().zip(&mut guesses).filter(|(row, _)| (middle <= row.origin) == late) {
+            let said = small.guesses(frame, &past, (row.origin, row.ahead), horizon);
+            *guess = said.map(|guess| guess / frame.scale);
+        }
+    }
+    guesses
+}
