@@ -125,7 +125,9 @@ fn extras(request: &Request) -> Result<Vec<Extra>, String> {
     let extra = |(name, values): (&String, &Vec<Option<f64>>)| {
         if values.len() != needed {
             let found = values.len();
-            return Err(format!("regressor {name} has {found} values; {needed} are needed, past and horizon"));
+            return Err(format!(
+                "regressor {name} has {found} values; {needed} are needed, past and horizon"
+            ));
         }
         let series = Series::new(request.start, request.step_s, values.iter().copied());
         Ok(Extra { name: name.clone(), series })

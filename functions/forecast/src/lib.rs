@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
@@ -12,8 +14,8 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
-use headroom_core::forecast::of_dimension;
-use headroom_core::history::shard;
+use headroom_core::forecast::{Room, study};
+use headroom_core::history::{Column, shard};
 use headroom_core::platform::{Place, Platform};
 use jiff::Timestamp;
 
@@ -56,6 +58,12 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Res
     Ok(Forecasted { batch, made, missing, usage: ports.meter.take() })
 }
 
+/// Models that an invocation may train: so many leave a cycle most of its minutes, and each of them is trained once a
+/// day or less. What finds no room is due in the next cycle.
+const TRAININGS_OF_A_CYCLE: usize = 20;
+/// The same where training is what the execution is for: half of what the function's time is enough for.
+const TRAININGS_OF_A_TRAINING: usize = 100;
+
 async fn forecast<T: Table>(
     ports: &Ports<T>,
     platform: &Platform,
@@ -63,6 +71,9 @@ async fn forecast<T: Table>(
     batch: &Batch,
 ) -> Result<Vec<DimensionForecasts>, Failure> {
     let from = cycle.now.checked_sub(platform.predictive.training_period).unwrap_or(Timestamp::MIN);
+    let trains = cycle.task == Task::Train;
+    let left = if trains { TRAININGS_OF_A_TRAINING } else { TRAININGS_OF_A_CYCLE };
+    let mut room = Room { all: trains, left };
     let mut forecasts = Vec::new();
     for mine in batch.shards() {
         let served = |place: &Place<'_>| place.resource.kind.is_served(&place.dimension.key.dimension);
@@ -72,10 +83,23 @@ async fn forecast<T: Table>(
             continue;
         }
         let history = ports.store.chunks(&platform.name, mine, from).await?;
-        forecasts.extend(places.into_iter().map(|place| DimensionForecasts {
-            key: place.dimension.key.clone(),
-            forecasts: of_dimension(platform, place, &history, cycle.now),
-        }));
+        let mut models = ports.store.models(&platform.name, mine).await?;
+        let mut changed = BTreeMap::new();
+        for place in places {
+            let metrics =
+                place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
+            let made = metrics.map(|metric| {
+                let column = Column::new(&place.dimension.key, &metric.name);
+                let known = models.remove(&column).unwrap_or_default();
+                let studied = study(platform, (place, metric), &history, known, cycle.now, &mut room);
+                changed.extend(studied.models.map(|models| (column, models)));
+                studied.forecast
+            });
+            let forecasts_of = made.collect();
+            forecasts.push(DimensionForecasts { key: place.dimension.key.clone(), forecasts: forecasts_of });
+        }
+        // Shard by shard: what was trained is kept, whatever becomes of the rest.
+        ports.store.put_models(&platform.name, mine, &changed, cycle.now).await?;
     }
     Ok(forecasts)
 }

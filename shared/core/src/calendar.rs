@@ -3,7 +3,11 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::name::GroupName;
-use crate::platform::{Event, When};
+use crate::platform::{Event, Platform, When};
+use crate::series::Series;
+
+/// Occurrences of one event that are looked at: a year of days, and some.
+const OCCURRENCES_MAX: usize = 500;
 
 /// The events for a group that overlap `from..to`.
 pub fn during<'a>(
@@ -28,6 +32,71 @@ pub fn overlaps(when: &When, zone: &TimeZone, from: Timestamp, to: Timestamp) ->
             let last = cron.0.find_previous_occurrence(&to.to_zoned(zone.clone()), false);
             last.is_ok_and(|start| from < start.timestamp().checked_add(*duration).unwrap_or(Timestamp::MAX))
         }
+    }
+}
+
+/// When an event is on within `from..to`, first and first instant after, in order.
+pub fn occurrences(
+    when: &When,
+    zone: &TimeZone,
+    from: Timestamp,
+    to: Timestamp,
+) -> Vec<(Timestamp, Timestamp)> {
+    let (cron, duration) = match when {
+        When::Once { from: start, to: end } if *start < to && from < *end => return vec![(*start, *end)],
+        When::Once { .. } => return Vec::new(),
+        When::Every { cron, duration } => (cron, *duration),
+    };
+    let mut found = Vec::new();
+    let mut before = to.to_zoned(zone.clone());
+    while let Ok(start) = cron.0.find_previous_occurrence(&before, false) {
+        let end = start.timestamp().checked_add(duration).unwrap_or(Timestamp::MAX);
+        if end <= from || found.len() == OCCURRENCES_MAX {
+            break;
+        }
+        found.push((start.timestamp(), end));
+        before = start;
+    }
+    found.reverse();
+    found
+}
+
+/// By how much events multiply the load of a group, over some time.
+///
+/// Models learn the load without it, and what they foresee is multiplied by it: an event that is on is then in the
+/// measured load once, and not a second time in what is expected of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Factors(Vec<(Timestamp, Timestamp, f64)>);
+
+impl Factors {
+    /// The factors for a group within `from..to`.
+    pub fn of(platform: &Platform, group: &GroupName, from: Timestamp, to: Timestamp) -> Factors {
+        let concerned =
+            platform.calendar.iter().filter(|event| event.groups.is_empty() || event.groups.contains(group));
+        let multiplied = concerned.filter_map(|event| Some((event, event.effect.multiply?)));
+        let each = multiplied.flat_map(|(event, factor)| {
+            let on = occurrences(&event.when, &platform.zone, from, to);
+            on.into_iter().map(move |(from, to)| (from, to, factor))
+        });
+        Factors(each.collect())
+    }
+
+    /// The largest factor of `from..to`; one where there is none.
+    pub fn during(&self, from: Timestamp, to: Timestamp) -> f64 {
+        let on = self.0.iter().filter(|(start, end, _)| *start < to && from < *end);
+        on.map(|(_, _, factor)| *factor).fold(1.0, f64::max)
+    }
+
+    /// A load as it would have been without the events.
+    pub fn without(&self, load: &Series) -> Series {
+        if self.0.is_empty() {
+            return load.clone();
+        }
+        let value = |index: usize| {
+            let factor = self.during(load.time_of(index), load.time_of(index + 1));
+            load.get(index).map(|value| value / factor)
+        };
+        Series::new(load.start(), load.step_s(), (0..load.len()).map(value))
     }
 }
 
@@ -77,5 +146,37 @@ calendar:
         check("2026-11-27T06:00:00Z", "data:  web: ");
         check("2026-11-27T06:00:01Z", "data: sale web: sale");
         check("2026-11-28T01:00:00Z", "data: night freeze web: freeze");
+    }
+
+    #[test]
+    fn occurrences_are_those_that_overlap_in_the_time_of_the_place() {
+        let text = "configuration_name: shop
+timezone: Europe/Zurich
+scaling_groups: {data: {resources: [{type: ECS_SERVICE, name: db, min_capacity: 1, max_capacity: 9}]}}
+calendar:
+  - {name: night, cron: '0 1 * * *', duration: 90m, multiply: 3}
+  - {name: sale, from: 2026-11-27T08:00, to: 2026-11-28T02:00, multiply: 2}
+";
+        let platform = parse(text).unwrap().platform;
+        let (from, to): (Timestamp, Timestamp) =
+            ("2026-11-26T01:00:00Z".parse().unwrap(), "2026-11-28T00:00:00Z".parse().unwrap());
+        let nights = occurrences(&platform.calendar[0].when, &platform.zone, from, to);
+        let starts: Vec<String> = nights.iter().map(|(start, _)| start.to_string()).collect();
+        assert_eq!(
+            starts,
+            ["2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z"],
+            "the one that was on, and the next"
+        );
+        let factors = Factors::of(&platform, &"data".into(), from, to);
+        let at = |text: &str| {
+            let from: Timestamp = text.parse().unwrap();
+            factors.during(from, from + Duration::from_secs(60))
+        };
+        assert_eq!(
+            ["2026-11-26T01:20:00Z", "2026-11-26T12:00:00Z", "2026-11-27T12:00:00Z"].map(at),
+            [3.0, 1.0, 2.0]
+        );
+        let load = Series::new("2026-11-27T06:00:00Z".parse().unwrap(), 1_800, [10.0, 10.0, 30.0].map(Some));
+        assert_eq!(factors.without(&load).known().collect::<Vec<_>>(), [10.0, 10.0, 15.0]);
     }
 }

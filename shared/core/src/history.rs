@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::forecast::STEP_S;
 use crate::name::{DimensionKey, ResourceId};
@@ -161,6 +161,35 @@ pub fn column_series(chunks: &[Chunk], column: &Column) -> Series {
     Series::from_points(STEP_S, found.into_iter().flat_map(|series| points_of(&series.regrid(STEP_S))))
 }
 
+/// The series of a column by the minute, where minutes are known of at least half of its last two weeks; else on the grid
+/// of forecasts. What is known more coarsely is taken to have been even.
+pub fn fine_series(chunks: &[Chunk], column: &Column) -> Series {
+    let found: Vec<&Series> = chunks.iter().filter_map(|chunk| chunk.0.get(column)).collect();
+    let coarse = column_series(chunks, column);
+    let spread = (0..coarse.len()).filter_map(|index| Some((coarse.time_of(index), coarse.get(index)?)));
+    let minutes = i64::from(STEP_S / MINUTE_S);
+    let spread = spread.flat_map(|(at, value)| {
+        (0..minutes).map(move |minute| (at + SignedDuration::from_secs(minute * i64::from(MINUTE_S)), value))
+    });
+    let native: Vec<(Timestamp, f64)> = found
+        .into_iter()
+        .filter(|series| series.step_s() <= MINUTE_S)
+        .flat_map(|series| points_of(&series.regrid(MINUTE_S)))
+        .collect();
+    let from = coarse.end() - SignedDuration::from_hours(FINE_HOURS);
+    let known = native.iter().filter(|(at, _)| from <= *at).count();
+    let all = coarse.tail(FINE_STEPS).len() * usize::try_from(minutes).unwrap_or(1);
+    if known * 2 < all {
+        return coarse;
+    }
+    Series::from_points(MINUTE_S, spread.chain(native))
+}
+
+/// Two weeks: what decisions learn from.
+const FINE_HOURS: i64 = 14 * 24;
+const FINE_STEPS: usize = 14 * 24 * 12;
+const MINUTE_S: u32 = 60;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +243,20 @@ mod tests {
             (series.len(), series.get(11), series.get(12), series.get(13), series.get(14)),
             (24, Some(10.0), Some(20.0), Some(20.0), Some(10.0))
         );
+    }
+
+    #[test]
+    fn minutes_count_where_most_are_known() {
+        let column = Column("web/desired|cpu".into());
+        let mut past = Chunk::default();
+        past.add(column.clone(), 300, (0..10).map(|i| (at(i * 300), 10.0)));
+        let mut live = Chunk::default();
+        live.add(column.clone(), 60, (10..15).map(|i| (at(i * 60), 20.0)));
+        assert_eq!(fine_series(&[past.clone(), live], &column).step_s(), 300);
+        let mut live = Chunk::default();
+        live.add(column.clone(), 60, (10..50).map(|i| (at(i * 60), 20.0)));
+        let fine = fine_series(&[past, live], &column);
+        assert_eq!((fine.step_s(), fine.len(), fine.get(9), fine.get(10)), (60, 50, Some(10.0), Some(20.0)));
     }
 
     #[test]

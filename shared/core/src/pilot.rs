@@ -105,11 +105,9 @@ impl<'a> Pilot<'a> {
         let readings = place.dimension.metrics.iter().filter(|metric| metric.name == self.metric.name);
         let readings = readings.map(|metric| reading(metric, &self.recent, now, cycle_s)).collect();
         let observation = Observation { key: self.key.clone(), capacity: Seen::Known(capacity), readings };
-        let made = MetricForecast {
-            metric: self.metric.name.clone(),
-            outcome: Err(NoForecast::TooShort { known: self.recent.len(), needed: RECENT }),
-            lead: self.lead.outlook(),
-        };
+        let none = NoForecast::TooShort { known: self.recent.len(), needed: RECENT };
+        let made =
+            MetricForecast { lead: self.lead.outlook(), ..MetricForecast::none(&self.metric.name, none) };
         let decided = decision(
             &World {
                 platform: self.platform,

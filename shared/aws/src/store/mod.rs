@@ -5,6 +5,7 @@
 //! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled` |
 //! | state | `shop#cycle` | `CYCLE#observed#BATCH` |
 //! | state | `shop#history#SHARD` | `START#live`, `START#back-HASH` |
+//! | state | `shop#models#SHARD` | `METRIC#load`, `METRIC#lead` |
 //! | state | `shop#plan` | `PLAN`, `PLAN#WAVE#BATCH` |
 //! | state | `shop#journal` | `PLAN#WAVE#STEP` |
 //! | demand-forecasts | `shop` | `TIME#CYCLE#BATCH` |
@@ -12,6 +13,7 @@
 
 mod history;
 mod journal;
+mod models;
 mod records;
 
 use headroom_core::lease::Lease;

@@ -20,8 +20,6 @@ pub(super) struct Worth {
 pub(super) struct Scales {
     /// What one unit carries.
     pub(super) per_unit: f64,
-    /// What the calendar expects the load to be multiplied by.
-    pub(super) factor: f64,
     pub(super) objective: Ratio,
     pub(super) bounds: Bounds,
 }
@@ -66,8 +64,8 @@ const WEIGHED_MAX: u32 = 256;
 
 /// The units that cost the least, short and idle taken together.
 pub(super) fn worth(spread: &Spread, scales: &Scales) -> Worth {
-    let at = |level: f64| Units::at_least(spread.quantile(level) * scales.factor / scales.per_unit);
-    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit / scales.factor);
+    let at = |level: f64| Units::at_least(spread.quantile(level) / scales.per_unit);
+    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit);
     let usual = at(0.5).real().max(1.0);
     let (least, most) = (at(1.0 - chance_max(scales.objective)).max(Units(1)), at(1.0 - 1e-6));
     let cost = |units: Units| chance(units) * short_cost(scales.objective) + units.real() / usual;

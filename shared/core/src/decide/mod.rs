@@ -20,7 +20,7 @@ pub use need::{Need, Needs, needs};
 pub use standing::{Breaker, BreakerState, NOTHING, Pause, Standing};
 
 use crate::forecast::lead::Outlook;
-use crate::forecast::{Forecast, NoForecast};
+use crate::forecast::{Forecast, NoForecast, Pattern};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
 use crate::plan::Direction;
@@ -64,6 +64,25 @@ pub struct MetricForecast {
     /// What the lead window may bring, where that has been learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<Outlook>,
+    /// What kind of load it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// How unlike what was expected the newest hour is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Ratio>,
+}
+
+impl MetricForecast {
+    /// No forecast, and why.
+    pub fn none(metric: &str, why: NoForecast) -> MetricForecast {
+        MetricForecast {
+            metric: metric.to_owned(),
+            outcome: Err(why),
+            lead: None,
+            pattern: None,
+            anomaly: None,
+        }
+    }
 }
 
 /// A change that was made.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::lead::{self, Scales, Worth};
 use super::{MetricForecast, Strategy, World};
-use crate::calendar;
+use crate::calendar::{self, Factors};
 use crate::forecast::Forecast;
 use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
@@ -108,15 +108,16 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     )
     .collect();
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
+    let rise = rise(world, place, factor);
     needs.scheduled = scheduled(&events);
     for metric in &place.dimension.metrics {
-        needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows, factor));
+        needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
         let outlook = outlook(&mut needs, world, place, metric);
-        measured(&mut needs, place, capacity, observation, metric, outlook.is_some());
+        measured(&mut needs, place, capacity, observation, metric, outlook.is_none().then_some(rise));
         match outlook {
-            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity.mode), factor),
+            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity.mode)),
             None if place.group.policy.predictive => {
-                forecast(&mut needs, world, place, metric, &windows, factor);
+                forecast(&mut needs, world, place, metric, &windows);
             }
             None => (),
         }
@@ -126,6 +127,15 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     }
     trust(&mut needs, world);
     needs
+}
+
+/// By how much the calendar says that the load will rise above what is measured now. Forecasts know the calendar; the
+/// measured load knows what is on already.
+fn rise(world: &World<'_>, place: Place<'_>, factor: f64) -> f64 {
+    let cycle = world.platform.orchestration.cycle;
+    let before = world.now.checked_sub(cycle).unwrap_or(Timestamp::MIN);
+    let factors = Factors::of(world.platform, &place.group.name, before, world.now);
+    (factor / factors.during(before, world.now)).max(1.0)
 }
 
 /// Until when is looked: to scale out, and to scale in.
@@ -163,7 +173,7 @@ fn measured(
     capacity: &Capacity,
     observation: &Observation,
     metric: &Metric,
-    foreseen: bool,
+    rise: Option<f64>,
 ) {
     let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
     let load = match reading.map(|reading| &reading.load) {
@@ -173,11 +183,11 @@ fn measured(
     };
     let carrying = metric.measure.carried_per_unit().map(|per_unit| Units::at_least(load.mean / per_unit));
     needs.measured = needs.measured.max(carrying);
-    match metric.measure.target_per_unit() {
+    match (metric.measure.target_per_unit(), rise) {
         // What is known of the windows ahead already rests on this value, and says more.
-        Some(_) if foreseen => (),
-        Some(per_unit) => merge(&mut needs.reactive, by_load(metric, load, per_unit)),
-        None => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
+        (Some(_), None) => (),
+        (Some(per_unit), Some(rise)) => merge(&mut needs.reactive, by_load(metric, load, per_unit, rise)),
+        (None, _) => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
     }
     if let Some(pair) = steps(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
@@ -189,8 +199,9 @@ fn unknown(needs: &mut Needs, why: String) {
     needs.reasons.push(Reason::MetricUnknown { why });
 }
 
-fn by_load(metric: &Metric, load: &Load, per_unit: f64) -> Pair {
+fn by_load(metric: &Metric, load: &Load, per_unit: f64, rise: f64) -> Pair {
     let need = |load: f64| {
+        let load = load * rise;
         let needed = Units::at_least(load / per_unit);
         let reason = Reason::MeasuredLoad { metric: metric.name.clone(), load, per_unit, needed };
         Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) }
@@ -231,14 +242,7 @@ fn steps(place: Place<'_>, capacity: &Capacity, metric: &Metric, load: &Load) ->
     Some(Pair { out: need.clone(), keep: need })
 }
 
-fn forecast(
-    needs: &mut Needs,
-    world: &World<'_>,
-    place: Place<'_>,
-    metric: &Metric,
-    windows: &Windows,
-    factor: f64,
-) {
+fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Metric, windows: &Windows) {
     let Some(per_unit) = metric.measure.target_per_unit() else { return };
     let made = world
         .forecasts
@@ -248,7 +252,7 @@ fn forecast(
         .find(|made| made.metric == metric.name);
     let why = match made {
         Some(MetricForecast { outcome: Ok(forecast), .. }) => {
-            let pair = by_forecast(metric, forecast, per_unit, world.now, windows, factor);
+            let pair = by_forecast(metric, forecast, per_unit, world.now, windows);
             if let Some(pair) = pair {
                 needs.confidence = Some(
                     needs
@@ -289,11 +293,10 @@ fn by_outlook(
     place: Place<'_>,
     metric: &Metric,
     (outlook, mode): (&Outlook, Mode),
-    factor: f64,
 ) {
     let Some(per_unit) = metric.measure.carried_per_unit() else { return };
     let objective = lead::objective(world.platform.predictive.objective, mode);
-    let scales = Scales { per_unit, factor, objective, bounds: place.dimension.bounds };
+    let scales = Scales { per_unit, objective, bounds: place.dimension.bounds };
     let need = |Worth { units, chance }: Worth| {
         let metric = metric.name.clone();
         let load = units.real() * per_unit;
@@ -309,20 +312,14 @@ fn by_outlook(
 }
 
 /// What the median forecast wants soon: what goes now and is wanted then would have to be ordered again at once.
-fn wanted_soon(
-    world: &World<'_>,
-    place: Place<'_>,
-    metric: &Metric,
-    windows: &Windows,
-    factor: f64,
-) -> Option<Units> {
+fn wanted_soon(world: &World<'_>, place: Place<'_>, metric: &Metric, windows: &Windows) -> Option<Units> {
     let per_unit = metric.measure.carried_per_unit()?;
     let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
     let forecast = made.outcome.as_ref().ok()?;
     let lead = windows.lead.duration_since(world.now);
     let until = windows.lead.checked_add(lead).unwrap_or(windows.lead);
     let peak = forecast.peak(0.5, world.now, until)?;
-    Some(Units::at_least(peak.load * factor / per_unit))
+    Some(Units::at_least(peak.load / per_unit))
 }
 
 fn least_of(a: Ratio, b: Ratio) -> Ratio {
@@ -335,11 +332,10 @@ fn by_forecast(
     per_unit: f64,
     now: Timestamp,
     windows: &Windows,
-    factor: f64,
 ) -> Option<Pair> {
     let need = |until: Timestamp| {
         let peak = forecast.peak(LEVEL, now, until)?;
-        let load = peak.load * factor;
+        let load = peak.load;
         let needed = Units::at_least(load / per_unit);
         let (level, at) = (peak.level, peak.at);
         let reason = Reason::ForecastLoad { metric: metric.name.clone(), load, level, at, per_unit, needed };

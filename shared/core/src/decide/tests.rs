@@ -95,7 +95,13 @@ impl Case {
                 model: "test".into(),
                 confidence: Ratio::clamped(confidence),
             };
-            (key.clone(), vec![MetricForecast { metric: "cpu".into(), outcome: Ok(forecast), lead: None }])
+            (
+                key.clone(),
+                vec![MetricForecast {
+                    outcome: Ok(forecast),
+                    ..MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 })
+                }],
+            )
         });
         let changes: Vec<Change> = self
             .changed
@@ -239,10 +245,12 @@ fn the_calendar_asks_and_multiplies() {
     let floor =
         case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, floor: 14}}]\n"));
     floor.check("10 -> 14 by Scheduled: no_forecast event_floor");
-    let twice =
-        case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, multiply: 1.5}}]\n"));
-    Case { forecast: Some((400.0, 0.95)), ..twice }
-        .check("10 -> 12 by Predictive: event_multiplies forecast_load");
+    // What is on already is in what is measured; what starts within the lead window is not.
+    let sale = |cron: &str| {
+        case(&format!("{FULL}calendar: [{{name: sale, cron: '{cron}', duration: 2h, multiply: 1.5}}]\n"))
+    };
+    sale("0 11 * * *").check("hold 10: no_forecast event_multiplies measured_load enough");
+    sale("5 12 * * *").check("10 -> 15 by Reactive: no_forecast event_multiplies measured_load");
 }
 
 #[test]

@@ -15,20 +15,19 @@ mod pattern;
 mod period;
 mod prepare;
 mod season;
+mod study;
 mod trained;
 
 pub use extra::{Context, EXTRAS_MAX, Extra};
 pub use pack::{MODEL_VERSION, NotAModel};
 pub use pattern::Pattern;
 pub use period::{Period, periods};
+pub use study::{Models, Room, Studied, study};
 pub use trained::{NAME, RetrainReason, Trained, Why};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::MetricForecast;
-use crate::history::{Chunk, Column, column_series};
-use crate::platform::{Metric, Place, Platform};
 use crate::series::Series;
 use crate::units::Ratio;
 
@@ -126,29 +125,6 @@ pub enum NoForecast {
         /// Seconds since the newest point.
         age_s: i64,
     },
-}
-
-/// Forecasts every metric of a dimension from the chunks of its history.
-pub fn of_dimension(
-    platform: &Platform,
-    place: Place<'_>,
-    chunks: &[Chunk],
-    now: Timestamp,
-) -> Vec<MetricForecast> {
-    let horizon_s = platform.predictive.horizon.as_secs();
-    let of = |metric: &Metric| {
-        let history = column_series(chunks, &Column::new(&place.dimension.key, &metric.name)).until(now);
-        let age_s = now.as_second() - history.end().as_second();
-        let steps = (horizon_s + u64::try_from(age_s.max(0)).unwrap_or(0)).div_ceil(u64::from(STEP_S));
-        let outcome = if history.is_empty() || age_s <= STALE_S {
-            forecast(&history, usize::try_from(steps).unwrap_or(usize::MAX), &LEVELS)
-        } else {
-            Err(NoForecast::Stale { age_s })
-        };
-        MetricForecast { metric: metric.name.clone(), outcome, lead: None }
-    };
-    let carried = place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
-    carried.map(of).collect()
 }
 
 /// Below this there is nothing to learn a spread from.

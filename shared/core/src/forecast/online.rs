@@ -138,11 +138,8 @@ impl Online {
     fn widen(&mut self, score: &Score) {
         for (index, level) in LEVELS.iter().enumerate() {
             let said = score.quantiles[index];
-            let (miss, due) = if *level < 0.5 {
-                (score.truth < said, *level)
-            } else {
-                (said < score.truth, 1.0 - level)
-            };
+            let (miss, due) =
+                if *level < 0.5 { (score.truth < said, *level) } else { (said < score.truth, 1.0 - level) };
             let stretch = &mut self.stretch[score.bucket][index];
             let step = PACE * (f64::from(u8::from(miss)) - due);
             *stretch = (*stretch * step.exp()).clamp(STRETCH_MIN, STRETCH_MAX);

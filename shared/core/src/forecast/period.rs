@@ -37,8 +37,7 @@ pub fn periods(history: &Series) -> Vec<Period> {
     let whole = history.values();
     let values = flat(&whole[whole.len().saturating_sub(DAYS_MAX * day)..]);
     let half = values.len() / 2;
-    let lags: Vec<f64> =
-        (0..=half.min(day + day / 2)).map(|lag| correlation(&values, lag)).collect();
+    let lags: Vec<f64> = (0..=half.min(day + day / 2)).map(|lag| correlation(&values, lag)).collect();
     let band = BANDS * band(&lags, values.len());
     let mut found: Vec<Period> = (2..lags.len().saturating_sub(1))
         .filter(|lag| lags[lag - 1] <= lags[*lag] && lags[lag + 1] <= lags[*lag])
@@ -85,8 +84,7 @@ fn band(lags: &[f64], count: usize) -> f64 {
 fn flat(values: &[f64]) -> Vec<f64> {
     let known = || values.iter().enumerate().filter(|(_, value)| value.is_finite());
     let count = real(known().count()).max(1.0);
-    let (time, mean) =
-        known().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + real(x) / count, sum.1 + y / count));
+    let (time, mean) = known().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + real(x) / count, sum.1 + y / count));
     let (both, times) = known().fold((0.0, 0.0), |sum, (x, y)| {
         let x = real(x) - time;
         (sum.0 + x * (y - mean), sum.1 + x * x)

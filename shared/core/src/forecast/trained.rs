@@ -1,6 +1,9 @@
 //! Everything that a cycle needs of one load: a trained ensemble, and what it has learned on line since.
 
-#![expect(clippy::indexing_slicing, reason = "rows are indexed by their own number, parts by a number below theirs")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows are indexed by their own number, parts by a number below theirs"
+)]
 
 use std::time::Duration;
 

@@ -2,17 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tail::{Tail, Weighted, thinned};
 use super::views::{Views, WIDTH, narrow};
-use super::{Window, steps, tail::Tail};
+use super::{Window, steps};
 use crate::forecast::boost::{Boost, Loss, Matrix, Settings};
 
 /// Learned location and scale, and the errors made where they had not learned.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct WindowModel {
     pub(super) window: Window,
     location: Boost,
     scale: Boost,
-    errors: Vec<f64>,
+    errors: Vec<Weighted>,
 }
 
 /// Rows learned from at most: more take longer and say the same.
@@ -95,11 +96,8 @@ impl WindowModel {
         let location = lessons.fit(&lessons.targets, &LOCATION, |_| true);
         let scale = lessons.fit(&sizes, &SCALE, |_| true);
         let mut model = WindowModel { window, location, scale, errors: Vec::new() };
-        model.errors = errors
-            .iter()
-            .zip(&lessons.rows)
-            .map(|(error, row)| f64::from(*error) / model.predict(row).1)
-            .collect();
+        let scaled = |(error, row): (&f32, &Vec<f32>)| f64::from(*error) / model.predict(row).1;
+        model.errors = thinned(errors.iter().zip(&lessons.rows).map(scaled).collect());
         Some(model)
     }
 
@@ -110,6 +108,7 @@ impl WindowModel {
 
     /// How errors spread, as they did in training and in the `newest` predictions.
     pub(super) fn tail(&self, newest: &[f64]) -> Tail {
-        Tail::of(self.errors.iter().chain(newest).copied().collect())
+        let newest = newest.iter().map(|error| (narrow(*error), 1));
+        Tail::of(self.errors.iter().copied().chain(newest).collect())
     }
 }

@@ -12,6 +12,7 @@ mod views;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::pack::{self, NotAModel};
 use crate::forecast::real;
 use crate::platform::{Place, Platform};
 use crate::series::Series;
@@ -51,10 +52,13 @@ struct Window {
 }
 
 /// Models of both windows, learned from one history.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeadModel {
     setting: Setting,
     step_s: u32,
+    /// The end of the history that it learned from, and how long that was in steps.
+    trained_until_s: i64,
+    steps: usize,
     arrival: WindowModel,
     whole: WindowModel,
 }
@@ -73,12 +77,28 @@ pub struct Spread {
 /// What the windows that begin now may bring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outlook {
+    /// When the windows begin.
+    pub from: Timestamp,
+    /// When ordered capacity is ready, and when what is ordered next is.
+    pub ready: Timestamp,
+    /// The end of both windows.
+    pub until: Timestamp,
     /// From when ordered capacity is ready until what is ordered next is.
     pub arrival: Spread,
     /// From now until what is ordered next is ready.
     pub whole: Spread,
     /// How well recent windows kept to what was said of them: the share below its 90 % quantile against 90 %.
     pub confidence: Ratio,
+}
+
+impl Outlook {
+    /// What the windows may bring where `factor` says by how much their load is multiplied.
+    #[must_use]
+    pub fn multiplied(mut self, factor: impl Fn(Timestamp, Timestamp) -> f64) -> Outlook {
+        self.arrival.unit *= factor(self.ready, self.until);
+        self.whole.unit *= factor(self.from, self.until);
+        self
+    }
 }
 
 impl Spread {
@@ -104,6 +124,7 @@ pub struct Lead {
     setting: Setting,
     views: Views,
     model: Option<LeadModel>,
+    /// Steps known when it was last tried to learn.
     trained_at: usize,
     arrival: Errors,
     whole: Errors,
@@ -120,11 +141,19 @@ struct Errors {
     tail: Option<(usize, Tail)>,
 }
 
+/// What every stored model starts with.
+const MAGIC: [u8; 4] = *b"HRLM";
+/// The version that this build writes and reads. It changes with anything in a model that is stored.
+const VERSION: u16 = 1;
 /// Errors remembered: two weeks at five minutes.
 const ERRORS_MAX: usize = 4_032;
 /// A dozen errors among thousands change little.
 const LOOK_EVERY: usize = 12;
 const DAY_S: u32 = 86_400;
+/// A model that goes on looks back so far at the most: its errors of longer ago are in what it learned since.
+const LOOK_BACK_S: u32 = DAY_S;
+/// And so far at the least: unrest is seen in the newest errors.
+const UNREST_S: u32 = 7_200;
 
 impl Lead {
     /// Starts from a history, which may be empty.
@@ -142,6 +171,63 @@ impl Lead {
         lead
     }
 
+    /// Goes on from a model that was stored: it is told the history and looks back over the newest of it, to see how far
+    /// it was off lately. `None` for a model of another setting or grid, which has to be learned anew.
+    pub fn resume(setting: Setting, history: &Series, model: LeadModel) -> Option<Lead> {
+        if model.setting != setting || model.step_s != history.step_s() {
+            return None;
+        }
+        let views = Views::new(setting.unit, history);
+        let now = views.len();
+        let (end_s, step_s) = (history.end().as_second(), i64::from(model.step_s));
+        let since = usize::try_from((end_s - model.trained_until_s) / step_s).unwrap_or(0);
+        let mut lead = Lead {
+            setting,
+            trained_at: now.saturating_sub(since),
+            model: Some(model),
+            views,
+            arrival: Errors::default(),
+            whole: Errors::default(),
+        };
+        lead.look_back(now, since);
+        Some(lead)
+    }
+
+    /// The model, to be stored.
+    pub fn model(&self) -> Option<&LeadModel> {
+        self.model.as_ref()
+    }
+
+    /// Whether it is time to learn anew: a model of little history soon, one that knows weeks after a day.
+    ///
+    /// A day, because load changes: on real traces a model that is a week old buys 3 % more for the same supply.
+    pub fn is_due(&self) -> bool {
+        let per_day = steps(DAY_S, self.views.step_s());
+        let since = self.views.len().saturating_sub(self.trained_at);
+        let known = self.model.as_ref().map_or(self.trained_at, |model| model.steps);
+        (known / 2).clamp(per_day / 4, per_day) <= since
+    }
+
+    /// Learns from everything known.
+    pub fn train(&mut self) {
+        self.trained_at = self.views.len();
+        self.model = LeadModel::train(self.setting, &self.views);
+        self.arrival.tail = None;
+        self.whole.tail = None;
+    }
+
+    fn look_back(&mut self, now: usize, since: usize) {
+        let Some(model) = &self.model else { return };
+        let step_s = self.views.step_s();
+        let back = since.min(steps(LOOK_BACK_S, step_s)).max(steps(UNREST_S, step_s)).min(now);
+        let every = steps(self.setting.cycle_s, step_s).max(1);
+        for then in (now - back..now).step_by(every).filter(|then| 0 < *then) {
+            let row = self.views.row(then, model.whole.window.to);
+            self.arrival.note(&self.views, &model.arrival, &row, then);
+            self.whole.note(&self.views, &model.whole, &row, then);
+        }
+    }
+
     /// Adds what was measured since.
     pub fn push(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
         values.into_iter().for_each(|value| self.views.push(value));
@@ -155,20 +241,6 @@ impl Lead {
         self.views.time_of(self.views.len())
     }
 
-    fn train(&mut self) {
-        self.trained_at = self.views.len();
-        self.model = LeadModel::train(self.setting, &self.views);
-        self.arrival.tail = None;
-        self.whole.tail = None;
-    }
-
-    /// A model learned from little is replaced soon, one that knows weeks after a week.
-    fn is_due(&self) -> bool {
-        let per_day = steps(DAY_S, self.views.step_s());
-        let since = self.views.len() - self.trained_at;
-        since >= (self.trained_at / 2).clamp(per_day / 4, 7 * per_day)
-    }
-
     /// What the windows that begin now may bring; `None` while too little is known.
     pub fn outlook(&mut self) -> Option<Outlook> {
         let model = self.model.as_ref()?;
@@ -177,12 +249,21 @@ impl Lead {
         let arrival = self.arrival.next(&self.views, &model.arrival, &row, now);
         let whole = self.whole.next(&self.views, &model.whole, &row, now);
         let confidence = self.whole.confidence(&whole.tail);
-        Some(Outlook { arrival, whole, confidence })
+        let at = |ahead: usize| self.views.time_of(now + ahead);
+        let (ready, until) = (at(model.arrival.window.from), at(model.arrival.window.to));
+        Some(Outlook { from: at(0), ready, until, arrival, whole, confidence })
     }
 }
 
 impl Errors {
+    /// What the window that begins now may bring.
     fn next(&mut self, views: &Views, model: &WindowModel, row: &[f32], now: usize) -> Spread {
+        let (location, scale) = self.note(views, model, row, now);
+        Spread { unit: views.unit(), location, scale, tail: self.spread(model) }
+    }
+
+    /// Notes how far off it was with windows that are over, and what is expected of the one that begins now.
+    fn note(&mut self, views: &Views, model: &WindowModel, row: &[f32], now: usize) -> (f64, f64) {
         while let Some((made, location, scale)) =
             self.open.front().copied().filter(|(made, ..)| made + model.window.to <= now)
         {
@@ -195,10 +276,9 @@ impl Errors {
             self.closed.drain(..ERRORS_MAX);
         }
         let (location, scale) = model.predict(row);
-        let scale = scale * self.unrest();
-        let location = location + views.base(now);
+        let (location, scale) = (location + views.base(now), scale * self.unrest());
         self.open.push_back((now, location, scale));
-        Spread { unit: views.unit(), location, scale, tail: self.spread(model) }
+        (location, scale)
     }
 
     /// How much wider than usual the newest errors lie: a burst is announced by the errors before it.
@@ -239,6 +319,19 @@ impl Errors {
 }
 
 impl LeadModel {
+    /// The model in bytes: some 30 KB.
+    pub fn pack(&self) -> Vec<u8> {
+        pack::packed(MAGIC, VERSION, self)
+    }
+
+    /// The model from its bytes.
+    ///
+    /// # Errors
+    /// For another version, and for bytes that are no model.
+    pub fn unpack(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
+        pack::unpacked(MAGIC, VERSION, bytes)
+    }
+
     /// Learns both windows; `None` while there is too little to learn from.
     fn train(setting: Setting, views: &Views) -> Option<LeadModel> {
         let step_s = views.step_s();
@@ -246,7 +339,8 @@ impl LeadModel {
         let next = ready + steps(setting.cycle_s, step_s).max(1);
         let arrival = WindowModel::train(views, Window { from: ready, to: next }, next)?;
         let whole = WindowModel::train(views, Window { from: 0, to: next }, next)?;
-        Some(LeadModel { setting, step_s, arrival, whole })
+        let trained_until_s = views.time_of(views.len()).as_second();
+        Some(LeadModel { setting, step_s, trained_until_s, steps: views.len(), arrival, whole })
     }
 }
 

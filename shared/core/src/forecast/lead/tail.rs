@@ -1,14 +1,17 @@
 //! How errors spread: as they were seen, and beyond the last of them as a generalised Pareto distribution goes on.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "errors need seven digits, and counts of a thinned list fit a byte"
+)]
+
 use serde::{Deserialize, Serialize};
 
-use crate::forecast::real;
-
-/// A distribution of errors.
+/// A distribution of errors, small enough to be stored with every forecast.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tail {
-    /// Quantiles at regular levels.
-    body: Vec<f64>,
+    /// Quantiles at [`LEVELS`].
+    body: Vec<f32>,
     /// Where the tail begins, and the share of errors in it.
     from: f64,
     share: f64,
@@ -17,30 +20,61 @@ pub(super) struct Tail {
     size: f64,
 }
 
+/// An error, and how many like it there were.
+pub(super) type Weighted = (f32, u8);
+
 /// One error in so many belongs to the tail.
 const IN_TAIL: usize = 50;
 /// A fit to fewer is chance.
 const IN_TAIL_MIN: usize = 20;
 /// Beyond it a tail has hardly a mean.
 const SHAPE_MAX: f64 = 0.4;
-/// Levels of the body.
-const LEVELS: usize = 200;
+/// Levels of the body: dense where decisions look.
+const LEVELS: [f64; 16] =
+    [0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98];
+
+/// Errors as they are stored: the largest as they are, of the others one for every [`THIN`].
+///
+/// What a decision asks of the body hardly changes by it, and the tail rests on every error that it had.
+pub(super) fn thinned(mut errors: Vec<f64>) -> Vec<Weighted> {
+    errors.sort_by(f64::total_cmp);
+    let (body, tail) = errors.split_at(errors.len() - errors.len() / KEPT);
+    let middle = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
+    body.chunks(THIN).filter_map(middle).chain(tail.iter().map(|error| (*error as f32, 1))).collect()
+}
+
+/// One error in so many is kept as it is.
+const KEPT: usize = 10;
+/// Errors of the body that become one.
+const THIN: usize = 10;
 
 impl Tail {
-    pub(super) fn of(mut errors: Vec<f64>) -> Tail {
-        errors.sort_by(f64::total_cmp);
-        let count = errors.len().max(1);
+    pub(super) fn of(mut errors: Vec<Weighted>) -> Tail {
+        errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let count: usize = errors.iter().map(|(_, count)| usize::from(*count)).sum();
         let rare = (count / IN_TAIL).max(IN_TAIL_MIN).min(count / 2).max(1);
-        let (low, high) = errors.split_at(errors.len().saturating_sub(rare));
-        let from = low.last().copied().unwrap_or(0.0);
-        let (mean, square) = high.iter().fold((0.0, 0.0), |(mean, square), error| {
-            let over = error - from;
-            (mean + over / real(rare), square + over * over / real(rare))
-        });
-        let variance = (square - mean * mean).max(1e-12);
+        let (mut taken, mut sum, mut squares, mut from) = (0.0, 0.0, 0.0, 0.0);
+        for (error, count) in errors.iter().rev() {
+            if f64::from(rare as u32) <= taken {
+                from = f64::from(*error);
+                break;
+            }
+            let count = f64::from(*count);
+            taken += count;
+            sum += count * f64::from(*error);
+            squares += count * f64::from(*error) * f64::from(*error);
+        }
+        let taken = f64::max(taken, 1.0);
+        let mean = sum / taken - from;
+        let variance = (squares / taken - (sum / taken) * (sum / taken)).max(1e-12);
         let shape = (0.5 * (1.0 - mean * mean / variance)).clamp(0.0, SHAPE_MAX);
-        let body = (0..=LEVELS).map(|level| among(&errors, real(level) / real(LEVELS))).collect();
-        Tail { body, from, share: real(rare) / real(count), shape, size: (mean * (1.0 - shape)).max(1e-6) }
+        Tail {
+            body: at_levels(&errors, count),
+            from,
+            share: (taken / f64::from(count.max(1) as u32)).min(1.0),
+            shape,
+            size: (mean * (1.0 - shape)).max(1e-6),
+        }
     }
 
     /// The share of errors above `error`.
@@ -48,39 +82,96 @@ impl Tail {
         if self.from < error {
             return self.share * self.beyond((error - self.from) / self.size);
         }
-        let upper = self.body.partition_point(|seen| *seen <= error);
-        let (low, high) = (self.at(upper.saturating_sub(1)), self.at(upper));
-        let part = if low < high { ((error - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
-        let level = (real(upper) - 1.0 + part).max(0.0) / real(LEVELS);
+        let points = || LEVELS.iter().zip(self.body.iter().map(|seen| f64::from(*seen)));
+        let Some((high_level, high)) = points().find(|(_, seen)| error < *seen) else {
+            return self.share;
+        };
+        let Some((low_level, low)) = points().take_while(|(_, seen)| *seen <= error).last() else {
+            return 1.0;
+        };
+        let level = low_level + (high_level - low_level) * (error - low) / (high - low);
         (1.0 - level).clamp(self.share, 1.0)
     }
 
     /// The error that the share `level` stays below.
     pub(super) fn quantile(&self, level: f64) -> f64 {
         let above = 1.0 - level;
-        if self.share <= above {
-            return among(&self.body, level);
+        if above < self.share {
+            let ratio = (above / self.share).max(1e-9);
+            let over =
+                if self.shape > 1e-6 { (ratio.powf(-self.shape) - 1.0) / self.shape } else { -ratio.ln() };
+            return self.from + self.size * over;
         }
-        let ratio = (above / self.share).max(1e-9);
-        let over = if self.shape > 1e-6 { (ratio.powf(-self.shape) - 1.0) / self.shape } else { -ratio.ln() };
-        self.from + self.size * over
+        let points = || LEVELS.iter().zip(self.body.iter().map(|seen| f64::from(*seen)));
+        let below = points().take_while(|(at, _)| **at <= level).last();
+        let beyond = points().find(|(at, _)| level < **at);
+        match (below, beyond) {
+            (Some((a, low)), Some((b, high))) => low + (high - low) * (level - a) / (b - a),
+            (Some((_, seen)), None) | (None, Some((_, seen))) => seen,
+            (None, None) => 0.0,
+        }
     }
 
     fn beyond(&self, over: f64) -> f64 {
         if self.shape > 1e-6 { (1.0 + self.shape * over).powf(-1.0 / self.shape) } else { (-over).exp() }
     }
-
-    fn at(&self, index: usize) -> f64 {
-        self.body.get(index).or(self.body.last()).copied().unwrap_or(0.0)
-    }
 }
 
-/// The value at the place `level` among sorted errors; between two of them, the line.
-#[expect(clippy::as_conversions, reason = "a place in a list is far below where floats lose whole numbers")]
-fn among(sorted: &[f64], level: f64) -> f64 {
-    let place = level.clamp(0.0, 1.0) * real(sorted.len().saturating_sub(1));
-    let below = place as usize;
-    let low = sorted.get(below).copied().unwrap_or(0.0);
-    let high = sorted.get(below + 1).copied().unwrap_or(low);
-    low + (high - low) * (place - real(below))
+/// The quantiles of sorted errors: each error lies in the middle of those it stands for.
+fn at_levels(sorted: &[Weighted], count: usize) -> Vec<f32> {
+    let mut before = 0.0;
+    let place = |(_, like_it): &Weighted| {
+        let place = before + f64::from(*like_it) / 2.0;
+        before += f64::from(*like_it);
+        place
+    };
+    let places: Vec<f64> = sorted.iter().map(place).collect();
+    let at = |level: f64| {
+        let wanted = level * f64::from(count as u32);
+        let upper = places.partition_point(|place| *place < wanted).min(places.len().saturating_sub(1));
+        let lower = upper.saturating_sub(1);
+        let (from, to) = (*places.get(lower)?, *places.get(upper)?);
+        let (low, high) = (sorted.get(lower)?.0, sorted.get(upper)?.0);
+        let share = if from < to { ((wanted - from) / (to - from)).clamp(0.0, 1.0) } else { 0.0 };
+        Some(low + (high - low) * share as f32)
+    };
+    LEVELS.map(|level| at(level).unwrap_or(0.0)).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::real;
+
+    /// Errors of an exponential distribution, whose tail is known.
+    fn exponential(count: usize) -> Vec<f64> {
+        (0..count).map(|index| -(1.0 - (real(index) + 0.5) / real(count)).ln()).collect()
+    }
+
+    #[test]
+    fn thinning_keeps_what_decisions_ask() {
+        let whole = Tail::of(exponential(7_000).into_iter().map(|error| (error as f32, 1)).collect());
+        let thin = thinned(exponential(7_000));
+        assert!(thin.len() < 1_400, "{}", thin.len());
+        let thin = Tail::of(thin);
+        for level in [0.05, 0.5, 0.9, 0.97, 0.99, 0.999] {
+            let truth = -(1.0_f64 - level).ln();
+            for tail in [&whole, &thin] {
+                assert!((tail.quantile(level) - truth).abs() < 0.05 + truth * 0.03, "{level}: {tail:?}");
+                let above = tail.above(truth);
+                assert!(
+                    (above - (1.0 - level)).abs() < 0.1 * (1.0 - level) + 0.02 * level,
+                    "{level}: {above}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn more_error_is_never_likelier() {
+        let tail = Tail::of(thinned(exponential(500)));
+        let above: Vec<f64> = (-10..200).map(|step| tail.above(f64::from(step) / 20.0)).collect();
+        assert!(above.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{above:?}");
+        assert!(Tail::of(Vec::new()).quantile(0.9).is_finite());
+    }
 }

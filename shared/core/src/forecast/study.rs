@@ -1,0 +1,191 @@
+//! One metric in one cycle: its history and its models in, its forecast and what there is to store out.
+//!
+//! Training is rare and predicting is for every cycle. How much a cycle may train is an argument: what is due and finds no
+//! room is trained in one of the next cycles, and goes on with the models it has.
+
+use jiff::Timestamp;
+
+use super::lead::{Lead, LeadModel, Outlook, Setting};
+use super::{
+    Context, EXTRAS_MAX, Extra, Forecast, LEVELS, NoForecast, Pattern, STALE_S, STEP_S, Trained, forecast,
+};
+use crate::calendar::{self, Factors};
+use crate::decide::MetricForecast;
+use crate::history::{Chunk, Column, column_series, fine_series};
+use crate::platform::{Event, Metric, Place, Platform};
+use crate::series::Series;
+
+/// Models that change by nothing but new points are stored again after so long: they catch up with what they missed.
+const STORE_AFTER_S: i64 = 3 * 3_600;
+
+/// What came back less often in the history teaches nothing.
+const SEEN_MIN: usize = 2;
+
+/// What is kept of one metric between cycles.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Models {
+    /// The model of the horizon.
+    pub load: Option<Trained>,
+    /// The model of the lead window.
+    pub lead: Option<LeadModel>,
+}
+
+/// How many models a cycle may still train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Whether models are trained that are not due.
+    pub all: bool,
+    /// Models that may be trained.
+    pub left: usize,
+}
+
+impl Room {
+    fn take(&mut self, due: bool) -> bool {
+        let takes = (due || self.all) && 0 < self.left;
+        self.left -= usize::from(takes);
+        takes
+    }
+}
+
+/// What came of one metric.
+#[derive(Clone, Debug)]
+pub struct Studied {
+    /// Its forecast, or why there is none.
+    pub forecast: MetricForecast,
+    /// Its models, if they are worth storing again.
+    pub models: Option<Models>,
+}
+
+/// Forecasts one metric of a dimension from the chunks of its history, with the models it has.
+pub fn study(
+    platform: &Platform,
+    (place, metric): (Place<'_>, &Metric),
+    chunks: &[Chunk],
+    models: Models,
+    now: Timestamp,
+    room: &mut Room,
+) -> Studied {
+    let column = Column::new(&place.dimension.key, &metric.name);
+    let history = column_series(chunks, &column).until(now);
+    let age_s = now.as_second() - history.end().as_second();
+    if history.is_empty() || STALE_S < age_s {
+        let known = history.len();
+        let why = if known == 0 { too_short(known) } else { NoForecast::Stale { age_s } };
+        return Studied { forecast: MetricForecast::none(&metric.name, why), models: None };
+    }
+    let fine = fine_series(chunks, &column).until(now);
+    let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
+    let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
+    let (history, fine) = (factors.without(&history), factors.without(&fine));
+    let columns = columns(platform, place, &history, until);
+    let context = Context { extras: columns.as_slice() };
+    let before = models.load.as_ref().map(Trained::seen_until);
+    let (load, load_trained) = load(platform, models.load, (&history, &context), now, room);
+    let (outlook, lead, lead_trained) = lead(platform, (place, metric), models.lead, &fine, room);
+    let outlook = outlook.map(|outlook| outlook.multiplied(|from, to| factors.during(from, to)));
+    let steps = steps(platform, age_s);
+    let outcome = match &load {
+        Some(load) => load.predict(&history, &context, steps, &LEVELS),
+        None => forecast(&history, steps, &LEVELS),
+    };
+    let old = before.is_none_or(|before| STORE_AFTER_S <= history.end().as_second() - before.as_second());
+    let store = load_trained || lead_trained || (old && load.is_some());
+    let made = MetricForecast {
+        metric: metric.name.clone(),
+        outcome: outcome.map(|made| multiplied(made, &factors)),
+        lead: outlook,
+        pattern: Some(Pattern::of(&history)),
+        anomaly: load.as_ref().map(Trained::anomaly),
+    };
+    Studied { forecast: made, models: store.then_some(Models { load, lead }) }
+}
+
+fn too_short(known: usize) -> NoForecast {
+    NoForecast::TooShort { known, needed: super::KNOWN_MIN }
+}
+
+/// Steps from the end of the history to the horizon.
+fn steps(platform: &Platform, age_s: i64) -> usize {
+    let horizon_s = platform.predictive.horizon.as_secs() + u64::try_from(age_s).unwrap_or(0);
+    usize::try_from(horizon_s.div_ceil(u64::from(STEP_S))).unwrap_or(usize::MAX)
+}
+
+/// What comes back by the calendar, a column an event: those that say how much to hold, but not how the load changes.
+fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Extra> {
+    let concerned = |event: &&Event| event.groups.is_empty() || event.groups.contains(&place.group.name);
+    let learned = |event: &&Event| event.effect.floor.is_some() && event.effect.multiply.is_none();
+    let column = |event: &Event| {
+        let on = calendar::occurrences(&event.when, &platform.zone, history.start(), to);
+        let seen = on.iter().filter(|(start, _)| *start < history.end()).count();
+        let points = |index: usize| {
+            let (from, to) = (history.time_of(index), history.time_of(index + 1));
+            Some(f64::from(u8::from(on.iter().any(|(start, end)| *start < to && from < *end))))
+        };
+        let steps = (0_usize..).take_while(|index| history.time_of(*index) < to);
+        let series = Series::new(history.start(), history.step_s(), steps.map(points));
+        (SEEN_MIN <= seen).then(|| Extra { name: event.name.clone(), series })
+    };
+    platform.calendar.iter().filter(concerned).filter(learned).filter_map(column).take(EXTRAS_MAX).collect()
+}
+
+/// The model of the horizon with the newest points taken in, and whether it was trained anew.
+fn load(
+    platform: &Platform,
+    model: Option<Trained>,
+    (history, context): (&Series, &Context<'_>),
+    now: Timestamp,
+    room: &mut Room,
+) -> (Option<Trained>, bool) {
+    let updated = model.and_then(|mut model| model.update(history, context).ok().map(|()| model));
+    let due = |model: &Trained| model.retrain_reason(now, platform.predictive.retrain).is_some();
+    if room.take(updated.as_ref().is_none_or(due)) {
+        let horizon = steps(platform, 0);
+        if let Ok(trained) = Trained::train(history, context, horizon) {
+            return (Some(trained), true);
+        }
+    }
+    (updated, false)
+}
+
+/// What the lead window may bring, its model, and whether that was trained anew.
+fn lead(
+    platform: &Platform,
+    (place, metric): (Place<'_>, &Metric),
+    model: Option<LeadModel>,
+    fine: &Series,
+    room: &mut Room,
+) -> (Option<Outlook>, Option<LeadModel>, bool) {
+    let Some(unit) = metric.measure.carried_per_unit() else { return (None, None, false) };
+    let setting = Setting::of(platform, place, unit);
+    let resumed = model.and_then(|model| Lead::resume(setting, fine, model));
+    let trains = room.take(resumed.as_ref().is_none_or(Lead::is_due));
+    let known = match resumed {
+        Some(mut lead) if trains => {
+            lead.train();
+            Some(lead)
+        }
+        None if trains => Some(Lead::new(setting, fine)),
+        resumed => resumed,
+    };
+    let Some(mut known) = known else { return (None, None, false) };
+    (known.outlook(), known.model().cloned(), trains && known.model().is_some())
+}
+
+/// A forecast with what the calendar multiplies it by. Seven digits are more than any load has; the rest would only be
+/// stored.
+fn multiplied(mut forecast: Forecast, factors: &Factors) -> Forecast {
+    let grid = Series::new(forecast.start, forecast.step_s, []);
+    let times = |values: &mut Vec<f64>| {
+        for (index, value) in values.iter_mut().enumerate() {
+            *value = seven_digits(*value * factors.during(grid.time_of(index), grid.time_of(index + 1)));
+        }
+    };
+    times(&mut forecast.mean);
+    forecast.quantiles.iter_mut().for_each(|quantile| times(&mut quantile.values));
+    forecast
+}
+
+#[expect(clippy::as_conversions, reason = "rounding to the digits of a smaller number is what this is for")]
+fn seven_digits(value: f64) -> f64 {
+    f64::from(value as f32)
+}
