@@ -114,8 +114,8 @@ async fn read_past<T: Table, M: Metrics, F, C, E>(
         warn(error);
     }
     let missed = looked_at.and_then(|at| collect::missed(now, platform.orchestration.cycle, at));
-    if let Some((from, to)) = missed {
-        let window = Window { from, to, period_s: collect::PAST_STEP_S };
+    if let Some((from, to, period_s)) = missed {
+        let window = Window { from, to, period_s };
         for some in asked.chunks(collect::PAST_METRICS_MAX) {
             if let Err(error) = read_window(ports, platform, some, window).await {
                 warn(error);
@@ -136,8 +136,10 @@ async fn read_new<T: Table, M: Metrics, F, C, E>(
     if new.is_empty() {
         return Ok(());
     }
-    let (from, to) = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
-    read_window(ports, platform, &new, Window { from, to, period_s: collect::PAST_STEP_S }).await?;
+    let windows = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
+    for (from, to, period_s) in windows {
+        read_window(ports, platform, &new, Window { from, to, period_s }).await?;
+    }
     tracing::info!(platform = %platform.name, metrics = new.len(), "read the past of {} metrics", new.len());
     learned.columns.extend(new.iter().map(|asked| asked.column().0));
     Ok(())
@@ -156,8 +158,8 @@ async fn read_window<T: Table, M: Metrics, F, C, E>(
         let loads = collect::loads(asked.metric, &values, &units);
         (asked, loads)
     });
-    for (shard, days) in collect::past_chunks(window.from, loads) {
-        ports.store.put_past(&platform.name, shard, &days).await?;
+    for (shard, days) in collect::past_chunks((window.from, window.to, window.period_s), loads) {
+        ports.store.put_past(&platform.name, shard, &days, window.to).await?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ async fn forecast(task: Task) -> (Forecasted, Store<MemoryTable>, Cycle) {
     let points = (NOW - 2 * 86_400..NOW).step_by(300).map(|second| (at(second), 100.0));
     chunk.add(Column("web/desired|cpu".into()), 300, points);
     let days = BTreeMap::from([(at(NOW - 2 * 86_400), chunk)]);
-    store.put_past(&platform, shard(&"web".into()), &days).await.unwrap();
+    store.put_past(&platform, shard(&"web".into()), &days, at(NOW)).await.unwrap();
     let cycle = Cycle {
         platform,
         id: "cycle".into(),

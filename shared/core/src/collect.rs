@@ -17,9 +17,12 @@ pub const PERIOD_S: u32 = 60;
 const SETTLE_S: i64 = 60;
 /// Points that come later than this are not waited for.
 const LATE_S: i64 = 900;
-/// CloudWatch keeps five-minute points for 63 days; the last hours of that are already going.
-const PAST_MAX: Duration = Duration::from_secs(62 * 86_400);
-/// The step of history from before the first cycle.
+/// How long CloudWatch keeps points of each length: 15 days, 63 days and 455 days, the last hours of which are going
+/// already. Behind each, how much of it is stored in one item.
+const KEPT: [(u32, i64, i64); 3] =
+    [(PERIOD_S, 14 * DAY_S, 6 * 3_600), (PAST_STEP_S, 62 * DAY_S, DAY_S), (3_600, 454 * DAY_S, 10 * DAY_S)];
+const DAY_S: i64 = 86_400;
+/// The step of history that is no longer known by the minute.
 pub const PAST_STEP_S: u32 = 300;
 /// Metrics whose past is read in one cycle. A large platform takes a few cycles, each of which still ends in time.
 pub const PAST_METRICS_MAX: usize = 100;
@@ -59,22 +62,39 @@ pub fn recent(now: Timestamp, cycle: Duration) -> (Timestamp, Timestamp) {
     (second(to_s - length_s), second(to_s))
 }
 
-/// The window of a past that was never read, ending where `recent` begins.
-pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> (Timestamp, Timestamp) {
-    let step_s = i64::from(PAST_STEP_S);
-    let to_s = recent(now, cycle).0.as_second().div_euclid(step_s) * step_s + step_s;
-    let length_s = i64::try_from(training_period.min(PAST_MAX).as_secs()).unwrap_or(0);
-    (second((to_s - length_s).div_euclid(step_s) * step_s), second(to_s))
+/// A window of the past, and the length of the periods in which it is read.
+pub type PastWindow = (Timestamp, Timestamp, u32);
+
+/// The windows of a past that was never read, the newest first, which ends where `recent` begins. The newest is read by
+/// the minute, older ones as finely as CloudWatch still knows them.
+pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> Vec<PastWindow> {
+    let wanted_s = i64::try_from(training_period.as_secs()).unwrap_or(i64::MAX);
+    let mut until_s = aligned(recent(now, cycle).0.as_second(), PAST_STEP_S) + i64::from(PAST_STEP_S);
+    let end_s = until_s;
+    let mut windows = Vec::new();
+    for (step_s, kept_s, _) in KEPT {
+        let from_s = aligned(end_s - wanted_s.min(kept_s), 3_600.min(step_s.max(PAST_STEP_S)));
+        if from_s < until_s {
+            windows.push((second(from_s), second(until_s), step_s));
+            until_s = from_s;
+        }
+    }
+    windows
 }
 
 /// The window that no cycle read, when the last one is longer ago than `recent` reaches back; `None` when there is none.
-pub fn missed(now: Timestamp, cycle: Duration, looked_at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+pub fn missed(now: Timestamp, cycle: Duration, looked_at: Timestamp) -> Option<PastWindow> {
     let step_s = i64::from(PAST_STEP_S);
     let (from, to) = (recent(looked_at, cycle).1, recent(now, cycle).0);
-    let oldest = past(now, cycle, PAST_MAX).0;
-    let from = second(from.max(oldest).as_second().div_euclid(step_s) * step_s);
-    let to = second(to.as_second().div_euclid(step_s) * step_s + step_s);
-    (from.as_second() + 2 * step_s <= to.as_second()).then_some((from, to))
+    let age_s = now.as_second() - from.as_second();
+    let (period_s, kept_s, _) = KEPT.into_iter().find(|(_, kept_s, _)| age_s <= *kept_s).unwrap_or(KEPT[1]);
+    let from_s = aligned(from.as_second().max(now.as_second() - kept_s), PAST_STEP_S);
+    let to_s = aligned(to.as_second(), PAST_STEP_S) + step_s;
+    (from_s + 2 * step_s <= to_s).then_some((second(from_s), second(to_s), period_s.min(PAST_STEP_S)))
+}
+
+fn aligned(second: i64, step_s: u32) -> i64 {
+    second.div_euclid(i64::from(step_s)) * i64::from(step_s)
 }
 
 fn second(second: i64) -> Timestamp {
@@ -236,20 +256,21 @@ impl Read {
     }
 }
 
-/// A past that was read, as chunks by shard and by the start of each day's part.
+/// A past that was read, as chunks by shard and by the start of each part.
 pub fn past_chunks<'a>(
-    from: Timestamp,
+    (from, _, step_s): PastWindow,
     read: impl IntoIterator<Item = (&'a Asked<'a>, Vec<(Timestamp, f64)>)>,
 ) -> BTreeMap<u8, BTreeMap<Timestamp, Chunk>> {
+    let part_s = KEPT.iter().find(|(step, ..)| *step == step_s).map_or(DAY_S, |(_, _, part_s)| *part_s);
     let mut chunks: BTreeMap<u8, BTreeMap<Timestamp, Chunk>> = BTreeMap::new();
     for (asked, loads) in read {
-        let mut days: BTreeMap<i64, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        let mut parts: BTreeMap<i64, Vec<(Timestamp, f64)>> = BTreeMap::new();
         for (at, load) in loads {
-            days.entry(at.as_second().div_euclid(86_400)).or_default().push((at, load));
+            parts.entry(at.as_second().div_euclid(part_s)).or_default().push((at, load));
         }
         let into = chunks.entry(shard(&asked.place.resource.id)).or_default();
-        for (day, points) in days {
-            into.entry(second(day * 86_400).max(from)).or_default().add(asked.column(), PAST_STEP_S, points);
+        for (part, points) in parts {
+            into.entry(second(part * part_s).max(from)).or_default().add(asked.column(), step_s, points);
         }
     }
     chunks
@@ -292,19 +313,35 @@ scaling_groups:
         assert_eq!(recent(at(10_030), cycle), (at(9_960 - 900), at(9_960)));
         assert_eq!(recent(at(10_079), cycle).1, at(9_960));
         assert_eq!(recent(at(10_080), cycle).1, at(10_020));
-        let (from, to) = past(at(10_000_000), cycle, Duration::from_secs(86_400));
+        let (from, to, step_s) = past(at(10_000_000), cycle, Duration::from_secs(86_400))[0];
         assert_eq!(
-            (from.as_second() % 300, to.as_second() % 300, to.as_second() - from.as_second()),
-            (0, 0, 86_400)
+            (from.as_second() % 300, to.as_second() % 300, to.as_second() - from.as_second(), step_s),
+            (0, 0, 86_400, 60)
         );
         assert!(recent(at(10_000_000), cycle).0 <= to, "no hole between the past and the present");
+    }
+
+    #[test]
+    fn the_past_is_read_as_finely_as_it_is_kept() {
+        let days = |days: u64| {
+            let windows =
+                past(at(100_000_000), Duration::from_secs(300), Duration::from_secs(days * 86_400));
+            assert!(windows.windows(2).all(|pair| pair[0].0 == pair[1].1), "one begins where the next ends");
+            let told = windows.iter().map(|(from, to, step_s)| {
+                (step_s / 60, (to.as_second() - from.as_second()) / 86_400)
+            });
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(days(7), [(1, 7)]);
+        assert_eq!(days(28), [(1, 14), (5, 14)]);
+        assert_eq!(days(90), [(1, 14), (5, 48), (60, 28)]);
     }
 
     #[test]
     fn what_no_cycle_read_is_read_later() {
         let cycle = Duration::from_secs(300);
         let missed = |now, looked_at| {
-            missed(at(now), cycle, at(looked_at)).map(|(from, to)| (from.as_second(), to.as_second()))
+            missed(at(now), cycle, at(looked_at)).map(|(from, to, _)| (from.as_second(), to.as_second()))
         };
         assert_eq!(missed(100_300, 100_000), None, "cycles overlap");
         assert_eq!(missed(103_600, 100_000), Some((99_900, 102_900)));
@@ -366,7 +403,7 @@ scaling_groups:
         let platform = shop();
         let asked = asked(&platform);
         let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
-        let chunks = past_chunks(at(600), [(&asked[1], points)]);
+        let chunks = past_chunks((at(600), at(90_000), 300), [(&asked[1], points)]);
         let days = &chunks[&shard(&"web".into())];
         let sizes: Vec<usize> = days.values().map(|chunk| chunk.0.values().map(Series::len).sum()).collect();
         assert_eq!(

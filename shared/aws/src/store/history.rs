@@ -70,7 +70,8 @@ impl<T: Table> Store<T> {
         Ok(self.state.put_many(items.collect()).await?)
     }
 
-    /// Keeps history read from CloudWatch at first sight, a day at a time. Doing it again replaces it.
+    /// Keeps history read from CloudWatch, part by part, until a while after the end of what was read. Doing it again
+    /// replaces it.
     ///
     /// # Errors
     /// When the call fails.
@@ -79,6 +80,7 @@ impl<T: Table> Store<T> {
         platform: &PlatformName,
         shard: u8,
         chunks: &BTreeMap<Timestamp, Chunk>,
+        read_until: Timestamp,
     ) -> Result<(), StoreError> {
         let items = chunks.iter().map(|(day, chunk)| {
             let names: Vec<&str> = chunk.0.keys().map(|column| column.0.as_str()).collect();
@@ -88,7 +90,8 @@ impl<T: Table> Store<T> {
                 key: Key::new(partition(platform, shard), format!("{day}#back-{digest}")),
                 revision: 1,
                 body: Body::Bytes(chunk.pack()),
-                expires: days_after(*day, HISTORY_DAYS),
+                // However old it is, it serves as long as what is measured from now on.
+                expires: days_after(read_until, HISTORY_DAYS),
             }
         });
         Ok(self.state.put_many(items.collect()).await?)
