@@ -14,7 +14,7 @@ use crate::series::Series;
 use crate::units::Units;
 
 /// Pilots that decide together, so that budgets and connections hold for all of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fleet<'a> {
     platform: &'a Platform,
     pilots: Vec<Pilot<'a>>,

@@ -25,7 +25,7 @@ use crate::units::Units;
 const LOOK_BACK_S: i64 = 7_200;
 
 /// A dimension, its metric and what was learned of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pilot<'a> {
     platform: &'a Platform,
     key: DimensionKey,

@@ -216,8 +216,10 @@ pub fn replay(
     };
     let edges = edges(platform, &loaded);
     let mut runs = Vec::new();
+    // Both ways start from the same models; training them is most of the work.
+    let fleet = own::fleet(platform, &loaded)?;
     for (name, floor) in [("headroom", false), ("headroom, floor under tracking", true)] {
-        let own = own::own(platform, &loaded, floor, &mut heard)?;
+        let own = own::own(platform, fleet.clone(), &loaded, floor, &mut heard);
         if 0 < own.refused {
             notes.push(format!("{name}: {} plans broke a rule and were not carried out", own.refused));
         }

@@ -59,17 +59,23 @@ impl Moved<'_> {
     }
 }
 
+/// A fleet that knows what came before the part that is replayed.
+pub(super) fn fleet<'a>(platform: &'a Platform, loaded: &[Loaded]) -> Result<Fleet<'a>, NoPilot> {
+    let history = |tier: &Loaded| tier.load.until(tier.load.time_of(tier.plant.start)).tail(HISTORY);
+    let histories: Vec<_> = loaded.iter().map(|tier| (tier.tier.key.clone(), history(tier))).collect();
+    Fleet::new(platform, &histories)
+}
+
 /// Replays our own policy: setting the capacity, or a floor under target tracking.
-pub(super) fn own(
-    platform: &Platform,
-    loaded: &[Loaded],
+pub(super) fn own<'a>(
+    platform: &'a Platform,
+    fleet: Fleet<'a>,
+    loaded: &'a [Loaded],
     floor: bool,
     heard: &mut dyn FnMut(),
-) -> Result<Own, NoPilot> {
+) -> Own {
     let start = loaded.first().map_or(0, |first| first.plant.start);
     let end = loaded.first().map_or(0, |first| first.plant.load.len());
-    let history = |tier: &Loaded| tier.load.until(tier.load.time_of(start)).tail(HISTORY);
-    let histories: Vec<_> = loaded.iter().map(|tier| (tier.tier.key.clone(), history(tier))).collect();
     let moved = loaded.iter().map(|tier| Moved {
         key: &tier.tier.key,
         loaded: tier,
@@ -78,7 +84,7 @@ pub(super) fn own(
     });
     let mut replayed = Replayed {
         platform,
-        fleet: Fleet::new(platform, &histories)?,
+        fleet,
         tiers: moved.collect(),
         start,
         seen: start,
@@ -92,7 +98,7 @@ pub(super) fn own(
         heard();
     }
     let outcomes = replayed.tiers.into_iter().map(|tier| tier.supply.outcome).collect();
-    Ok(Own { outcomes, told: replayed.told, refused: replayed.refused })
+    Own { outcomes, told: replayed.told, refused: replayed.refused }
 }
 
 fn native<'a>() -> (u32, Native<'a>) {
@@ -165,14 +171,14 @@ impl Replayed<'_> {
             };
             match rollout.next(minute, &standing) {
                 Next::Wait => return,
-                Next::Make(changes) => changes.iter().for_each(|change| self.make(minute, change)),
-                Next::TakeBack(why, changes) => {
-                    self.rollout = None;
+                Next::Make(changes) => {
+                    let back = rollout.back.clone();
                     for change in changes {
+                        self.told.extend(back.as_ref().map(|why| taken_back(&change, minute - self.start, why)));
                         self.make(minute, &change);
-                        self.told.push(taken_back(&change, minute - self.start, &why));
                     }
                 }
+                Next::TakeBack(back) => self.rollout = Some(back),
                 Next::Done => self.rollout = None,
             }
         }

@@ -3,7 +3,7 @@
 use crate::plan::{Direction, Plan, Step, StepChange, Wave};
 
 /// A plan under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rollout {
     waves: Vec<Wave>,
     /// Waves begun, and when the newest was.
@@ -12,6 +12,8 @@ pub(super) struct Rollout {
     /// Whether its end waits for the last wave too: something may depend on it.
     waits: bool,
     rollback: bool,
+    /// Why it takes another plan back, if it does.
+    pub(super) back: Option<String>,
 }
 
 /// What a change is about now.
@@ -30,8 +32,8 @@ pub(super) enum Next {
     Wait,
     /// These changes are to be made.
     Make(Vec<StepChange>),
-    /// The plan cannot go on; these changes take back what was begun, newest first.
-    TakeBack(String, Vec<StepChange>),
+    /// The plan cannot go on; this one takes back what was begun, newest first.
+    TakeBack(Rollout),
     /// It was carried out.
     Done,
 }
@@ -39,7 +41,7 @@ pub(super) enum Next {
 impl Rollout {
     pub(super) fn new(plan: &Plan, waits: bool) -> Rollout {
         let waves = plan.waves_to_run().to_vec();
-        Rollout { waves, begun: 0, begun_at: 0, waits, rollback: plan.rollback }
+        Rollout { waves, begun: 0, begun_at: 0, waits, rollback: plan.rollback, back: None }
     }
 
     /// What is to be done in this minute, given what stands of each dimension. A wave that is returned counts as begun.
@@ -54,25 +56,37 @@ impl Rollout {
         }
         let Some(wave) = self.waves.get(self.begun) else { return Next::Done };
         let changes: Vec<StepChange> = wave.steps.iter().flat_map(|step| step.changes.clone()).collect();
-        let stale = changes.iter().find(|change| {
-            let now = standing(change);
-            !now.retried && now.ordered != change.expected.0
-        });
-        if let Some(change) = stale {
-            let StepChange { key, expected, .. } = change;
-            let now = standing(change).ordered;
-            return self.take_back(format!("{key} is {now}, but the plan was made for {expected}"));
+        if let Some(why) = changes.iter().find_map(|change| stale(change, standing(change))) {
+            if self.back.is_none() {
+                return self.take_back(why);
+            }
         }
         self.begun += 1;
         self.begun_at = minute;
         Next::Make(changes)
     }
 
+    /// What was begun, backwards. What takes back is not taken back itself: there a person has to look.
     fn take_back(&self, why: String) -> Next {
+        if self.back.is_some() {
+            return Next::Done;
+        }
         let begun = self.waves.iter().take(self.begun).rev().filter(|_| self.rollback);
-        let undone = begun.flat_map(|wave| &wave.steps).map(Step::undo).flat_map(|step| step.changes);
-        Next::TakeBack(why, undone.collect())
+        let undone = begun.map(|wave| Wave {
+            direction: wave.direction.reverse(),
+            steps: wave.steps.iter().map(Step::undo).collect(),
+            ..wave.clone()
+        });
+        let waves = undone.collect();
+        Next::TakeBack(Rollout { waves, begun: 0, begun_at: 0, waits: true, rollback: false, back: Some(why) })
     }
+}
+
+/// Why a change no longer fits what it was planned from, if it does not.
+fn stale(change: &StepChange, now: Standing) -> Option<String> {
+    let StepChange { key, expected, .. } = change;
+    let fits = now.retried || now.ordered == expected.0;
+    (!fits).then(|| format!("{key} is {}, but the plan was made for {expected}", now.ordered))
 }
 
 /// Whether a wave's capacity is still to come, or why it will not.

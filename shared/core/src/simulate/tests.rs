@@ -152,13 +152,13 @@ fn shop(trace: &Trace) -> Replay {
 
 #[test]
 fn a_daily_wave_is_supplied_cheaply_and_without_a_look_ahead() {
-    let plain = shop(&days(3, |_| 1.0));
+    let plain = shop(&days(2, |_| 1.0));
     let ours = &plain.runs[0];
     assert!(ours.figures.tau_u < 1.0 && ours.figures.cost < 1.3, "{:?}", ours.figures);
     assert!(ours.decisions.iter().all(|told| !told.reasons.is_empty()), "holds say why, too");
-    // What comes on the last day changes nothing of what was decided before.
-    let later = shop(&days(3, |minute| if minute < 2 * DAY { 1.0 } else { 1.7 }));
-    let before = 2 * DAY - split(3 * DAY);
+    // What comes in the last half day changes nothing of what was decided before.
+    let later = shop(&days(2, |minute| if minute < 3 * DAY / 2 { 1.0 } else { 1.7 }));
+    let before = 3 * DAY / 2 - split(2 * DAY);
     let supply = |replay: &Replay| replay.runs[0].tiers[0].supply[..before].to_vec();
     assert_eq!(supply(&plain), supply(&later));
     let decisions = |replay: &Replay| {
@@ -174,14 +174,14 @@ fn the_same_replay_is_told_in_the_same_words() {
     let chances = Chances { spread: 0.4, failing: 0.1, seed: 3 };
     let told = || {
         let options = Options { chances, ..Options::default() };
-        serde_json::to_string(&replayed(&chain([120, 60, 180]), &days(2, |_| 1.0), &options)).unwrap()
+        serde_json::to_string(&replayed(&chain([120, 60, 180]), &days(1, |_| 1.0), &options)).unwrap()
     };
     assert_eq!(told(), told());
 }
 
 #[test]
 fn tiers_are_supplied_in_order_and_peers_are_not() {
-    let replay = replayed(&chain([120, 60, 180]), &days(3, |_| 1.0), &Options { peers: true, ..Options::default() });
+    let replay = replayed(&chain([120, 60, 180]), &days(1, |_| 1.0), &Options { peers: true, ..Options::default() });
     let keys: Vec<String> = replay.tiers.iter().map(|tier| tier.key.to_string()).collect();
     assert_eq!(keys, ["data/desired", "app/desired", "web/desired"]);
     let violations = |name: &str| {
@@ -198,7 +198,7 @@ fn tiers_are_supplied_in_order_and_peers_are_not() {
 fn a_plan_whose_order_fails_is_taken_back() {
     let chances = Chances { failing: 0.5, ..Chances::default() };
     let options = Options { chances, ..Options::default() };
-    let replay = replayed(&chain([120, 60, 180]), &days(2, |_| 1.0), &options);
+    let replay = replayed(&chain([120, 60, 180]), &days(1, |_| 1.0), &options);
     let back = replay.runs[0].decisions.iter().find(|told| told.kind == Kind::TakenBack).unwrap();
     assert!(back.reasons[0].contains("did not get the units it was ordered"), "{back:?}");
     assert_eq!(replay.runs[0].together.unwrap().order_violations, 0);
@@ -216,7 +216,7 @@ proptest! {
         failing in 0.0_f64..0.3,
     ) {
         let chances = Chances { spread, failing, seed: 1 };
-        let trace = days(1, |minute| bursts[minute / 60]);
+        let trace = trace((0..480).map(|minute| wave(minute) * bursts[minute / 20]));
         let replay = replayed(&chain(delays), &trace, &Options { chances, ..Options::default() });
         prop_assert_eq!(replay.runs[0].together.unwrap().order_violations, 0);
         prop_assert_eq!(&replay.notes, &replay.notes.iter().filter(|note| !note.contains("broke a rule")).cloned().collect::<Vec<_>>());
@@ -262,7 +262,7 @@ fn loads_are_scaled_by_one_rule() {
 
 #[test]
 fn a_replay_reads_well() {
-    let replay = replayed(&chain([120, 60, 180]), &days(2, |_| 1.0), &Options { peers: true, ..Options::default() });
+    let replay = replayed(&chain([120, 60, 180]), &days(1, |_| 1.0), &Options { peers: true, ..Options::default() });
     let table = text::text(&replay);
     assert!(table.lines().any(|line| line.starts_with("target tracking")), "{table}");
     assert!(table.lines().all(|line| line.starts_with("note:") || line.chars().count() <= 110), "{table}");
