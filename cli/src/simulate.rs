@@ -88,8 +88,7 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
         only: only.as_ref(),
         peak_units: arguments.peak_units,
     };
-    let replayed =
-        replay(&platform, &trace, &options, &mut progress()).map_err(|error| error.to_string())?;
+    let replayed = replay(&platform, &trace, &options, &mut progress()).map_err(|error| error.to_string())?;
     match arguments.format {
         Format::Text => say(text(&replayed).trim_end())?,
         Format::Json => say(serde_json::to_string(&replayed).map_err(|error| error.to_string())?)?,

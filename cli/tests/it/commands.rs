@@ -227,16 +227,30 @@ fn a_replay_is_told_as_a_table_for_programs_and_as_a_page() {
         out
     };
     let text = told("text", &[]);
-    for line in ["all tiers together", "orders/desired", "web/desired", "AWS predictive (oracle forecaster)", "oracle "] {
+    for line in [
+        "all tiers together",
+        "orders/desired",
+        "web/desired",
+        "AWS predictive (oracle forecaster)",
+        "oracle ",
+    ] {
         assert!(text.lines().any(|told| told.starts_with(line)), "{line}: {text}");
     }
     assert!(text.contains("takes 20 units at the target"), "{text}");
-    let json: serde_json::Value = serde_json::from_str(&told("json", &["--target", "web", "--against", "none"])).unwrap();
-    let names: Vec<&str> = json["runs"].as_array().unwrap().iter().filter_map(|run| run["name"].as_str()).collect();
+    let json: serde_json::Value =
+        serde_json::from_str(&told("json", &["--target", "web", "--against", "none"])).unwrap();
+    let names: Vec<&str> =
+        json["runs"].as_array().unwrap().iter().filter_map(|run| run["name"].as_str()).collect();
     assert_eq!(names, ["headroom", "headroom, floor under tracking", "oracle"]);
-    assert_eq!((&json["tiers"][0]["dimension"], &json["tiers"][0]["scale"]), (&"web/desired".into(), &1.0.into()));
+    assert_eq!(
+        (&json["tiers"][0]["dimension"], &json["tiers"][0]["scale"]),
+        (&"web/desired".into(), &1.0.into())
+    );
     let decisions = json["runs"][0]["decisions"].as_array().unwrap();
-    assert!(!decisions.is_empty() && decisions.iter().all(|told| !told["reasons"][0].as_str().unwrap().is_empty()));
+    assert!(
+        !decisions.is_empty()
+            && decisions.iter().all(|told| !told["reasons"][0].as_str().unwrap().is_empty())
+    );
     let page = told("html", &["--peak-units", "10", "--spread", "30", "--failing", "10", "--seed", "2"]);
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     for fetched in ["http://", "https://", "src=", "@import", "url(", "<link"] {
@@ -249,7 +263,10 @@ fn what_cannot_be_replayed_is_said_by_line() {
     let bad = half_a_day().replace("2026-01-01T00:05:00Z,", "2026-01-01T00:05:00Z,x");
     let (platform, trace) = shop("bad", &bad);
     let (succeeds, out, err) = run(&["simulate", &platform, "--trace", &trace], "");
-    assert!(!succeeds && out.is_empty() && err.contains("trace.csv:7: `x") && err.contains("is not a number"), "{err}");
+    assert!(
+        !succeeds && out.is_empty() && err.contains("trace.csv:7: `x") && err.contains("is not a number"),
+        "{err}"
+    );
     let (_, _, err) = run(&["simulate", &platform, "--trace", "no-such-file.csv"], "");
     assert_eq!(err, "headroom: no-such-file.csv: No such file or directory (os error 2)\n");
     let (_, _, err) = run(&["simulate", &platform, "--trace", &trace, "--failing", "200"], "");
@@ -259,7 +276,8 @@ fn what_cannot_be_replayed_is_said_by_line() {
 #[test]
 fn policy_answers_every_line_and_survives_bad_ones() {
     let (platform, _) = shop("policy", "");
-    let history = r#"{"history": {"start": "2026-01-01T00:00:00Z", "step_s": 60, "values": [350, 350, null, 350]}}"#;
+    let history =
+        r#"{"history": {"start": "2026-01-01T00:00:00Z", "step_s": 60, "values": [350, 350, null, 350]}}"#;
     let ask = r#"{"now": "2026-01-01T00:05:00Z", "values": [700], "ready": 5, "desired": 5, "more": 1}"#;
     let lines = [
         ask,
@@ -274,7 +292,8 @@ fn policy_answers_every_line_and_survives_bad_ones() {
     ];
     let (succeeds, out, err) = run(&["policy", &platform, "--target", "web"], &lines.join("\n"));
     assert!(succeeds && err.is_empty(), "{err}");
-    let answers: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let errors: Vec<&str> = answers.iter().filter_map(|answer| answer["error"].as_str()).collect();
     assert_eq!((answers.len(), errors.len()), (8, 4), "{out}");
     assert!(errors[0].contains("history comes first") && errors[1].contains("not JSON"), "{out}");

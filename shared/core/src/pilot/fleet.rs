@@ -56,7 +56,8 @@ impl<'a> Fleet<'a> {
             observations.insert(pilot.key.clone(), observation);
             forecasts.insert(pilot.key.clone(), vec![made]);
         }
-        let changes: Vec<Change> = self.pilots.iter().flat_map(|pilot| pilot.changes.iter().cloned()).collect();
+        let changes: Vec<Change> =
+            self.pilots.iter().flat_map(|pilot| pilot.changes.iter().cloned()).collect();
         let decisions = decide(&World {
             platform: self.platform,
             now,

@@ -61,7 +61,8 @@ pub fn steered(platform: &Platform) -> Platform {
     let mut steered = platform.clone();
     for resource in steered.groups.iter_mut().flat_map(|group| &mut group.resources) {
         for dimension in &mut resource.dimensions {
-            let first = dimension.metrics.iter().position(|metric| metric.measure.carried_per_unit().is_some());
+            let first =
+                dimension.metrics.iter().position(|metric| metric.measure.carried_per_unit().is_some());
             let mut index = 0;
             dimension.metrics.retain(|_| {
                 index += 1;

@@ -147,7 +147,11 @@ pub(super) fn of_platform(tiers: &[Served<'_>], each: &[Figures]) -> Figures {
 pub(super) fn together(tiers: &[Served<'_>], edges: &[(usize, usize)]) -> Together {
     let against = |mover: usize, other: usize, direction: Direction| {
         let (Some((_, mover)), Some((_, other))) = (tiers.get(mover), tiers.get(other)) else { return 0 };
-        let waits = |minute: usize| other.waiting.get(minute).copied().unwrap_or(false);
+        let waits = |minute: usize| {
+            // Units that are ordered in the same minute come before a scale-out and after a scale-in.
+            let since = other.waiting.get(minute).copied().flatten();
+            since.is_some_and(|since| direction == Direction::Out || since < minute)
+        };
         mover.moves.iter().filter(|made| made.direction == direction && waits(made.minute)).count()
     };
     let violations = edges.iter().map(|(source, target)| {
@@ -181,4 +185,3 @@ fn percent(part: f64, whole: f64) -> f64 {
 fn mean(sum: f64, count: usize) -> f64 {
     if count == 0 { 0.0 } else { sum / real(count) }
 }
-

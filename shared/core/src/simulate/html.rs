@@ -76,7 +76,11 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
     };
     let mut changes: Vec<&Told> = run.decisions.iter().filter(|told| told.kind != Kind::Hold).collect();
     if CHANGES_MAX < changes.len() {
-        notes.push(format!("{}: the page tells the {CHANGES_MAX} largest of {} changes", run.name, changes.len()));
+        notes.push(format!(
+            "{}: the page tells the {CHANGES_MAX} largest of {} changes",
+            run.name,
+            changes.len()
+        ));
         changes.sort_by_key(|told| Reverse(told.from.abs_diff(told.to)));
         changes.truncate(CHANGES_MAX);
         changes.sort_by_key(|told| told.minute);

@@ -268,7 +268,8 @@ fn peer_runs(loaded: &[Loaded], edges: &[(usize, usize)], heard: &mut dyn FnMut(
 /// Which tier depends on which: as the dependencies say, else as the order of the layers does.
 fn edges(platform: &Platform, loaded: &[Loaded]) -> Vec<(usize, usize)> {
     let order = &platform.orchestration;
-    let layer = |group: &str| order.layers.iter().position(|groups| groups.iter().any(|name| name.0 == group));
+    let layer =
+        |group: &str| order.layers.iter().position(|groups| groups.iter().any(|name| name.0 == group));
     let depends = |source: &str, target: &str| {
         if order.dependencies.is_empty() {
             layer(target) < layer(source)

@@ -34,11 +34,7 @@ struct Moved<'a> {
 
 impl Moved<'_> {
     fn standing(&self) -> Standing {
-        Standing {
-            ready: self.supply.ready(),
-            ordered: self.supply.ordered(),
-            retried: self.floor.is_some(),
-        }
+        Standing { ready: self.supply.ready(), ordered: self.supply.ordered(), retried: self.floor.is_some() }
     }
 
     fn set(&mut self, minute: usize, units: Units) {
@@ -135,7 +131,8 @@ impl Replayed<'_> {
 
     fn decide(&mut self, minute: usize) {
         for (index, tier) in self.tiers.iter().enumerate() {
-            let new: Vec<Option<f64>> = (self.seen..minute).map(|minute| tier.loaded.load.get(minute)).collect();
+            let new: Vec<Option<f64>> =
+                (self.seen..minute).map(|minute| tier.loaded.load.get(minute)).collect();
             self.fleet.observe(index, &new);
         }
         self.seen = minute;
@@ -146,13 +143,16 @@ impl Replayed<'_> {
         for (tier, Decided { decision, outlook }) in self.tiers.iter_mut().zip(&decided) {
             let band = outlook.as_ref().map(|outlook| Band::of(&outlook.whole));
             self.told.push(told(decision, minute - self.start, band));
-            if let (Some((floor, _)), None, Some(target)) = (&mut tier.floor, decision.change(), decision.target) {
+            if let (Some((floor, _)), None, Some(target)) =
+                (&mut tier.floor, decision.change(), decision.target)
+            {
                 *floor = target.0;
             }
         }
         let decisions: Vec<Decision> = decided.into_iter().map(|decided| decided.decision).collect();
         // The phase of the file is no matter: this is what would be done.
-        let plan = plan::make(self.platform, &decisions, &"replay".into(), now, &"replay".into(), Permit::Act);
+        let plan =
+            plan::make(self.platform, &decisions, &"replay".into(), now, &"replay".into(), Permit::Act);
         if plan::lint(self.platform, &plan).is_empty() {
             let waits = 1 < self.platform.orchestration.layers.len();
             self.rollout = Some(Rollout::new(&plan, waits));
@@ -174,7 +174,8 @@ impl Replayed<'_> {
                 Next::Make(changes) => {
                     let back = rollout.back.clone();
                     for change in changes {
-                        self.told.extend(back.as_ref().map(|why| taken_back(&change, minute - self.start, why)));
+                        self.told
+                            .extend(back.as_ref().map(|why| taken_back(&change, minute - self.start, why)));
                         self.make(minute, &change);
                     }
                 }

@@ -54,8 +54,8 @@ pub struct Moment {
 pub struct Outcome {
     /// Units ready, one a minute.
     pub supply: Vec<u32>,
-    /// Whether units were on their way when the minute ended.
-    pub waiting: Vec<bool>,
+    /// When the oldest units were ordered that were on their way as the minute ended; minutes since the scored part began.
+    pub waiting: Vec<Option<usize>>,
     /// Changes made.
     pub moves: Vec<Move>,
 }
@@ -72,6 +72,7 @@ pub struct Move {
 /// Units on their way.
 #[derive(Clone, Copy, Debug)]
 struct Order {
+    made: usize,
     at: usize,
     units: u32,
     fails: bool,
@@ -110,7 +111,7 @@ impl Plant {
             .filter(|(_, (before, after))| before != after)
             .map(|(minute, (before, after))| Move { minute, direction: Direction::of(*before, *after) })
             .collect();
-        let waiting = vec![false; supply.len()];
+        let waiting = vec![None; supply.len()];
         Outcome { supply: supply.into_iter().map(|units| units.0).collect(), waiting, moves }
     }
 
@@ -156,7 +157,7 @@ impl<'a> Supply<'a> {
 
     /// The minute is over.
     pub fn end(&mut self) {
-        self.outcome.waiting.push(!self.orders.is_empty());
+        self.outcome.waiting.push(self.orders.iter().map(|order| order.made).min());
     }
 
     /// Units that serve.
@@ -191,7 +192,12 @@ impl<'a> Supply<'a> {
         let delay = real(self.plant.delay);
         let longer = delay * chances.spread * (2.0 * draw(&mut self.chance) - 1.0);
         let minutes = usize::try_from(Units::at_least(delay + longer).0).unwrap_or(self.plant.delay);
-        Order { at: minute + minutes.max(1), units, fails: draw(&mut self.chance) < chances.failing }
+        Order {
+            made: minute - self.plant.start,
+            at: minute + minutes.max(1),
+            units,
+            fails: draw(&mut self.chance) < chances.failing,
+        }
     }
 }
 

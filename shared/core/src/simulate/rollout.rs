@@ -48,14 +48,20 @@ impl Rollout {
     pub(super) fn next(&mut self, minute: usize, standing: &dyn Fn(&StepChange) -> Standing) -> Next {
         let waited = self.begun.checked_sub(1).and_then(|newest| self.waves.get(newest));
         if let Some(wave) = waited.filter(|_| self.waits || self.begun < self.waves.len()) {
-            match unready(wave, minute - self.begun_at, standing) {
+            let waited = minute - self.begun_at;
+            // What takes back is not taken back itself: it goes on as far as it can.
+            let unready = match self.back {
+                Some(_) => Ok(changes(wave).any(|change| pending(change, standing(change)))),
+                None => unready(wave, waited, standing),
+            };
+            match unready {
                 Ok(false) => (),
                 Ok(true) => return Next::Wait,
                 Err(why) => return self.take_back(why),
             }
         }
         let Some(wave) = self.waves.get(self.begun) else { return Next::Done };
-        let changes: Vec<StepChange> = wave.steps.iter().flat_map(|step| step.changes.clone()).collect();
+        let changes: Vec<StepChange> = changes(wave).cloned().collect();
         if let Some(why) = changes.iter().find_map(|change| stale(change, standing(change))) {
             if self.back.is_none() {
                 return self.take_back(why);
@@ -66,11 +72,8 @@ impl Rollout {
         Next::Make(changes)
     }
 
-    /// What was begun, backwards. What takes back is not taken back itself: there a person has to look.
+    /// What was begun, backwards.
     fn take_back(&self, why: String) -> Next {
-        if self.back.is_some() {
-            return Next::Done;
-        }
         let begun = self.waves.iter().take(self.begun).rev().filter(|_| self.rollback);
         let undone = begun.map(|wave| Wave {
             direction: wave.direction.reverse(),
@@ -78,7 +81,14 @@ impl Rollout {
             ..wave.clone()
         });
         let waves = undone.collect();
-        Next::TakeBack(Rollout { waves, begun: 0, begun_at: 0, waits: true, rollback: false, back: Some(why) })
+        Next::TakeBack(Rollout {
+            waves,
+            begun: 0,
+            begun_at: 0,
+            waits: true,
+            rollback: false,
+            back: Some(why),
+        })
     }
 }
 
@@ -89,13 +99,22 @@ fn stale(change: &StepChange, now: Standing) -> Option<String> {
     (!fits).then(|| format!("{key} is {}, but the plan was made for {expected}", now.ordered))
 }
 
+fn changes(wave: &Wave) -> impl Iterator<Item = &StepChange> {
+    wave.steps.iter().flat_map(|step| &step.changes)
+}
+
+/// Whether units of this change are on their way.
+fn pending(change: &StepChange, now: Standing) -> bool {
+    now.ready < change.target.0 && change.target.0 <= now.ordered
+}
+
 /// Whether a wave's capacity is still to come, or why it will not.
 fn unready(wave: &Wave, waited: usize, standing: &dyn Fn(&StepChange) -> Standing) -> Result<bool, String> {
     if wave.direction == Direction::In {
         return Ok(false);
     }
-    let changes = wave.steps.iter().flat_map(|step| &step.changes);
-    let missing: Vec<&StepChange> = changes.filter(|change| standing(change).ready < change.target.0).collect();
+    let missing: Vec<&StepChange> =
+        changes(wave).filter(|change| standing(change).ready < change.target.0).collect();
     for change in &missing {
         let now = standing(change);
         if now.ordered < change.target.0 && !now.retried {
@@ -104,9 +123,7 @@ fn unready(wave: &Wave, waited: usize, standing: &dyn Fn(&StepChange) -> Standin
     }
     let most = usize::try_from(wave.timeout_s.div_ceil(60)).unwrap_or(usize::MAX);
     match missing.first() {
-        Some(change) if most <= waited => {
-            Err(format!("{} was not ready after {waited} minutes", change.key))
-        }
+        Some(change) if most <= waited => Err(format!("{} was not ready after {waited} minutes", change.key)),
         first => Ok(first.is_some()),
     }
 }

@@ -9,7 +9,7 @@ use crate::units::Units;
 /// Characters of a sparkline.
 const WIDTH: usize = 72;
 /// Characters of a policy's name.
-const NAME: usize = 35;
+const NAME: usize = 34;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The replay in words.
@@ -26,7 +26,9 @@ pub fn text(replay: &Replay) -> String {
         let supply: Vec<f64> = ours.map(supply).unwrap_or_default();
         spark(&mut out, &format!("load, {}", tier.metric), &tier.load);
         spark(&mut out, "supply, headroom", &supply);
-        table(&mut out, replay, |run| (run.tiers.get(index).map(|tier| tier.figures).unwrap_or_default(), None));
+        table(&mut out, replay, |run| {
+            (run.tiers.get(index).map(|tier| tier.figures).unwrap_or_default(), None)
+        });
     }
     legend(&mut out, replay);
     out
@@ -96,14 +98,14 @@ fn table(out: &mut String, replay: &Replay, of: impl Fn(&Run) -> (Figures, Optio
 
 fn legend(out: &mut String, replay: &Replay) {
     out.push_str(
-        "\nshort: minutes with too few units (tau); missing, spare: units too few and too many, mean of what is needed\n\
-         (theta); lost: load above what the units carry; cost: against an oracle that knows the future; hours: of units;\n\
-         moves: changes a day\n",
+        "\nshort: minutes with too few units (tau); missing, spare: units too few, too many, mean of what is needed\n\
+         (theta); lost: load above what the units carry; cost: against an oracle that knows the future;\n\
+         hours: of units; moves: changes a day\n",
     );
     if 1 < replay.tiers.len() {
         out.push_str(
-            "together: the worst tier of each minute counts; order: changes while a tier they depend on was still getting\n\
-             units; shifts: how often another tier became the one that is short of most\n",
+            "together: the worst tier of each minute counts; order: changes while a tier they depend on was still\n\
+             getting units; shifts: how often another tier became the one that is short of most\n",
         );
     }
 }

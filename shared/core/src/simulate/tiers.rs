@@ -75,9 +75,11 @@ pub(super) fn tiers(
 ) -> Result<(Vec<Loaded>, Vec<String>), NoReplay> {
     let mut notes = Vec::new();
     let known = |place: &Place<'_>| trace.columns.iter().any(|column| names(place, column));
-    if let Some(column) = trace.columns.iter().find(|column| {
-        1 < trace.columns.len() && !platform.dimensions().any(|place| names(&place, column))
-    }) {
+    if let Some(column) = trace
+        .columns
+        .iter()
+        .find(|column| 1 < trace.columns.len() && !platform.dimensions().any(|place| names(&place, column)))
+    {
         let names = platform.dimensions().map(|place| place.dimension.key.to_string());
         return Err(NoReplay::UnknownColumn {
             column: column.name.clone(),
@@ -98,15 +100,21 @@ pub(super) fn tiers(
         let key = &place.dimension.key;
         match column.filter(|_| steering(place).is_some()) {
             _ if !place.resource.kind.is_served(&key.dimension) => {
-                notes.push(format!("{key} is left out: {} has no adapter yet", place.resource.kind.type_name()));
+                notes.push(format!(
+                    "{key} is left out: {} has no adapter yet",
+                    place.resource.kind.type_name()
+                ));
             }
             Some(column) => found.push((place, column)),
-            None if column.is_none() => notes.push(format!("{key} is left out: the trace has no column for it")),
+            None if column.is_none() => {
+                notes.push(format!("{key} is left out: the trace has no column for it"))
+            }
             None => notes.push(format!("{key} is left out: no metric says how much a unit carries")),
         }
     }
     let several = shared.is_some() && 1 < found.len();
-    let loaded = found.into_iter().map(|(place, column)| loaded(place, &column.load, options, several, &mut notes));
+    let loaded =
+        found.into_iter().map(|(place, column)| loaded(place, &column.load, options, several, &mut notes));
     let loaded: Vec<Loaded> = loaded.collect::<Result<_, _>>()?;
     if loaded.is_empty() { Err(NoReplay::Nothing(notes.join("; "))) } else { Ok((loaded, notes)) }
 }

@@ -76,7 +76,11 @@ fn header_names(header: &str) -> Result<Vec<String>, String> {
                 .into(),
         );
     }
-    match names.iter().enumerate().find(|(index, name)| names.iter().take(*index).any(|before| before == *name)) {
+    match names
+        .iter()
+        .enumerate()
+        .find(|(index, name)| names.iter().take(*index).any(|before| before == *name))
+    {
         Some((_, twice)) => Err(format!("the column `{twice}` stands twice")),
         None => Ok(names),
     }
@@ -205,17 +209,25 @@ mod tests {
         check("", expect!["1: the trace is empty"]);
         check(
             "time;load\n",
-            expect!["1: the header must be `timestamp,value`, or `timestamp` and one column for each dimension, such as `timestamp,web/desired,api/desired`"],
+            expect![
+                "1: the header must be `timestamp,value`, or `timestamp` and one column for each dimension, such as `timestamp,web/desired,api/desired`"
+            ],
         );
         check("timestamp,a,a\n", expect!["1: the column `a` stands twice"]);
         check(&format!("{TWO}2026-01-01T00:10:00Z\n"), expect!["4: has 1 columns, the header has 2"]);
         check(&format!("{TWO}2026-01-01T00:10:00Z,many\n"), expect!["4: `many` is not a number"]);
-        check(&format!("{TWO}yesterday,3\n"), expect!["4: `yesterday` is not a time such as 2026-01-31T18:05:00Z"]);
+        check(
+            &format!("{TWO}yesterday,3\n"),
+            expect!["4: `yesterday` is not a time such as 2026-01-31T18:05:00Z"],
+        );
         check(
             &format!("{TWO}2026-01-01T00:05:00Z,3\n"),
             expect!["4: its time is not after that of the line before: sort the trace by time"],
         );
-        check("timestamp,value\n2026-01-01T00:00:00Z,1\n", expect!["2: the column `value` has fewer than two values"]);
+        check(
+            "timestamp,value\n2026-01-01T00:00:00Z,1\n",
+            expect!["2: the column `value` has fewer than two values"],
+        );
         check(&format!("{TWO}2226-01-01T00:00:00Z,3\n"), expect!["4: the trace is longer than 800 days"]);
     }
 }
