@@ -112,7 +112,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
           predictive.training_period: 14d
           predictive.scale_up_confidence: 0.7
           predictive.scale_down_confidence: 0.9
-          predictive.max_predictive_scaling_percent: 50
+          predictive.max_predictive_scaling_percent: 200
           predictive.fallback.reactive: true
           predictive.fallback.after: 5m
           predictive.scheduling_buffer: 15m
@@ -122,7 +122,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
           guardrails.min_scale_in_percent: 50
           guardrails.circuit_breaker.failures: 3
           guardrails.circuit_breaker.open_for: 30m
-          guardrails.direction_changes_per_hour: 4
+          guardrails.direction_changes_per_hour: 12
           scaling_groups.app.resources[0].target_cpu_utilization: 70
           scaling_groups.app.resources[0].hourly_cost_per_unit: 0.05
           scaling_groups.app.resources[0].provisioning_seconds: 60
@@ -328,6 +328,8 @@ fn the_example_to_replay_is_valid() {
         succeeds
         bookshop is valid: 3 groups, 3 dimensions; scales out search, then api, then web; phase observe
         --
+        examples/bookshop/platform.yaml:27:13: scaling_groups.api.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
+        examples/bookshop/platform.yaml:37:13: scaling_groups.web.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
     "#]],
     );
 }

@@ -62,10 +62,9 @@ impl Rollout {
         }
         let Some(wave) = self.waves.get(self.begun) else { return Next::Done };
         let changes: Vec<StepChange> = changes(wave).cloned().collect();
-        if let Some(why) = changes.iter().find_map(|change| stale(change, standing(change))) {
-            if self.back.is_none() {
-                return self.take_back(why);
-            }
+        let stale = changes.iter().find_map(|change| stale(change, standing(change)));
+        if let Some(why) = stale.filter(|_| self.back.is_none()) {
+            return self.take_back(why);
         }
         self.begun += 1;
         self.begun_at = minute;
