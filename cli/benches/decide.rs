@@ -1,4 +1,4 @@
-//! What the decision core takes: a decision for 10,000 dimensions, and a replay of fourteen days.
+//! What the decision core takes: a decision for 10,000 dimensions, and replays of fourteen days.
 //!
 //! `cargo bench -p headroom`. Fails where a figure is above its limit.
 
@@ -15,7 +15,8 @@ use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
 use headroom_core::plan::{self, Permit};
 use headroom_core::platform::{Group, Platform};
 use headroom_core::series::Series;
-use headroom_core::simulate::{Chances, Options, replay};
+use headroom_core::simulate::trace::{Column, Trace};
+use headroom_core::simulate::{Options, replay};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
@@ -26,11 +27,13 @@ const RESOURCES: usize = 5;
 
 fn main() -> ExitCode {
     let decided = best_of(5, decide_for_many());
-    let replayed = best_of(1, replay_of_a_fortnight());
+    let replayed = best_of(1, replay_of_a_fortnight(&["web"]));
+    let tiers = best_of(1, replay_of_a_fortnight(&["data", "app", "web"]));
     let mut good = true;
     for (what, took, limit) in [
         ("decide, plan and lint 10,000 dimensions", decided, Duration::from_millis(100)),
         ("replay 14 days of one tier every 5 minutes", replayed, Duration::from_secs(5)),
+        ("replay 14 days of three tiers every 5 minutes", tiers, Duration::from_secs(15)),
     ] {
         println!("{what}: {took:.1?} (limit {limit:.0?})");
         good &= took <= limit;
@@ -125,32 +128,42 @@ fn decide_for_many() -> impl FnMut() -> Duration {
     }
 }
 
-fn replay_of_a_fortnight() -> impl FnMut() -> Duration {
-    let text = "configuration_name: one
-scaling_groups:
-  web:
-    resources:
-      - {type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 60, provisioning_seconds: 300,
-         metrics: [{name: requests, kind: load, target_per_unit: 70, limit_per_unit: 90}]}
-orchestration: {rollout_phase: full}
-";
-    let platform =
-        parse(text).map_err(|faults| faults.to_string()).unwrap_or_else(|faults| fail(&faults)).platform;
+/// Services in a chain, each with two minutes until a unit is ready.
+fn chain(tiers: &[&str]) -> Platform {
+    let group = |name: &&str| {
+        format!(
+            "  {name}:\n    resources:\n      - {{type: ECS_SERVICE, name: {name}, min_capacity: 1, max_capacity: 60, provisioning_seconds: 120,\n         \
+             metrics: [{{name: requests, kind: load, target_per_unit: 70, limit_per_unit: 90}}]}}\n"
+        )
+    };
+    let edge = |(target, source): (&&str, &&str)| {
+        format!("    - {{source: {source}, target: {target}, type: scale_before}}\n")
+    };
+    let groups: String = tiers.iter().map(group).collect();
+    let edges: String = tiers.iter().zip(tiers.iter().skip(1)).map(edge).collect();
+    let edges = if edges.is_empty() { " []\n".to_owned() } else { format!("\n{edges}") };
+    let text = format!(
+        "configuration_name: chain\nscaling_groups:\n{groups}orchestration:\n  rollout_phase: full\n  dependencies:{edges}"
+    );
+    parse(&text).map_err(|faults| faults.to_string()).unwrap_or_else(|faults| fail(&faults)).platform
+}
+
+/// Our own policy's replay of fourteen days.
+fn replay_of_a_fortnight(tiers: &[&str]) -> impl FnMut() -> Duration {
+    let platform = chain(tiers);
     let wave = |minute: u32| {
         let noise = f64::from(minute.wrapping_mul(2_654_435_761) >> 20) / 40.0;
         600.0 - 500.0 * (f64::from(minute % 1_440) / 1_440.0 * std::f64::consts::TAU).cos() + noise
     };
     // The last 40 % of a trace are replayed: fourteen days of 35.
     let load = Series::new(Timestamp::UNIX_EPOCH, 60, (0..35 * 1_440).map(|minute| Some(wave(minute))));
+    let column = |name: &&str| Column { name: (*name).to_owned(), load: load.clone() };
+    let trace = Trace { columns: tiers.iter().map(column).collect() };
     move || {
-        let Some(key) = platform.dimensions().next().map(|place| place.dimension.key.clone()) else {
-            return Duration::MAX;
-        };
-        let began = Instant::now();
-        let options = Options { chances: Chances::default(), peers: false };
-        let replayed = replay(&platform, &key, &load, options, &mut |_, _| ());
-        assert!(replayed.is_ok(), "{replayed:?}");
+        let begun = Instant::now();
+        let replayed = replay(&platform, &trace, &Options::default(), &mut |_, _| ());
+        assert!(replayed.is_ok_and(|replay| replay.minutes == 14 * 1_440), "fourteen days");
         // Replayed twice: setting the capacity, and a floor under target tracking.
-        began.elapsed() / 2
+        begun.elapsed() / 2
     }
 }

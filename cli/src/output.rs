@@ -12,3 +12,16 @@ pub(crate) fn say(text: impl std::fmt::Display) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// Prints a line at once. False when nobody reads any more.
+///
+/// # Errors
+/// When it cannot be written, and there is still somebody to read it.
+pub(crate) fn is_read(text: impl std::fmt::Display) -> Result<bool, String> {
+    let mut output = std::io::stdout().lock();
+    match writeln!(output, "{text}").and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("standard output: {error}")),
+    }
+}

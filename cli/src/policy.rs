@@ -1,6 +1,6 @@
 //! `headroom policy`: the decision core as a closed loop over JSON lines. Bring your own plant.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use headroom_core::config::parse;
 use headroom_core::decide::Decision;
 use headroom_core::name::DimensionKey;
-use headroom_core::pilot::Pilot;
+use headroom_core::pilot::{Pilot, steered};
 use headroom_core::platform::Platform;
 use headroom_core::series::Series;
 use headroom_core::units::Units;
@@ -16,13 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A line that comes in.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Line {
-    History { history: History },
-    Ask(Ask),
-}
+use crate::output::is_read;
 
 /// What is known before the first question.
 #[derive(Debug, Deserialize)]
@@ -43,16 +37,21 @@ struct Ask {
 
 /// Answers every line of standard input on standard output. A bad line gets an error and the next one is read.
 pub(crate) fn policy(file: &Path, target: &str) -> Result<ExitCode, String> {
-    let text = crate::validate::read(file)?;
-    let parsed = parse(&text).map_err(|faults| faults.to_string())?;
-    let key = dimension(&parsed.platform, target)?;
+    let parsed = parse(&crate::validate::read(file)?)
+        .map_err(|faults| format!("{} is not valid:\n{faults}", file.display()))?;
+    let platform = steered(&parsed.platform);
+    let key = dimension(&platform, target)?;
     let mut pilot = None;
-    let mut output = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|error| error.to_string())?;
-        let answer = answer(&parsed.platform, &key, &mut pilot, &line);
-        let answer = answer.unwrap_or_else(|error| json!({"error": error}));
-        writeln!(output, "{answer}").and_then(|()| output.flush()).map_err(|error| error.to_string())?;
+    // Bytes, because a line that is not UTF-8 is one bad line and not the end.
+    for line in std::io::stdin().lock().split(b'\n') {
+        let line = line.map_err(|error| format!("standard input: {error}"))?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let answer = answer(&platform, &key, &mut pilot, &line);
+        if !is_read(answer.unwrap_or_else(|error| json!({"error": error})))? {
+            break;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,22 +75,25 @@ fn answer<'a>(
     platform: &'a Platform,
     key: &DimensionKey,
     pilot: &mut Option<Pilot<'a>>,
-    line: &str,
+    line: &[u8],
 ) -> Result<Value, String> {
-    match serde_json::from_str(line).map_err(|error| format!("not a history and not a question: {error}"))? {
-        Line::History { history } => {
-            let began = Instant::now();
-            let series = Series::new(history.start, history.step_s, history.values);
-            *pilot = Some(Pilot::new(platform, key, &series).map_err(|error| error.to_string())?);
-            Ok(json!({"ready": true, "trained_ms": began.elapsed().as_secs_f64() * 1_000.0}))
+    let mut line: Value = serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}"))?;
+    if let Some(history) = line.get_mut("history").map(Value::take) {
+        let begun = Instant::now();
+        let history: History =
+            serde_json::from_value(history).map_err(|error| format!("not a history: {error}"))?;
+        if history.step_s == 0 {
+            return Err("not a history: step_s is zero".to_owned());
         }
-        Line::Ask(ask) => {
-            let pilot = pilot.as_mut().ok_or("the history comes first")?;
-            pilot.observe(&ask.values);
-            let decided = pilot.decide(ask.now, Units(ask.desired), Units(ask.ready));
-            decided.map(|decision| told(&decision, ask.desired)).ok_or_else(|| "nothing to decide".to_owned())
-        }
+        let series = Series::new(history.start, history.step_s, history.values);
+        *pilot = Some(Pilot::new(platform, key, &series).map_err(|error| error.to_string())?);
+        return Ok(json!({"ready": true, "trained_ms": begun.elapsed().as_secs_f64() * 1_000.0}));
     }
+    let ask: Ask = serde_json::from_value(line).map_err(|error| format!("not a question: {error}"))?;
+    let pilot = pilot.as_mut().ok_or("the history comes first")?;
+    pilot.observe(&ask.values);
+    let decided = pilot.decide(ask.now, Units(ask.desired), Units(ask.ready));
+    decided.map(|decision| told(&decision, ask.desired)).ok_or_else(|| "nothing to decide".to_owned())
 }
 
 fn told(decision: &Decision, desired: u32) -> Value {

@@ -6,34 +6,44 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use headroom_core::config::parse;
-use headroom_core::series::Series;
+use headroom_core::simulate::trace::{self, Trace};
 use headroom_core::simulate::{Chances, Options, html::html, replay, text::text};
-use jiff::Timestamp;
+
+use crate::output::say;
 
 /// What is replayed, and how it is told.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The platform file.
+    /// The platform file. Its rollout phase is no matter here: what would be done is replayed.
     file: PathBuf,
-    /// The load: a CSV file with the columns `timestamp,value`.
+    /// The load, a CSV file: `timestamp,value`, or `timestamp` and a column for each dimension, named like `web/desired`
+    /// or, where a resource has only one, like the resource. Times are in UTC unless they say otherwise. The first 60 % are
+    /// history to learn from (at least a week where there is one), the rest is replayed.
+    ///
+    /// A value is load in the unit of the dimension's metric; for utilisation, percent times units. One column for
+    /// several dimensions is scaled for each: its peak takes two thirds of the dimension's largest capacity.
     #[arg(long)]
     trace: PathBuf,
-    /// The resource, or `resource/dimension`; the only one where there is one.
+    /// Scales the load of every dimension, so that so many units run at their target at its peak (99.5 % of all minutes are
+    /// below). For traces that were measured in another unit than the platform's.
+    #[arg(long, value_name = "UNITS", value_parser = positive)]
+    peak_units: Option<f64>,
+    /// Replays only this resource, or `resource/dimension`.
     #[arg(long)]
     target: Option<String>,
     /// Beside what it is replayed.
     #[arg(long, default_value = "all", value_parser = ["all", "none"])]
     against: String,
-    /// How it is told.
+    /// A table for terminals, everything for programs, or a page for browsers with all its data inside.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The most by which provisioning is longer or shorter, in percent.
-    #[arg(long, default_value_t = 0.0)]
+    /// How much longer or shorter provisioning takes at most, in percent; drawn evenly for every order.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     spread: f64,
-    /// Percent of orders that fail.
-    #[arg(long, default_value_t = 0.0)]
+    /// How many orders of units fail, in percent. A failed order is noticed when its units should have been ready.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     failing: f64,
-    /// The chances' seed.
+    /// What spread and failures are drawn from. The same seed gives the same replay.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -45,15 +55,29 @@ enum Format {
     Html,
 }
 
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && 0.0 < value => Ok(value),
+        _ => Err("must be a number above 0".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("must be a number from 0 to 100".to_owned()),
+    }
+}
+
 pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
-    let platform =
-        parse(&crate::validate::read(&arguments.file)?).map_err(|faults| faults.to_string())?.platform;
-    let target = match &arguments.target {
-        Some(target) => target.clone(),
-        None => platform.dimensions().next().map(|place| place.dimension.key.to_string()).unwrap_or_default(),
+    let file = arguments.file.display();
+    let parsed = parse(&crate::validate::read(&arguments.file)?);
+    let platform = parsed.map_err(|faults| format!("{file} is not valid:\n{faults}"))?.platform;
+    let only = match &arguments.target {
+        Some(target) => Some(crate::policy::dimension(&platform, target)?),
+        None => None,
     };
-    let key = crate::policy::dimension(&platform, &target)?;
-    let load = trace(&arguments.trace)?;
+    let trace = read(&arguments.trace)?;
     let options = Options {
         chances: Chances {
             spread: arguments.spread / 100.0,
@@ -61,16 +85,14 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
             seed: arguments.seed,
         },
         peers: arguments.against == "all",
+        only: only.as_ref(),
+        peak_units: arguments.peak_units,
     };
-    let replayed =
-        replay(&platform, &key, &load, options, &mut progress()).map_err(|error| error.to_string())?;
-    let currency = &platform.guardrails.budget.currency;
+    let replayed = replay(&platform, &trace, &options, &mut progress()).map_err(|error| error.to_string())?;
     match arguments.format {
-        Format::Text => print!("{}", text(&replayed, currency)),
-        Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&replayed).map_err(|error| error.to_string())?);
-        }
-        Format::Html => println!("{}", html(&replayed, currency)),
+        Format::Text => say(text(&replayed).trim_end())?,
+        Format::Json => say(serde_json::to_string(&replayed).map_err(|error| error.to_string())?)?,
+        Format::Html => say(html(&replayed).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +104,7 @@ fn progress() -> impl FnMut(usize, usize) {
     let mut last = usize::MAX;
     move |done, of| {
         let cells = done * CELLS / of.max(1);
-        if !seen || cells == last {
+        if !seen || (cells == last && done != of) {
             return;
         }
         last = cells;
@@ -94,39 +116,7 @@ fn progress() -> impl FnMut(usize, usize) {
     }
 }
 
-/// One value a minute, linear between the points of a coarser trace.
-fn trace(file: &Path) -> Result<Series, String> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
-    let mut points: Vec<(f64, f64)> = Vec::new();
-    for (number, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = || format!("{}:{}: not `timestamp,value`", file.display(), number + 1);
-        let (at, value) = line.split_once(',').ok_or_else(bad)?;
-        if value.trim().is_empty() || value.trim().eq_ignore_ascii_case("nan") {
-            continue;
-        }
-        let at: Timestamp = at.trim().parse().map_err(|_| bad())?;
-        let minute = at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64() / 60.0;
-        points.push((minute, value.trim().parse().map_err(|_| bad())?));
-    }
-    minutes(&points).ok_or_else(|| named(&"has fewer than two points"))
-}
-
-fn minutes(points: &[(f64, f64)]) -> Option<Series> {
-    let (first, last) = (points.first()?.0.ceil(), points.last()?.0.floor());
-    let start =
-        Timestamp::UNIX_EPOCH.checked_add(std::time::Duration::try_from_secs_f64(first * 60.0).ok()?).ok()?;
-    let mut values = Vec::new();
-    let mut left = points.iter().zip(points.iter().skip(1)).peekable();
-    let mut minute = first;
-    while minute <= last {
-        while left.peek().is_some_and(|(_, next)| next.0 < minute) {
-            left.next();
-        }
-        let ((from, low), (to, high)) = left.peek().copied().map(|(a, b)| (*a, *b))?;
-        let share = if from < to { (minute - from) / (to - from) } else { 0.0 };
-        values.push(Some((low + (high - low) * share).max(0.0)));
-        minute += 1.0;
-    }
-    Some(Series::new(start, 60, values))
+fn read(file: &Path) -> Result<Trace, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    trace::parse(&text).map_err(|bad| format!("{}:{bad}", file.display()))
 }

@@ -112,7 +112,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
           predictive.training_period: 14d
           predictive.scale_up_confidence: 0.7
           predictive.scale_down_confidence: 0.9
-          predictive.max_predictive_scaling_percent: 50
+          predictive.max_predictive_scaling_percent: 200
           predictive.fallback.reactive: true
           predictive.fallback.after: 5m
           predictive.scheduling_buffer: 15m
@@ -122,7 +122,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
           guardrails.min_scale_in_percent: 50
           guardrails.circuit_breaker.failures: 3
           guardrails.circuit_breaker.open_for: 30m
-          guardrails.direction_changes_per_hour: 4
+          guardrails.direction_changes_per_hour: 12
           scaling_groups.app.resources[0].target_cpu_utilization: 70
           scaling_groups.app.resources[0].hourly_cost_per_unit: 0.05
           scaling_groups.app.resources[0].provisioning_seconds: 60
@@ -183,4 +183,153 @@ fn neither_offline_commands_nor_thinking_need_an_sdk_or_a_runtime() {
             |line: &&str| ["aws", "tokio", "hyper", "headroom-aws"].iter().any(|name| line.starts_with(name));
         assert_eq!(tree.lines().find(foreign), None, "{package}");
     }
+}
+
+/// Half a day of a wave, a point a minute.
+fn half_a_day() -> String {
+    let point = |minute: u32| {
+        let load = 500.0 + 300.0 * (f64::from(minute) / 120.0).sin();
+        format!("2026-01-01T{:02}:{:02}:00Z,{load:.1}\n", minute / 60, minute % 60)
+    };
+    format!("timestamp,value\n{}", (0..720).map(point).collect::<String>())
+}
+
+const SHOP: &str = "configuration_name: shop
+scaling_groups:
+  data:
+    resources: [{type: ECS_SERVICE, name: orders, min_capacity: 1, max_capacity: 30, target_cpu_utilization: 60}]
+  web:
+    resources:
+      - {type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 30,
+         metrics: [{name: requests, kind: load, target_per_unit: 70, limit_per_unit: 90}]}
+orchestration: {dependencies: [{source: web, target: data, type: scale_before}]}
+";
+
+/// A folder of this test's own with the platform and the trace, and their names.
+fn shop(test: &str, trace: &str) -> (String, String) {
+    let folder = std::env::temp_dir().join(format!("headroom-{test}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    (write("platform.yaml", SHOP), write("trace.csv", trace))
+}
+
+#[test]
+fn a_replay_is_told_as_a_table_for_programs_and_as_a_page() {
+    let (platform, trace) = shop("formats", &half_a_day());
+    let told = |format: &str, more: &[&str]| {
+        let arguments = [&["simulate", &platform, "--trace", &trace, "--format", format], more].concat();
+        let (succeeds, out, err) = run(&arguments, "");
+        assert!(succeeds && err.is_empty(), "{err}");
+        out
+    };
+    let text = told("text", &[]);
+    for line in [
+        "all tiers together",
+        "orders/desired",
+        "web/desired",
+        "AWS predictive (oracle forecaster)",
+        "oracle ",
+    ] {
+        assert!(text.lines().any(|told| told.starts_with(line)), "{line}: {text}");
+    }
+    assert!(text.contains("takes 20 units at the target"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_str(&told("json", &["--target", "web", "--against", "none"])).unwrap();
+    let names: Vec<&str> =
+        json["runs"].as_array().unwrap().iter().filter_map(|run| run["name"].as_str()).collect();
+    assert_eq!(names, ["headroom", "headroom, floor under tracking", "oracle"]);
+    assert_eq!(
+        (&json["tiers"][0]["dimension"], &json["tiers"][0]["scale"]),
+        (&"web/desired".into(), &1.0.into())
+    );
+    let decisions = json["runs"][0]["decisions"].as_array().unwrap();
+    assert!(
+        !decisions.is_empty()
+            && decisions.iter().all(|told| !told["reasons"][0].as_str().unwrap().is_empty())
+    );
+    let page = told("html", &["--peak-units", "10", "--spread", "30", "--failing", "10", "--seed", "2"]);
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    for fetched in ["http://", "https://", "src=", "@import", "url(", "<link"] {
+        assert!(!page.contains(fetched), "{fetched}");
+    }
+}
+
+#[test]
+fn what_cannot_be_replayed_is_said_by_line() {
+    let bad = half_a_day().replace("2026-01-01T00:05:00Z,", "2026-01-01T00:05:00Z,x");
+    let (platform, trace) = shop("bad", &bad);
+    let (succeeds, out, err) = run(&["simulate", &platform, "--trace", &trace], "");
+    assert!(
+        !succeeds && out.is_empty() && err.contains("trace.csv:7: `x") && err.contains("is not a number"),
+        "{err}"
+    );
+    let (_, _, err) = run(&["simulate", &platform, "--trace", "no-such-file.csv"], "");
+    assert_eq!(err, "headroom: no-such-file.csv: No such file or directory (os error 2)\n");
+    let (_, _, err) = run(&["simulate", &platform, "--trace", &trace, "--failing", "200"], "");
+    assert!(err.contains("must be a number from 0 to 100"), "{err}");
+}
+
+#[test]
+fn policy_answers_every_line_and_survives_bad_ones() {
+    let (platform, _) = shop("policy", "");
+    let history =
+        r#"{"history": {"start": "2026-01-01T00:00:00Z", "step_s": 60, "values": [350, 350, null, 350]}}"#;
+    let ask = r#"{"now": "2026-01-01T00:05:00Z", "values": [700], "ready": 5, "desired": 5, "more": 1}"#;
+    let lines = [
+        ask,
+        "",
+        "{",
+        r#"{"history": {"start": "2026-01-01T00:00:00Z", "step_s": 0, "values": []}}"#,
+        history,
+        ask,
+        r#"{"now": "soon", "values": [], "ready": 5, "desired": 5}"#,
+        history,
+        ask,
+    ];
+    let (succeeds, out, err) = run(&["policy", &platform, "--target", "web"], &lines.join("\n"));
+    assert!(succeeds && err.is_empty(), "{err}");
+    let answers: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let errors: Vec<&str> = answers.iter().filter_map(|answer| answer["error"].as_str()).collect();
+    assert_eq!((answers.len(), errors.len()), (8, 4), "{out}");
+    assert!(errors[0].contains("history comes first") && errors[1].contains("not JSON"), "{out}");
+    assert!(errors[2].contains("step_s is zero") && errors[3].contains("not a question"), "{out}");
+    // A new history starts again: the same question has the same answer.
+    assert_eq!((&answers[4], &answers[3]["ready"]), (&answers[7], &true.into()));
+    assert!(answers[4]["target"].as_u64().unwrap() > 5 && answers[4]["strategy"] == "reactive", "{out}");
+    assert!(!answers[4]["reasons"].as_array().unwrap().is_empty(), "{out}");
+}
+
+#[test]
+fn a_policy_nobody_listens_to_ends_without_a_failure() {
+    let (platform, _) = shop("closed", "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headroom"));
+    let command = command.args(["policy", &platform, "--target", "web"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    // It may be gone before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all("{}\n".repeat(100).as_bytes());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert!(child.wait().unwrap().success() && err.is_empty(), "{err}");
+}
+
+#[test]
+fn the_example_to_replay_is_valid() {
+    check(
+        &["validate", "examples/bookshop/platform.yaml"],
+        "",
+        expect![[r#"
+        succeeds
+        bookshop is valid: 3 groups, 3 dimensions; scales out search, then api, then web; phase observe
+        --
+        examples/bookshop/platform.yaml:27:13: scaling_groups.api.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
+        examples/bookshop/platform.yaml:37:13: scaling_groups.web.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
+    "#]],
+    );
 }

@@ -1,36 +1,99 @@
 //! A replay as one page: data, style and script inside, nothing fetched.
 
-use serde_json::json;
+use std::cmp::Reverse;
 
-use super::Replay;
+use serde_json::{Value, json};
 
-/// Points drawn of each line at most; of every stretch its largest, so that no peak is lost.
-const POINTS: usize = 2_000;
+use super::tiers::short;
+use super::{Band, Kind, Replay, Run, Tier, Told};
+
+/// Points drawn of each line at most; of every stretch what must not be missed.
+const POINTS: usize = 1_500;
+/// Changes told at most, the largest: a page has to open on a phone.
+const CHANGES_MAX: usize = 3_000;
 
 /// The page.
-pub fn html(replay: &Replay, currency: &str) -> String {
-    let stretch = replay.load.len().div_ceil(POINTS).max(1);
-    let load: Vec<f64> =
-        replay.load.chunks(stretch).map(|part| part.iter().copied().fold(0.0, f64::max)).collect();
-    let runs: Vec<_> = replay
-        .runs
-        .iter()
-        .map(|run| {
-            // Of supply the smallest: what is too little must be seen.
-            let supply = run.supply.chunks(stretch).map(|part| part.iter().copied().min().unwrap_or(0));
-            json!({"name": run.name, "figures": run.figures, "supply": supply.collect::<Vec<_>>(), "told": run.told})
-        })
-        .collect();
+pub fn html(replay: &Replay) -> String {
+    let step = replay.minutes.div_ceil(POINTS).max(1);
+    let tiers: Vec<Value> = replay.tiers.iter().map(|tier| told_tier(replay, tier, step)).collect();
+    let mut notes = replay.notes.clone();
+    let runs: Vec<Value> = replay.runs.iter().map(|run| told_run(replay, run, step, &mut notes)).collect();
     let data = json!({
-        "dimension": replay.dimension,
+        "platform": replay.platform,
+        "currency": replay.currency,
         "start": replay.start.as_second(),
-        "step": stretch,
-        "limit": replay.limit_per_unit,
-        "currency": currency,
-        "load": load,
+        "minutes": replay.minutes,
+        "history": replay.history_minutes,
+        "cycle": replay.cycle_minutes,
+        "step": step,
+        "tiers": tiers,
         "runs": runs,
+        "notes": notes,
     });
     // Data stands inside a script element; a `<` in it could end the element.
     let data = data.to_string().replace('<', "\\u003c");
-    include_str!("page.html").replace("/*DATA*/", &data)
+    include_str!("page/page.html")
+        .replace("/*STYLE*/", include_str!("page/page.css").trim_end())
+        .replace("/*SCRIPT*/", include_str!("page/page.js").trim_end())
+        .replace("/*DATA*/", &data)
+}
+
+/// A tier with its load and what our policy expected of it.
+fn told_tier(replay: &Replay, tier: &Tier, step: usize) -> Value {
+    // The largest of every stretch, so that no peak is lost.
+    let load = tier.load.chunks(step).map(|part| short(part.iter().copied().fold(0.0, f64::max)));
+    let load: Vec<f64> = load.collect();
+    let mut low = vec![None; load.len()];
+    let mut high = vec![None; load.len()];
+    let ours = replay.runs.first().map(|run| run.decisions.as_slice()).unwrap_or_default();
+    let expected = |told: &Told| Some((told.minute / step, told.expected?));
+    let mine = ours.iter().filter(|told| told.dimension == tier.key);
+    let known: Vec<(usize, Band)> = mine.filter_map(expected).collect();
+    let ends = known.iter().skip(1).map(|(index, _)| *index).chain([load.len()]);
+    for ((from, band), to) in known.iter().zip(ends) {
+        for index in *from..to.max(from + 1) {
+            low.get_mut(index).into_iter().for_each(|low| *low = Some(band.low));
+            high.get_mut(index).into_iter().for_each(|high| *high = Some(band.high));
+        }
+    }
+    json!({
+        "dimension": tier.key,
+        "metric": tier.metric,
+        "limit": tier.limit_per_unit,
+        "min": tier.bounds.min(),
+        "max": tier.bounds.max(),
+        "load": load,
+        "low": low,
+        "high": high,
+    })
+}
+
+fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) -> Value {
+    let tier = |tier: &super::TierRun| {
+        // Of supply the smallest: what is too little must be seen.
+        let supply = tier.supply.chunks(step).map(|part| part.iter().copied().min().unwrap_or(0));
+        json!({"figures": tier.figures, "supply": supply.collect::<Vec<_>>()})
+    };
+    let mut changes: Vec<&Told> = run.decisions.iter().filter(|told| told.kind != Kind::Hold).collect();
+    if CHANGES_MAX < changes.len() {
+        notes.push(format!(
+            "{}: the page tells the {CHANGES_MAX} largest of {} changes",
+            run.name,
+            changes.len()
+        ));
+        changes.sort_by_key(|told| Reverse(told.from.abs_diff(told.to)));
+        changes.truncate(CHANGES_MAX);
+        changes.sort_by_key(|told| told.minute);
+    }
+    let change = |told: &&Told| {
+        let tier = replay.tiers.iter().position(|tier| tier.key == told.dimension);
+        json!({"tier": tier, "minute": told.minute, "kind": told.kind, "from": told.from, "to": told.to, "why": told.reasons})
+    };
+    json!({
+        "name": run.name,
+        "figures": run.figures,
+        "together": run.together,
+        "tiers": run.tiers.iter().map(tier).collect::<Vec<_>>(),
+        "changes": changes.iter().map(change).collect::<Vec<_>>(),
+    })
 }

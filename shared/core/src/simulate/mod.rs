@@ -1,104 +1,185 @@
 //! Replays a load through policies and a model of provisioning, and measures what each would have supplied and cost.
 
+mod figures;
 pub mod html;
+mod own;
 pub mod peers;
 mod plant;
+mod rollout;
 pub mod text;
+mod tiers;
+pub mod trace;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use plant::{Chances, Moment, Outcome, Plant};
+pub use figures::{Figures, Together};
+pub use plant::{Chances, Moment, Move, Outcome, Plant, Supply};
+pub use tiers::Tier;
 
-use crate::decide::Decision;
-use crate::forecast::real;
+use crate::decide::Strategy;
+use crate::forecast::lead::Spread;
 use crate::name::DimensionKey;
-use crate::pilot::{NoPilot, Pilot};
+use crate::pilot::{NoPilot, steered};
 use crate::platform::Platform;
-use crate::series::Series;
-use crate::units::Units;
-use peers::Peer;
+use crate::units::{Ratio, Units};
+use tiers::Loaded;
+use trace::Trace;
 
 /// Minutes of a day, the step of a replay being one.
 const DAY: usize = 1_440;
 /// History a replay starts from at most.
 const HISTORY: usize = 14 * DAY;
 
+/// A replay with every policy side by side.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replay {
+    /// The platform.
+    pub platform: String,
+    /// The currency of money.
+    pub currency: String,
+    /// When the scored part begins.
+    pub start: Timestamp,
+    /// Minutes that are scored.
+    pub minutes: usize,
+    /// Minutes of the trace before them, which our policy learned from.
+    pub history_minutes: usize,
+    /// Minutes between decisions.
+    pub cycle_minutes: usize,
+    /// What should be known about the choice of tiers and their loads.
+    pub notes: Vec<String>,
+    /// What was replayed, in the order in which it scales out.
+    pub tiers: Vec<Tier>,
+    /// Policies.
+    pub runs: Vec<Run>,
+}
+
 /// One policy's replay.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
     /// The policy.
     pub name: String,
+    /// What came of it, over all tiers.
+    pub figures: Figures,
+    /// What tiers did to each other, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
+    /// Each tier, in the order of the replay's.
+    pub tiers: Vec<TierRun>,
+    /// Every decision with its reasons; only of our own policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Told>,
+}
+
+/// What a policy made of one tier.
+#[derive(Clone, Debug, Serialize)]
+pub struct TierRun {
+    /// Which.
+    pub dimension: DimensionKey,
     /// What came of it.
     pub figures: Figures,
     /// Units ready, one a minute.
-    #[serde(skip)]
     pub supply: Vec<u32>,
-    /// Decisions that changed something, with their reasons; only of our own policy.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub told: Vec<Told>,
 }
 
-/// A change with what was said of it.
+/// A decision with what was said of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
     /// Minutes since the replay began.
     pub minute: usize,
-    /// Units before and after.
+    /// Of which dimension.
+    pub dimension: DimensionKey,
+    /// Hold or change.
+    pub kind: Kind,
+    /// Units before.
     pub from: u32,
     /// Units asked for.
     pub to: u32,
-    /// Why.
-    pub why: String,
+    /// What decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// How far what is foreseen was trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Ratio>,
+    /// What was expected of the load until the next decision's units are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Band>,
+    /// Why, in the order in which it was considered.
+    pub reasons: Vec<String>,
 }
 
-/// What a policy supplied and cost. Shares are percent of minutes or of load; `tau` and `theta` are those of SPEC RG,
-/// "Ready for Rain?" (2016): time share and mean amount of too little or too much.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
-    /// Percent of minutes with too few units.
-    pub tau_u: f64,
-    /// Percent of minutes with more units than needed.
-    pub tau_o: f64,
-    /// Mean percent of units that were missing.
-    pub theta_u: f64,
-    /// Mean percent of units that were too many.
-    pub theta_o: f64,
-    /// Percent of the load above what the ready units carry.
-    pub lost: f64,
-    /// Unit-hours.
-    pub unit_hours: f64,
-    /// Unit-hours against those of the oracle.
-    pub cost: f64,
-    /// What the unit-hours cost, in the budget's currency.
-    pub money: f64,
-    /// Changes a day.
-    pub moves: f64,
+/// What a decision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Nothing changes.
+    Hold,
+    /// More units.
+    Out,
+    /// Fewer units.
+    In,
+    /// A plan that failed is undone.
+    TakenBack,
 }
 
-/// A replay with every policy side by side.
-#[derive(Clone, Debug, Serialize)]
-pub struct Replay {
-    /// The dimension.
-    pub dimension: String,
-    /// When the scored part begins.
-    pub start: Timestamp,
-    /// Load of the scored part, one a minute.
-    #[serde(skip)]
-    pub load: Vec<f64>,
-    /// Load that one unit carries.
-    pub limit_per_unit: f64,
-    /// Policies.
-    pub runs: Vec<Run>,
+impl Kind {
+    fn of(from: Units, to: Units) -> Kind {
+        match from.cmp(&to) {
+            std::cmp::Ordering::Less => Kind::Out,
+            std::cmp::Ordering::Equal => Kind::Hold,
+            std::cmp::Ordering::Greater => Kind::In,
+        }
+    }
+}
+
+/// Nine in ten largest loads of a decision's window were expected to lie in here.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Band {
+    /// One in twenty lies below.
+    pub low: f64,
+    /// One in twenty lies above.
+    pub high: f64,
+}
+
+impl Band {
+    fn of(spread: &Spread) -> Band {
+        Band { low: tiers::short(spread.quantile(0.05)), high: tiers::short(spread.quantile(0.95)) }
+    }
 }
 
 /// How a replay is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
     /// What may go wrong with provisioning.
     pub chances: Chances,
     /// Whether the peers are replayed too.
     pub peers: bool,
+    /// The only dimension to replay; all that have a load if none.
+    pub only: Option<&'a DimensionKey>,
+    /// Units that each tier's peak takes at the target, to scale loads that were measured in another unit.
+    pub peak_units: Option<f64>,
+}
+
+/// Why there is no replay.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoReplay {
+    /// There is no pilot for a dimension.
+    #[error(transparent)]
+    NoPilot(#[from] NoPilot),
+    /// A column belongs to no dimension.
+    #[error("the trace has a column `{column}`, which is no dimension of the platform; there are {known}")]
+    UnknownColumn {
+        /// Its name.
+        column: String,
+        /// The dimensions there are.
+        known: String,
+    },
+    /// No dimension can be replayed.
+    #[error("nothing can be replayed: {0}")]
+    Nothing(String),
+    /// A load without a peak has no scale.
+    #[error("the load of {0} is zero nearly always")]
+    NoLoad(DimensionKey),
 }
 
 /// Where the scored part begins: after 60 % of the trace, with a week of history where there is one, two days before the
@@ -108,131 +189,119 @@ pub fn split(minutes: usize) -> usize {
     share.min(minutes.saturating_sub(2 * DAY)).max((7 * DAY).min(minutes / 2))
 }
 
-/// Replays `load`, one value a minute, through the decision core and its peers. `progress` hears of every minute of every
-/// policy: how many are done, and of how many.
+/// Replays a trace through the decision core and its peers. `progress` hears how many minutes of all policies are done,
+/// and of how many.
 ///
 /// # Errors
-/// When the platform has no such dimension, or nothing says how much a unit carries.
+/// When the trace does not fit the platform, or nothing says how much a unit carries.
 pub fn replay(
     platform: &Platform,
-    key: &DimensionKey,
-    load: &Series,
-    options: Options,
+    trace: &Trace,
+    options: &Options<'_>,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Replay, NoPilot> {
-    let place = platform.place(key).ok_or_else(|| NoPilot::NoDimension(key.to_string()))?;
-    let metric = place.dimension.metrics.iter().find(|metric| metric.measure.carried_per_unit().is_some());
-    let metric = metric.ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
-    let values: Vec<f64> = (0..load.len()).map(|minute| load.get(minute).unwrap_or(0.0)).collect();
-    let start = split(values.len());
-    let plant = Plant {
-        start,
-        target: metric.measure.target_per_unit().unwrap_or(1.0),
-        limit: metric.measure.carried_per_unit().unwrap_or(1.0),
-        delay: minutes(place.resource.provisioning),
-        bounds: place.dimension.bounds,
-        unit_cost: place.dimension.unit_cost_hourly,
-        chances: options.chances,
-        load: values,
-    };
-    let peers = if options.peers { peers::all(&plant, load) } else { Vec::new() };
-    let total = (peers.len() + 2) * (plant.load.len() - start);
+) -> Result<Replay, NoReplay> {
+    let platform = &steered(platform);
+    let (mut loaded, mut notes) = tiers::tiers(platform, trace, options)?;
+    for (index, tier) in loaded.iter_mut().enumerate() {
+        tier.plant.chances = tiers::seeded(options.chances, index);
+    }
+    let Some(first) = loaded.first() else { return Err(NoReplay::Nothing("there are no tiers".into())) };
+    let (start, history_minutes, minutes) =
+        (first.load.time_of(first.plant.start), first.plant.start, first.plant.scored().len());
+    let total = (2 + if options.peers { peers::COUNT * loaded.len() } else { 0 }) * minutes;
     let mut done = 0;
     let mut heard = || {
         done += 1;
         progress(done, total);
     };
+    let edges = edges(platform, &loaded);
     let mut runs = Vec::new();
-    for floor in [false, true] {
-        runs.push(own(platform, key, load, &plant, floor, &mut heard)?);
+    // Both ways start from the same models; training them is most of the work.
+    let fleet = own::fleet(platform, &loaded)?;
+    for (name, floor) in [("headroom", false), ("headroom, floor under tracking", true)] {
+        let own = own::own(platform, fleet.clone(), &loaded, floor, &mut heard);
+        if 0 < own.refused {
+            notes.push(format!("{name}: {} plans broke a rule and were not carried out", own.refused));
+        }
+        runs.push(run(name, &loaded, own.outcomes, &edges, own.told));
     }
-    for Peer { name, mut policy } in peers {
-        let outcome = plant.run(&mut |moment| {
-            heard();
-            policy(moment)
-        });
-        runs.push(Run { name, figures: plant.figures(&outcome), supply: outcome.supply, told: Vec::new() });
+    if options.peers {
+        runs.extend(peer_runs(&loaded, &edges, &mut heard));
     }
-    let oracle = plant.oracle();
-    runs.push(Run {
-        name: "oracle".into(),
-        figures: plant.figures(&oracle),
-        supply: oracle.supply,
-        told: Vec::new(),
-    });
-    let scored = plant.load.get(start..).unwrap_or_default().to_vec();
+    let oracle = loaded.iter().map(|tier| tier.plant.oracle()).collect();
+    runs.push(run("oracle", &loaded, oracle, &edges, Vec::new()));
     Ok(Replay {
-        dimension: key.to_string(),
-        start: load.time_of(start),
-        load: scored,
-        limit_per_unit: plant.limit,
+        platform: platform.name.0.clone(),
+        currency: platform.guardrails.budget.currency.clone(),
+        start,
+        minutes,
+        history_minutes,
+        cycle_minutes: tiers::minutes(platform.orchestration.cycle).max(1),
+        notes,
+        tiers: loaded.into_iter().map(|tier| tier.tier).collect(),
         runs,
     })
 }
 
-fn minutes(span: std::time::Duration) -> usize {
-    usize::try_from(span.as_secs().div_ceil(60)).unwrap_or(usize::MAX)
+/// Every peer, each on every tier by itself: none of them knows of the others.
+fn peer_runs(loaded: &[Loaded], edges: &[(usize, usize)], heard: &mut dyn FnMut()) -> Vec<Run> {
+    let mut peers: Vec<_> =
+        loaded.iter().map(|tier| peers::all(&tier.plant, &tier.load).into_iter()).collect();
+    let mut runs = Vec::new();
+    for _ in 0..peers::COUNT {
+        let mut name = String::new();
+        let mut outcomes = Vec::new();
+        for (tier, peers) in loaded.iter().zip(&mut peers) {
+            let Some(mut peer) = peers.next() else { continue };
+            let mut policy = |moment: &Moment| {
+                heard();
+                (peer.policy)(moment)
+            };
+            outcomes.push(tier.plant.run(&mut policy));
+            name = peer.name;
+        }
+        runs.push(run(&name, loaded, outcomes, edges, Vec::new()));
+    }
+    runs
 }
 
-/// Our own policy: setting the capacity, or a floor under target tracking.
-fn own(
-    platform: &Platform,
-    key: &DimensionKey,
-    load: &Series,
-    plant: &Plant,
-    floor: bool,
-    heard: &mut dyn FnMut(),
-) -> Result<Run, NoPilot> {
-    let start = plant.start;
-    let history = load.until(load.time_of(start)).tail(HISTORY);
-    let mut pilot = Pilot::new(platform, key, &history)?;
-    let cycle = minutes(platform.orchestration.cycle).max(1);
-    let (mut seen, mut told, mut asked) = (start, Vec::new(), 0);
-    let mut decide = |moment: &Moment| {
-        heard();
-        if !(moment.minute - start).is_multiple_of(cycle) {
-            return None;
-        }
-        let new: Vec<Option<f64>> = (seen..moment.minute).map(|minute| load.get(minute)).collect();
-        seen = moment.minute;
-        pilot.observe(&new);
-        let decision =
-            pilot.decide(load.time_of(moment.minute), Units(moment.ordered), Units(moment.ready))?;
-        told.extend(tell(&decision, moment.minute - start));
-        decision.target.map(|target| target.0)
-    };
-    let mut native = peers::target_tracking();
-    let outcome = plant.run(&mut |moment| {
-        let own = decide(moment);
-        if !floor {
-            return own;
-        }
-        asked = own.unwrap_or(asked);
-        let native = native(moment);
-        if moment.ordered < asked {
-            Some(native.map_or(asked, |units| units.max(asked)))
+/// Which tier depends on which: as the dependencies say, else as the order of the layers does.
+fn edges(platform: &Platform, loaded: &[Loaded]) -> Vec<(usize, usize)> {
+    let order = &platform.orchestration;
+    let layer =
+        |group: &str| order.layers.iter().position(|groups| groups.iter().any(|name| name.0 == group));
+    let depends = |source: &str, target: &str| {
+        if order.dependencies.is_empty() {
+            layer(target) < layer(source)
         } else {
-            native.map(|units| units.max(asked))
+            order.dependencies.iter().any(|edge| edge.source.0 == source && edge.target.0 == target)
         }
+    };
+    let of_source = |(source, from): (usize, &Loaded)| -> Vec<(usize, usize)> {
+        let targets = loaded.iter().enumerate().filter(|(_, to)| depends(&from.tier.group, &to.tier.group));
+        targets.map(|(target, _)| (source, target)).collect()
+    };
+    loaded.iter().enumerate().flat_map(of_source).collect()
+}
+
+fn run(
+    name: &str,
+    loaded: &[Loaded],
+    outcomes: Vec<Outcome>,
+    edges: &[(usize, usize)],
+    decisions: Vec<Told>,
+) -> Run {
+    let served: Vec<figures::Served<'_>> =
+        loaded.iter().zip(&outcomes).map(|(tier, outcome)| (&tier.plant, outcome)).collect();
+    let each: Vec<Figures> = served.iter().map(|served| figures::of_tier(*served)).collect();
+    let whole = figures::of_platform(&served, &each);
+    let together = (1 < loaded.len()).then(|| figures::together(&served, edges));
+    let tiers = loaded.iter().zip(each).zip(outcomes).map(|((tier, figures), outcome)| TierRun {
+        dimension: tier.tier.key.clone(),
+        figures,
+        supply: outcome.supply,
     });
-    let name = if floor { "headroom, floor under target tracking" } else { "headroom" };
-    Ok(Run { name: name.into(), figures: plant.figures(&outcome), supply: outcome.supply, told })
-}
-
-fn tell(decision: &Decision, minute: usize) -> Option<Told> {
-    let (from, to) = decision.change()?;
-    let why: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
-    Some(Told { minute, from: from.0, to: to.0, why: why.join("; ") })
-}
-
-/// Percent that a part is of a whole.
-fn percent(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
-}
-
-/// Mean of a sum over a count.
-fn mean(sum: f64, count: usize) -> f64 {
-    if count == 0 { 0.0 } else { sum / real(count) }
+    Run { name: name.into(), figures: whole, together, tiers: tiers.collect(), decisions }
 }
 
 #[cfg(test)]

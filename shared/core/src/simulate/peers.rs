@@ -21,8 +21,11 @@ pub struct Peer<'a> {
     pub policy: Policy<'a>,
 }
 
+/// How many there are.
+pub(super) const COUNT: usize = 7;
+
 /// Every peer.
-pub(super) fn all<'a>(plant: &'a Plant, load: &Series) -> Vec<Peer<'a>> {
+pub(super) fn all<'a>(plant: &Plant, load: &Series) -> [Peer<'a>; COUNT] {
     let needs = |loads: &[f64]| loads.iter().map(|load| f64::from(plant.need(*load))).collect::<Vec<_>>();
     let peak = needs(&plant.load).into_iter().fold(0.0, f64::max);
     let mut past = needs(plant.load.get(..plant.start).unwrap_or_default());
@@ -31,7 +34,7 @@ pub(super) fn all<'a>(plant: &'a Plant, load: &Series) -> Vec<Peer<'a>> {
     let hours = Hours::of(plant, load);
     let week = 8 * super::DAY < plant.start;
     let peer = |name: &str, policy| Peer { name: name.into(), policy };
-    vec![
+    [
         peer("static peak", fixed(peak)),
         peer("static p95", fixed(p95)),
         peer("HPA", Box::new(hpa())),

@@ -1,7 +1,7 @@
 //! A model of provisioning: ordered units are ready after a delay, removed ones leave at once.
 
-use super::{Figures, mean, percent};
 use crate::forecast::real;
+use crate::plan::Direction;
 use crate::units::{Bounds, Units};
 
 /// What may go wrong with provisioning. The same seed gives the same chances.
@@ -49,17 +49,30 @@ pub struct Moment {
     pub ordered: u32,
 }
 
-/// Supply over the scored minutes, and how often it was changed.
+/// Supply over the scored minutes, and how it was changed.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Units ready, one a minute.
     pub supply: Vec<u32>,
+    /// When the oldest units were ordered that were on their way as the minute ended; minutes since the scored part began.
+    pub waiting: Vec<Option<usize>>,
     /// Changes made.
-    pub moves: usize,
+    pub moves: Vec<Move>,
+}
+
+/// A change of what is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Minutes since the scored part began.
+    pub minute: usize,
+    /// Out or in.
+    pub direction: Direction,
 }
 
 /// Units on their way.
+#[derive(Clone, Copy, Debug)]
 struct Order {
+    made: usize,
     at: usize,
     units: u32,
     fails: bool,
@@ -71,84 +84,119 @@ impl Plant {
         Units::at_least(load / self.limit).max(self.bounds.min()).0
     }
 
-    /// Lets a policy run over the scored part.
-    pub fn run(&self, policy: &mut dyn FnMut(&Moment) -> Option<u32>) -> Outcome {
-        let load_at = |minute: usize| self.load.get(minute).copied().unwrap_or(0.0);
-        let mut ready = self.bounds.clamp(Units::at_least(load_at(self.start) / self.target)).0;
-        let mut orders: Vec<Order> = Vec::new();
-        let mut outcome = Outcome::default();
-        let mut chance = self.chances.seed;
-        for minute in self.start..self.load.len() {
-            ready += orders
-                .iter()
-                .filter(|order| order.at <= minute && !order.fails)
-                .map(|order| order.units)
-                .sum::<u32>();
-            orders.retain(|order| minute < order.at);
-            outcome.supply.push(ready);
-            let ordered = ready + orders.iter().map(|order| order.units).sum::<u32>();
-            let pressure = load_at(minute) / (Units(ready).real() * self.target).max(1e-9);
-            let Some(wanted) = policy(&Moment { minute, pressure, ready, ordered }) else { continue };
-            let wanted = self.bounds.clamp(Units(wanted)).0;
-            if wanted == ordered {
-                continue;
-            }
-            outcome.moves += 1;
-            if ordered < wanted {
-                orders.push(self.order(minute, wanted - ordered, &mut chance));
-            } else {
-                let left = cancel(&mut orders, ordered - wanted);
-                ready = ready.saturating_sub(left).max(self.bounds.min().0);
-            }
-        }
-        outcome
+    /// The loads that are scored.
+    pub fn scored(&self) -> &[f64] {
+        self.load.get(self.start..).unwrap_or_default()
     }
 
-    fn order(&self, minute: usize, units: u32, chance: &mut u64) -> Order {
-        let factor = 1.0 + self.chances.spread * (2.0 * draw(chance) - 1.0);
-        let delay = if self.chances.spread > 0.0 { Units::at_least(real(self.delay) * factor).0 } else { 0 };
-        let delay =
-            if self.chances.spread > 0.0 { usize::try_from(delay).unwrap_or(self.delay) } else { self.delay };
-        Order { at: minute + delay.max(1), units, fails: draw(chance) < self.chances.failing }
+    /// Lets a policy run over the scored part.
+    pub fn run(&self, policy: &mut dyn FnMut(&Moment) -> Option<u32>) -> Outcome {
+        let mut supply = Supply::new(self);
+        for minute in self.start..self.load.len() {
+            let moment = supply.begin(minute);
+            if let Some(wanted) = policy(&moment) {
+                supply.ask(minute, wanted);
+            }
+            supply.end();
+        }
+        supply.outcome
     }
 
     /// The fewest units without a minute too few, knowing the future: the limit of cost.
     pub fn oracle(&self) -> Outcome {
-        let scored = self.load.get(self.start..).unwrap_or_default();
-        let supply: Vec<u32> =
-            scored.iter().map(|load| self.bounds.clamp(Units(self.need(*load))).0).collect();
-        let moves =
-            supply.iter().zip(supply.iter().skip(1)).filter(|(before, after)| before != after).count();
-        Outcome { supply, moves }
+        let need = |load: &f64| self.bounds.clamp(Units(self.need(*load)));
+        let supply: Vec<Units> = self.scored().iter().map(need).collect();
+        let pairs = supply.iter().zip(supply.iter().skip(1)).enumerate();
+        let moves = pairs
+            .filter(|(_, (before, after))| before != after)
+            .map(|(minute, (before, after))| Move { minute, direction: Direction::of(*before, *after) })
+            .collect();
+        let waiting = vec![None; supply.len()];
+        Outcome { supply: supply.into_iter().map(|units| units.0).collect(), waiting, moves }
     }
 
-    /// What a supply was worth.
-    pub fn figures(&self, outcome: &Outcome) -> Figures {
-        let scored = self.load.get(self.start..).unwrap_or_default();
-        let count = scored.len().min(outcome.supply.len());
-        let mut figures = Figures::default();
-        let (mut total, mut cheapest, mut load_in_all) = (0.0, 0.0, 0.0);
-        for (load, supply) in scored.iter().zip(&outcome.supply) {
-            let (need, supply) = (f64::from(self.need(*load)), f64::from(*supply));
-            figures.tau_u += f64::from(u8::from(supply < need));
-            figures.tau_o += f64::from(u8::from(need < supply));
-            figures.theta_u += (need - supply).max(0.0) / need;
-            figures.theta_o += (supply - need).max(0.0) / need;
-            figures.lost += (load - supply * self.limit).max(0.0);
-            total += supply;
-            cheapest += self.bounds.clamp(Units(self.need(*load))).real();
-            load_in_all += load;
+    fn load_at(&self, minute: usize) -> f64 {
+        self.load.get(minute).copied().unwrap_or(0.0)
+    }
+}
+
+/// Capacity that a policy moves, minute by minute.
+#[derive(Clone, Debug)]
+pub struct Supply<'a> {
+    plant: &'a Plant,
+    ready: u32,
+    orders: Vec<Order>,
+    chance: u64,
+    /// What came of it so far.
+    pub outcome: Outcome,
+}
+
+impl<'a> Supply<'a> {
+    /// Starts with what the first minute should have.
+    pub fn new(plant: &'a Plant) -> Supply<'a> {
+        let first = Units::at_least(plant.load_at(plant.start) / plant.target);
+        Supply {
+            plant,
+            ready: plant.bounds.clamp(first).0,
+            orders: Vec::new(),
+            chance: plant.chances.seed,
+            outcome: Outcome::default(),
         }
-        Figures {
-            tau_u: 100.0 * mean(figures.tau_u, count),
-            tau_o: 100.0 * mean(figures.tau_o, count),
-            theta_u: 100.0 * mean(figures.theta_u, count),
-            theta_o: 100.0 * mean(figures.theta_o, count),
-            lost: percent(figures.lost, load_in_all),
-            unit_hours: total / 60.0,
-            cost: total / cheapest.max(1e-9),
-            money: total / 60.0 * self.unit_cost,
-            moves: mean(real(outcome.moves) * 1_440.0, count),
+    }
+
+    /// What is due by this minute becomes ready; what a policy may see of it.
+    pub fn begin(&mut self, minute: usize) -> Moment {
+        let due = self.orders.iter().filter(|order| order.at <= minute && !order.fails);
+        self.ready += due.map(|order| order.units).sum::<u32>();
+        self.orders.retain(|order| minute < order.at);
+        self.outcome.supply.push(self.ready);
+        let should = Units(self.ready).real() * self.plant.target;
+        let pressure = self.plant.load_at(minute) / should.max(1e-9);
+        Moment { minute, pressure, ready: self.ready, ordered: self.ordered() }
+    }
+
+    /// The minute is over.
+    pub fn end(&mut self) {
+        self.outcome.waiting.push(self.orders.iter().map(|order| order.made).min());
+    }
+
+    /// Units that serve.
+    pub fn ready(&self) -> u32 {
+        self.ready
+    }
+
+    /// Units that serve or are on their way.
+    pub fn ordered(&self) -> u32 {
+        self.ready + self.orders.iter().map(|order| order.units).sum::<u32>()
+    }
+
+    /// Asks for so many units, within the bounds: what is missing is ordered, what is too much leaves.
+    pub fn ask(&mut self, minute: usize, wanted: u32) {
+        let (ordered, wanted) = (self.ordered(), self.plant.bounds.clamp(Units(wanted)).0);
+        if wanted == ordered {
+            return;
+        }
+        let direction = Direction::of(Units(ordered), Units(wanted));
+        self.outcome.moves.push(Move { minute: minute - self.plant.start, direction });
+        if ordered < wanted {
+            let order = self.order(minute, wanted - ordered);
+            self.orders.push(order);
+        } else {
+            let left = cancel(&mut self.orders, ordered - wanted);
+            self.ready = self.ready.saturating_sub(left).max(self.plant.bounds.min().0);
+        }
+    }
+
+    fn order(&mut self, minute: usize, units: u32) -> Order {
+        let chances = self.plant.chances;
+        let delay = real(self.plant.delay);
+        let longer = delay * chances.spread * (2.0 * draw(&mut self.chance) - 1.0);
+        let minutes = usize::try_from(Units::at_least(delay + longer).0).unwrap_or(self.plant.delay);
+        Order {
+            made: minute - self.plant.start,
+            at: minute + minutes.max(1),
+            units,
+            fails: draw(&mut self.chance) < chances.failing,
         }
     }
 }

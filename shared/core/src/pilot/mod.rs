@@ -1,19 +1,24 @@
-//! One dimension in a closed loop: what happened comes in, a decision goes out.
+//! Decisions in a closed loop: what happened comes in, a decision goes out.
 //!
-//! The same [`crate::decide`] as in a cycle, with state in memory instead of tables. `headroom policy` and
-//! `headroom simulate` are shells around it.
+//! The same [`crate::decide`] as in a cycle, with state in memory instead of tables: a [`Pilot`] for one dimension, a
+//! [`Fleet`] for all of a platform together. `headroom policy` and `headroom simulate` are shells around them.
+
+mod fleet;
+
+pub use fleet::{Decided, Fleet};
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::calendar::Factors;
 use crate::decide::{Change, Decision, MetricForecast, NOTHING, World, decision};
 use crate::forecast::NoForecast;
 use crate::forecast::lead::{Lead, Setting};
-use crate::name::DimensionKey;
+use crate::name::{DimensionKey, GroupName};
 use crate::observe::Seen;
 use crate::observe::{Capacity, Observation, reading};
-use crate::platform::{Metric, Mode, Platform};
+use crate::platform::{Metric, Mode, Place, Platform};
 use crate::series::Series;
 use crate::units::Units;
 
@@ -21,9 +26,10 @@ use crate::units::Units;
 const LOOK_BACK_S: i64 = 7_200;
 
 /// A dimension, its metric and what was learned of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pilot<'a> {
     platform: &'a Platform,
+    group: &'a GroupName,
     key: DimensionKey,
     metric: &'a Metric,
     lead: Lead,
@@ -46,6 +52,29 @@ pub enum NoPilot {
     NoMetric(DimensionKey),
 }
 
+/// The metric that a dimension is steered by in a closed loop: the first that says how much a unit carries.
+pub fn steering(place: Place<'_>) -> Option<&Metric> {
+    place.dimension.metrics.iter().find(|metric| metric.measure.carried_per_unit().is_some())
+}
+
+/// The platform with only the metrics that a closed loop has values of. One that nobody feeds would be unknown for ever,
+/// and what is unknown never scales in.
+pub fn steered(platform: &Platform) -> Platform {
+    let mut steered = platform.clone();
+    for resource in steered.groups.iter_mut().flat_map(|group| &mut group.resources) {
+        for dimension in &mut resource.dimensions {
+            let first =
+                dimension.metrics.iter().position(|metric| metric.measure.carried_per_unit().is_some());
+            let mut index = 0;
+            dimension.metrics.retain(|_| {
+                index += 1;
+                first.is_none_or(|first| first + 1 == index)
+            });
+        }
+    }
+    steered
+}
+
 impl<'a> Pilot<'a> {
     /// A pilot that knows `history`, in load: for utilisation, percent times units.
     ///
@@ -53,15 +82,16 @@ impl<'a> Pilot<'a> {
     /// When there is no such dimension, or nothing to measure its demand by.
     pub fn new(platform: &'a Platform, key: &DimensionKey, history: &Series) -> Result<Pilot<'a>, NoPilot> {
         let place = platform.place(key).ok_or_else(|| NoPilot::NoDimension(key.to_string()))?;
-        let carries = |metric: &&Metric| metric.measure.carried_per_unit().is_some();
-        let metric =
-            place.dimension.metrics.iter().find(carries).ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
+        let metric = steering(place).ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
         let setting = Setting::of(platform, place, metric.measure.carried_per_unit().unwrap_or(1.0));
+        let group = &place.group.name;
+        let factors = Factors::of(platform, group, history.start(), history.end());
         Ok(Pilot {
             platform,
+            group,
             key: key.clone(),
             metric,
-            lead: Lead::new(setting, history),
+            lead: Lead::new(setting, &factors.without(history)),
             recent: history.tail(RECENT),
             changes: Vec::new(),
             asked: None,
@@ -71,7 +101,10 @@ impl<'a> Pilot<'a> {
 
     /// Adds what was measured since the last decision.
     pub fn observe(&mut self, values: &[Option<f64>]) {
-        self.lead.push(values.iter().copied());
+        let new = Series::new(self.end(), self.recent.step_s(), values.iter().copied());
+        let factors = Factors::of(self.platform, self.group, new.start(), new.end());
+        let plain = factors.without(&new);
+        self.lead.push((0..plain.len()).map(|index| plain.get(index)));
         let known = (0..self.recent.len()).map(|index| self.recent.get(index)).chain(values.iter().copied());
         let grown = Series::new(self.recent.start(), self.recent.step_s(), known.collect::<Vec<_>>());
         self.recent = grown.tail(RECENT);
@@ -96,18 +129,26 @@ impl<'a> Pilot<'a> {
         }
     }
 
-    /// The decision at `now`, with `desired` units ordered of which `ready` serve. It is taken to be carried out.
-    pub fn decide(&mut self, now: Timestamp, desired: Units, ready: Units) -> Option<Decision> {
-        let place = self.platform.place(&self.key)?;
+    /// What there is to see of the dimension at `now`, with `desired` units ordered of which `ready` serve.
+    fn look(&mut self, now: Timestamp, (desired, ready): (Units, Units)) -> (Observation, MetricForecast) {
         let (set, mode) = self.standing(now, desired);
         let cycle_s = u32::try_from(self.platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
         let capacity = Capacity { mode, set, ready, ..Capacity::default() };
-        let readings = place.dimension.metrics.iter().filter(|metric| metric.name == self.metric.name);
-        let readings = readings.map(|metric| reading(metric, &self.recent, now, cycle_s)).collect();
+        let readings = vec![reading(self.metric, &self.recent, now, cycle_s)];
         let observation = Observation { key: self.key.clone(), capacity: Seen::Known(capacity), readings };
         let none = NoForecast::TooShort { known: self.recent.len(), needed: RECENT };
-        let made =
-            MetricForecast { lead: self.lead.outlook(), ..MetricForecast::none(&self.metric.name, none) };
+        let lead = self.lead.outlook().map(|outlook| {
+            let factors = Factors::of(self.platform, self.group, outlook.from, outlook.until);
+            outlook.multiplied(|from, to| factors.during(from, to))
+        });
+        let made = MetricForecast { lead, ..MetricForecast::none(&self.metric.name, none) };
+        (observation, made)
+    }
+
+    /// The decision at `now`, with `desired` units ordered of which `ready` serve. It is taken to be carried out.
+    pub fn decide(&mut self, now: Timestamp, desired: Units, ready: Units) -> Option<Decision> {
+        let place = self.platform.place(&self.key)?;
+        let (observation, made) = self.look(now, (desired, ready));
         let decided = decision(
             &World {
                 platform: self.platform,
@@ -120,16 +161,23 @@ impl<'a> Pilot<'a> {
             },
             place,
         );
-        self.remember(now, &decided);
+        self.forget(now);
+        self.asked = decided.target;
+        if let Some((from, to)) = decided.change() {
+            self.done(now, from, to);
+        }
         Some(decided)
     }
 
-    fn remember(&mut self, now: Timestamp, decided: &Decision) {
+    /// Forgets changes that no longer matter.
+    fn forget(&mut self, now: Timestamp) {
         self.changes.retain(|change| now.as_second() - change.at.as_second() < LOOK_BACK_S);
-        self.asked = decided.target;
-        if let Some((from, to)) = decided.change() {
-            self.changes.push(Change { key: self.key.clone(), at: now, from, to });
-        }
+    }
+
+    /// Remembers a change that was made.
+    fn done(&mut self, at: Timestamp, from: Units, to: Units) {
+        self.asked = Some(to);
+        self.changes.push(Change { key: self.key.clone(), at, from, to });
     }
 }
 

@@ -1,0 +1,233 @@
+//! Traces: CSV text to a regular grid of minutes, with every fault at its line.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::series::Series;
+
+/// The load of a platform over time: one column for all of it, or one for each dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// In the order of the file, all on the same grid of minutes.
+    pub columns: Vec<Column>,
+}
+
+/// A column of a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// As its header says.
+    pub name: String,
+    /// One value a minute, without gaps.
+    pub load: Series,
+}
+
+/// What is wrong with a trace, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}: {problem}")]
+pub struct BadTrace {
+    /// The line, from one.
+    pub line: usize,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// A slip in a year must not fill the memory with minutes.
+const MINUTES_MAX: f64 = 800.0 * 1_440.0;
+
+/// A known value and its time, in minutes since the epoch.
+type Point = (f64, f64);
+
+/// Reads `timestamp,value`, or `timestamp` and one column for each dimension. Empty fields and NaN are not known; between
+/// the points of a coarser trace lie lines.
+///
+/// # Errors
+/// The first line that cannot be read, with what is wrong with it.
+pub fn parse(text: &str) -> Result<Trace, BadTrace> {
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r')));
+    let mut lines = lines.by_ref().filter(|(_, line)| !line.trim().is_empty());
+    let (line, header) =
+        lines.next().ok_or_else(|| BadTrace { line: 1, problem: "the trace is empty".into() })?;
+    let names = header_names(header).map_err(|problem| BadTrace { line, problem })?;
+    let mut columns: Vec<Vec<Point>> = names.iter().map(|_| Vec::new()).collect();
+    let (mut last, mut last_line) = (f64::NEG_INFINITY, line);
+    for (line, text) in lines {
+        let bad = |problem: String| BadTrace { line, problem };
+        let (at, values) = row(text, names.len()).map_err(bad)?;
+        if at <= last {
+            return Err(bad("its time is not after that of the line before: sort the trace by time".into()));
+        }
+        (last, last_line) = (at, line);
+        for (column, value) in columns.iter_mut().zip(values) {
+            column.extend(value.map(|value| (at, value)));
+        }
+    }
+    gridded(names, &columns).map_err(|problem| BadTrace { line: last_line, problem })
+}
+
+fn header_names(header: &str) -> Result<Vec<String>, String> {
+    let mut fields = header.trim_start_matches('\u{feff}').split(',').map(clean);
+    let first = fields.next().unwrap_or_default();
+    let names: Vec<String> = fields.map(str::to_owned).collect();
+    if !first.eq_ignore_ascii_case("timestamp") || names.is_empty() || names.iter().any(String::is_empty) {
+        return Err(
+            "the header must be `timestamp,value`, or `timestamp` and one column for each dimension, such as \
+             `timestamp,web/desired,api/desired`"
+                .into(),
+        );
+    }
+    match names
+        .iter()
+        .enumerate()
+        .find(|(index, name)| names.iter().take(*index).any(|before| before == *name))
+    {
+        Some((_, twice)) => Err(format!("the column `{twice}` stands twice")),
+        None => Ok(names),
+    }
+}
+
+fn clean(field: &str) -> &str {
+    field.trim().trim_matches('"')
+}
+
+/// The time in minutes since the epoch, and the known values.
+fn row(line: &str, columns: usize) -> Result<(f64, Vec<Option<f64>>), String> {
+    let mut fields = line.split(',').map(clean);
+    let at = time(fields.next().unwrap_or_default())?;
+    let values: Vec<Option<f64>> = fields.map(number).collect::<Result<_, _>>()?;
+    if values.len() != columns {
+        return Err(format!("has {} columns, the header has {}", values.len() + 1, columns + 1));
+    }
+    Ok((at, values))
+}
+
+fn time(text: &str) -> Result<f64, String> {
+    let bad = || format!("`{text}` is not a time such as 2026-01-31T18:05:00Z");
+    let at: Timestamp = match text.parse() {
+        Ok(at) => at,
+        // Without a zone it is UTC.
+        Err(_) => {
+            let civil: DateTime = text.parse().map_err(|_| bad())?;
+            civil.to_zoned(TimeZone::UTC).map_err(|_| bad())?.timestamp()
+        }
+    };
+    Ok(at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64() / 60.0)
+}
+
+fn number(text: &str) -> Result<Option<f64>, String> {
+    if text.is_empty() || text.eq_ignore_ascii_case("nan") {
+        return Ok(None);
+    }
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(Some(value)),
+        _ => Err(format!("`{text}` is not a number")),
+    }
+}
+
+/// All columns on the minutes that every one of them covers.
+fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trace, String> {
+    let (mut first, mut last) = (f64::NEG_INFINITY, f64::INFINITY);
+    for (name, points) in names.iter().zip(columns) {
+        let (Some(from), Some(to), 2..) = (points.first(), points.last(), points.len()) else {
+            return Err(format!("the column `{name}` has fewer than two values"));
+        };
+        (first, last) = (first.max(from.0.ceil()), last.min(to.0.floor()));
+    }
+    if last <= first {
+        return Err("the columns have no minutes in common".into());
+    }
+    if MINUTES_MAX < last - first {
+        return Err(format!("the trace is longer than {:.0} days", MINUTES_MAX / 1_440.0));
+    }
+    let start = Timestamp::UNIX_EPOCH
+        .checked_add(jiff::SignedDuration::from_secs_f64(first * 60.0))
+        .map_err(|_| "the trace begins outside the calendar".to_owned())?;
+    let load = |points: &[Point]| Series::new(start, 60, minutes(points, first, last));
+    let columns = names.into_iter().zip(columns).map(|(name, points)| Column { name, load: load(points) });
+    Ok(Trace { columns: columns.collect() })
+}
+
+/// One value for every minute from `first` to `last`, never negative, on the lines between points.
+fn minutes(points: &[Point], first: f64, last: f64) -> Vec<Option<f64>> {
+    let mut values = Vec::new();
+    let mut left = points.iter().zip(points.iter().skip(1)).peekable();
+    let mut minute = first;
+    while minute <= last {
+        while left.peek().is_some_and(|(_, next)| next.0 < minute) {
+            left.next();
+        }
+        let Some((from, to)) = left.peek() else { break };
+        let share = (minute - from.0) / (to.0 - from.0);
+        values.push(Some((from.1 + (to.1 - from.1) * share).max(0.0)));
+        minute += 1.0;
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(text: &str, expected: Expect) {
+        let told = match parse(text) {
+            Ok(trace) => {
+                let values = |column: &Column| column.load.known().map(|value| value.to_string()).collect();
+                let column = |column: &Column| {
+                    let values: Vec<String> = values(column);
+                    format!("{} from {}: {}", column.name, column.load.start(), values.join(" "))
+                };
+                trace.columns.iter().map(column).collect::<Vec<_>>().join("\n")
+            }
+            Err(bad) => bad.to_string(),
+        };
+        expected.assert_eq(&told);
+    }
+
+    #[test]
+    fn minutes_lie_on_the_lines_between_points() {
+        check(
+            "timestamp,value\n2026-01-01T00:00:30Z,0\n2026-01-01T00:02:30Z,4\n2026-01-01T00:04:30Z,-8\n",
+            expect!["value from 2026-01-01T00:01:00Z: 1 3 1 0"],
+        );
+    }
+
+    #[test]
+    fn columns_share_the_minutes_that_all_of_them_have() {
+        check(
+            "\u{feff}Timestamp, web/desired ,\"db\"\r\n2026-01-01 00:00,1,\r\n2026-01-01T00:01,,5\r\n\r\n2026-01-01T00:03:00+00:00,4,NaN\r\n2026-01-01T00:04:00Z,5,8\r\n",
+            expect![[r#"
+                web/desired from 2026-01-01T00:01:00Z: 2 3 4 5
+                db from 2026-01-01T00:01:00Z: 5 6 7 8"#]],
+        );
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_what_is_wrong() {
+        const TWO: &str = "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:05:00Z,2\n";
+        check("", expect!["1: the trace is empty"]);
+        check(
+            "time;load\n",
+            expect![
+                "1: the header must be `timestamp,value`, or `timestamp` and one column for each dimension, such as `timestamp,web/desired,api/desired`"
+            ],
+        );
+        check("timestamp,a,a\n", expect!["1: the column `a` stands twice"]);
+        check(&format!("{TWO}2026-01-01T00:10:00Z\n"), expect!["4: has 1 columns, the header has 2"]);
+        check(&format!("{TWO}2026-01-01T00:10:00Z,many\n"), expect!["4: `many` is not a number"]);
+        check(
+            &format!("{TWO}yesterday,3\n"),
+            expect!["4: `yesterday` is not a time such as 2026-01-31T18:05:00Z"],
+        );
+        check(
+            &format!("{TWO}2026-01-01T00:05:00Z,3\n"),
+            expect!["4: its time is not after that of the line before: sort the trace by time"],
+        );
+        check(
+            "timestamp,value\n2026-01-01T00:00:00Z,1\n",
+            expect!["2: the column `value` has fewer than two values"],
+        );
+        check(&format!("{TWO}2226-01-01T00:00:00Z,3\n"), expect!["4: the trace is longer than 800 days"]);
+    }
+}
