@@ -3,7 +3,10 @@
 //! Romano, Patterson and Candès, "Conformalized Quantile Regression" (2019), with the shift shrunk, because neighbouring
 //! errors repeat each other.
 
-#![expect(clippy::indexing_slicing, reason = "rows are indexed by their own number, buckets by a number below theirs")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "rows are indexed by their own number, buckets by a number below theirs"
+)]
 #![expect(clippy::as_conversions, reason = "trees work in numbers of seven digits")]
 
 use serde::{Deserialize, Serialize};

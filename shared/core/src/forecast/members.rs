@@ -223,7 +223,8 @@ impl Auto {
 
     fn ahead(&self, off: &[f64], ahead: usize) -> f64 {
         let lags = self.weights.len();
-        let mut run: Vec<f64> = off[off.len().saturating_sub(lags)..].iter().map(|value| value - self.mean).collect();
+        let mut run: Vec<f64> =
+            off[off.len().saturating_sub(lags)..].iter().map(|value| value - self.mean).collect();
         if run.len() < lags {
             return off.last().copied().unwrap_or(self.mean);
         }
