@@ -151,15 +151,16 @@ mod tests {
         let reply = answer(&request(240, r#""horizon": 6, "levels": [0.05, 0.9], "extra": 1"#)).unwrap();
         assert_eq!(
             (reply.model.as_str(), reply.pattern, reply.mean.len()),
-            ("boosted_line", Pattern::Seasonal, 6)
+            ("ensemble", Pattern::Seasonal, 6)
         );
         assert_eq!(reply.quantiles.keys().collect::<Vec<_>>(), ["0.05", "0.9"]);
+        assert!((reply.weights.values().sum::<f64>() - 1.0).abs() < 1e-9, "{:?}", reply.weights);
     }
 
     #[test]
-    fn a_short_history_falls_back() {
+    fn a_short_history_has_the_small_members() {
         let reply = answer(&request(30, r#""horizon": 3"#)).unwrap();
-        assert_eq!((reply.model.as_str(), reply.quantiles.len()), ("seasonal_naive", 4));
+        assert_eq!((reply.dropped["boosted_line"], reply.quantiles.len()), (Why::ShortHistory, 4));
     }
 
     #[test]
@@ -169,6 +170,10 @@ mod tests {
             (request(30, r#""horizon": 0"#).as_str(), "horizon 0"),
             (request(30, r#""horizon": 3, "levels": [1.5]"#).as_str(), "level 1.5"),
             (request(2, r#""horizon": 3"#).as_str(), "2 known points are too few"),
+            (
+                request(30, r#""horizon": 3, "regressors": {"sale": [0, 1]}"#).as_str(),
+                "regressor sale has 2 values; 33 are needed",
+            ),
         ] {
             let error = answer(line).unwrap_err();
             assert!(error.contains(problem), "{error}");

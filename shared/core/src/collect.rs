@@ -324,12 +324,11 @@ scaling_groups:
     #[test]
     fn the_past_is_read_as_finely_as_it_is_kept() {
         let days = |days: u64| {
-            let windows =
-                past(at(100_000_000), Duration::from_secs(300), Duration::from_secs(days * 86_400));
+            let windows = past(at(100_000_000), Duration::from_secs(300), Duration::from_secs(days * 86_400));
             assert!(windows.windows(2).all(|pair| pair[0].0 == pair[1].1), "one begins where the next ends");
-            let told = windows.iter().map(|(from, to, step_s)| {
-                (step_s / 60, (to.as_second() - from.as_second()) / 86_400)
-            });
+            let told = windows
+                .iter()
+                .map(|(from, to, step_s)| (step_s / 60, (to.as_second() - from.as_second()) / 86_400));
             told.collect::<Vec<_>>()
         };
         assert_eq!(days(7), [(1, 7)]);

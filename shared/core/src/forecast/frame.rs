@@ -15,7 +15,6 @@ const PROFILE_DAYS: usize = 7;
 /// Days of history that a prediction looks at: a week and the longest step back from it, and days to clean it by.
 const TAIL_DAYS: usize = 12;
 const BASE_TERMS: usize = 12;
-const BASE_FEATURES: usize = 24;
 
 /// Terms of the linear model. Those of extra columns that there are not are zero.
 pub(super) const TERMS: usize = BASE_TERMS + EXTRAS_MAX;
@@ -28,6 +27,8 @@ pub(super) struct Frame {
     sums: Vec<f64>,
     /// The same of the cleaned values: what a season is read from.
     clean: Vec<f64>,
+    /// Whether a value was cut when it was cleaned.
+    crowds: Vec<bool>,
     /// Extra columns over the history and the horizon.
     extras: Vec<Vec<f32>>,
     start_s: i64,
@@ -63,13 +64,15 @@ impl Frame {
         let steps = |span_s: u32| usize::try_from((span_s / step_s).max(1)).unwrap_or(1);
         let (day, hour) = (steps(DAY_S), steps(HOUR_S));
         let values = prepare::fill(history.values(), day);
+        let clean = prepare::clean(&values, day, hour);
         let size = values.iter().map(|value| value.abs()).sum::<f64>() / real(values.len()).max(1.0);
         Frame {
             known: history.values().iter().map(|value| value.is_finite()).collect(),
             start_s: history.start().as_second(),
             scale: if size > 0.0 { size } else { 1.0 },
             sums: sums(&values),
-            clean: sums(&prepare::clean(&values, day, hour)),
+            clean: sums(&clean),
+            crowds: values.iter().zip(&clean).map(|(value, clean)| value != clean).collect(),
             extras: Vec::new(),
             week: day * 7,
             values,
@@ -96,11 +99,6 @@ impl Frame {
         history.tail(TAIL_DAYS * day)
     }
 
-    /// Features that trees see.
-    pub(super) fn features(&self) -> usize {
-        BASE_FEATURES + 2 * self.extras.len()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
@@ -119,6 +117,11 @@ impl Frame {
     /// The value at an index, gaps filled.
     pub(super) fn value(&self, index: usize) -> f64 {
         self.values[index]
+    }
+
+    /// Whether a value is that of a flash crowd.
+    pub(super) fn is_crowd(&self, index: usize) -> bool {
+        self.crowds.get(index).copied().unwrap_or(false)
     }
 
     /// The mean over `from..to`, or the value before where that is empty.
@@ -203,7 +206,7 @@ impl Frame {
             Some(value) if week + hour <= origin => (value, self.hour_ago(origin, week)),
             _ => (profile.at, profile.then),
         };
-        let today = self.lately(origin, 0, day);
+        let today = self.mean(&self.clean, origin.saturating_sub(day), origin);
         let (low, high) = range(&self.values[origin.saturating_sub(2 * hour)..origin]);
         let exact = self.exact(origin, ahead).unwrap_or(now);
         let index = (origin + ahead).saturating_sub((ahead / day + 1) * day);

@@ -33,7 +33,10 @@ pub(super) fn fit(rows: &[Row<'_>]) -> Weights {
                 system[row][TERMS] += weight * terms[row] * target;
             }
         }
-        let ridge = (0..TERMS).map(|row| system[row][row]).sum::<f64>() / real(TERMS) * RIDGE + 1e-9;
+        let diagonal = || (0..TERMS).map(|row| system[row][row]);
+        // Terms of extra columns that there are not are zero, and say nothing of how large a term is.
+        let used = real(diagonal().filter(|size| *size > 0.0).count().max(1));
+        let ridge = diagonal().sum::<f64>() / used * RIDGE + 1e-9;
         for row in 0..TERMS {
             for column in 0..row {
                 system[row][column] = system[column][row];

@@ -44,6 +44,8 @@ pub(super) struct Row {
     pub(super) view: View,
     pub(super) truth: f64,
     pub(super) weight: f64,
+    /// Whether a flash crowd came that nothing announced: no model is to expect it again at its time of day.
+    pub(super) sudden: bool,
 }
 
 /// The part of the horizon that a step lies in.
@@ -54,6 +56,7 @@ pub(super) fn bucket(ahead: usize, horizon: usize) -> usize {
 
 impl Middle {
     pub(super) fn fit(rows: &[&Row], horizon: usize) -> Middle {
+        let rows: Vec<&Row> = rows.iter().copied().filter(|row| !row.sudden).collect();
         let mut middle = Middle { horizon, lines: Vec::new(), trees: Boost::default() };
         middle.lines = (0..BUCKETS.len())
             .map(|part| {
@@ -63,7 +66,7 @@ impl Middle {
             .collect();
         let mut matrix = Matrix::new(rows.first().map_or(0, |row| row.view.features.len()) + 1);
         let (mut missed, mut weights) = (Vec::new(), Vec::new());
-        for row in rows {
+        for row in &rows {
             let line = middle.line(&row.view, row.ahead);
             matrix.push(&with(&row.view, &[line]));
             missed.push((row.truth - line) as f32);
@@ -107,7 +110,8 @@ pub(super) fn rows(frame: &Frame, horizon: usize) -> Vec<Row> {
             let Some(truth) = frame.truth(origin + ahead) else { continue };
             let age_days = real(end - origin) / real(frame.day);
             let weight = (-age_days / HALF_LIFE_DAYS).exp2();
-            rows.push(Row { origin, ahead, view: frame.view(origin, ahead), truth, weight });
+            let sudden = frame.is_crowd(origin + ahead) && !frame.is_crowd(origin - 1);
+            rows.push(Row { origin, ahead, view: frame.view(origin, ahead), truth, weight, sudden });
         }
     }
     rows

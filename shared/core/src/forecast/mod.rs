@@ -17,13 +17,17 @@ mod prepare;
 mod season;
 mod study;
 mod trained;
+#[cfg(test)]
+mod trained_tests;
+mod trial;
 
 pub use extra::{Context, EXTRAS_MAX, Extra};
 pub use pack::{MODEL_VERSION, NotAModel};
 pub use pattern::Pattern;
 pub use period::{Period, periods};
 pub use study::{Models, Room, Studied, study};
-pub use trained::{NAME, RetrainReason, Trained, Why};
+pub use trained::{NAME, RetrainReason, Trained};
+pub use trial::Why;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::band::LEVELS;
 use super::middle::BUCKETS;
-use super::real;
+use super::{quantile, real};
 use crate::units::Ratio;
 
 /// How fast bands follow: a miss widens a 90 % quantile by a twentieth.
@@ -19,6 +19,12 @@ const STRETCH_MAX: f64 = 8.0;
 const BASE: f64 = 0.25;
 /// An error counts at most so many times the usual one.
 const SURPRISE_MAX: f64 = 6.0;
+/// A new level is one by which every error of the newest hour is to one side, and their median so many usual ones.
+const LEVEL_MIN: f64 = 3.0;
+/// On coarse grids so many steps are the newest hour.
+const LEVEL_STEPS_MIN: usize = 3;
+/// The newest errors count at most so many times the usual one as a surprise.
+const SURPRISES_MAX: f64 = 1e6;
 /// What the sums of drift forgive each step, in usual errors: for errors to one side, and for the size of errors.
 const SIDE_ALLOWED: f64 = 1.0;
 const SIZE_ALLOWED: f64 = 2.0;
@@ -43,15 +49,18 @@ pub(super) struct Online {
     stretch: Vec<[f64; LEVELS.len()]>,
     /// Sums of errors upwards, downwards, and of their sizes, beyond what is allowed.
     drift: [f64; 3],
-    /// The newest hour's errors one step ahead, in usual ones.
+    /// The newest hour's errors of the nearest step, in usual ones.
     surprises: Vec<f64>,
+    /// Steps in an hour, or the fewest that make a new level.
     hour: usize,
 }
 
 /// A step that was foreseen and then came: by part of the horizon what was said, the quantiles, and the truth.
 pub(super) struct Score {
     pub(super) bucket: usize,
+    /// Without the correction for a new level: what the model itself says.
     pub(super) guess: f64,
+    /// As they were said.
     pub(super) quantiles: [f64; LEVELS.len()],
     pub(super) truth: f64,
 }
@@ -73,6 +82,14 @@ impl Online {
         for part in 1..expected.len() {
             if sums[part].1 <= 0.0 {
                 expected[part] = expected[part - 1];
+                sums[part] = sums[part - 1];
+            }
+        }
+        // Short horizons have no step in the nearest parts.
+        for part in (1..expected.len()).rev() {
+            if sums[part - 1].1 <= 0.0 && sums[part].1 > 0.0 {
+                sums[part - 1] = sums[part];
+                expected[part - 1] = expected[part];
             }
         }
         Online {
@@ -83,7 +100,7 @@ impl Online {
             stretch: vec![[1.0; LEVELS.len()]; BUCKETS.len()],
             drift: [0.0; 3],
             surprises: Vec::new(),
-            hour: hour.max(1),
+            hour: hour.max(LEVEL_STEPS_MIN),
         }
     }
 
@@ -103,7 +120,7 @@ impl Online {
         }
     }
 
-    /// Takes in what came at one step, as it was foreseen from several origins before it.
+    /// Takes in what came at one step, as it was foreseen from several origins before it, the nearest first.
     ///
     /// The bands follow Gibbs and Candès, "Adaptive conformal inference" (2021), on the scale of the width: a miss widens,
     /// a hit narrows, in the ratio that keeps the level, within bounds.
@@ -118,15 +135,13 @@ impl Online {
             missed += error.abs() * share;
             load += score.truth.abs() * share;
             self.widen(score);
-            if score.bucket == 0 {
-                let from = (self.surprises.len() + 1).saturating_sub(self.hour);
-                self.surprises.drain(..from);
-                self.surprises.push((error / self.expected[0]).abs().min(1e6));
-            }
         }
-        if scores.is_empty() {
-            return;
-        }
+        let Some(nearest) = scores.first() else { return };
+        let from = (self.surprises.len() + 1).saturating_sub(self.hour);
+        self.surprises.drain(..from.min(self.surprises.len()));
+        let error = nearest.truth - nearest.guess;
+        let usual = error / self.expected[0];
+        self.surprises.push(usual.clamp(-SURPRISES_MAX, SURPRISES_MAX));
         self.missed += self.memory * (missed - self.missed);
         self.load += self.memory * (load - self.load);
         let steps = [side - SIDE_ALLOWED, -side - SIDE_ALLOWED, size - SIZE_ALLOWED];
@@ -146,6 +161,16 @@ impl Online {
         }
     }
 
+    /// What has to be added to every guess, because the load has a new level that the model does not follow by itself.
+    pub(super) fn level(&self) -> f64 {
+        let mut sorted = self.surprises.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let one_side = sorted.first().zip(sorted.last()).is_some_and(|(low, high)| 0.0 < low * high);
+        let middle = quantile(&sorted, 0.5);
+        let is_new = one_side && self.hour <= sorted.len() && LEVEL_MIN <= middle.abs();
+        if is_new { middle * self.expected[0] } else { 0.0 }
+    }
+
     /// One minus the mean size of recent errors over the mean load.
     pub(super) fn confidence(&self) -> f64 {
         let relative = if self.load > 0.0 { self.missed / self.load } else { self.missed };
@@ -159,7 +184,7 @@ impl Online {
 
     pub(super) fn anomaly(&self) -> Ratio {
         let count = real(self.surprises.len()).max(1.0);
-        let mean = self.surprises.iter().sum::<f64>() / count;
+        let mean = self.surprises.iter().map(|surprise| surprise.abs()).sum::<f64>() / count;
         Ratio::clamped(1.0 - (-(mean - 1.0).max(0.0) / ANOMALY).exp())
     }
 

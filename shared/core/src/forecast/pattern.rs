@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::period::{Period, periods};
 use super::{quantile, real};
 use crate::series::Series;
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
+/// Coarser grids have no season within a day.
+const STEPS_A_DAY_MIN: usize = 4;
 /// The share of the variance that a pattern must explain to give the series its name.
 const EXPLAINED_MIN: f64 = 0.4;
 /// A value so many median deviations from the median is a spike, or, if it is new, an anomaly.
@@ -20,7 +23,7 @@ pub enum Pattern {
     Steady,
     /// It grows.
     Increasing,
-    /// It comes back at the same time of day.
+    /// It comes back at the same time of day, or of the week.
     Seasonal,
     /// It comes back, but not by the day.
     Cyclical,
@@ -45,7 +48,9 @@ impl Pattern {
         if !new.is_empty() && new.iter().all(unseen) {
             return Pattern::Anomalous;
         }
-        if EXPLAINED_MIN < explained_by_day(history, day) {
+        let strong = periods(history).first().copied().filter(|period| EXPLAINED_MIN < period.strength);
+        let of_days = |period: &Period| STEPS_A_DAY_MIN <= day && period.steps.is_multiple_of(day);
+        if strong.as_ref().is_some_and(of_days) {
             return Pattern::Seasonal;
         }
         if EXPLAINED_MIN < explained_by_growth(&known) {
@@ -55,7 +60,7 @@ impl Pattern {
         if 0 < spikes && spikes * 20 < old.len() {
             return Pattern::Spiky;
         }
-        if EXPLAINED_MIN < best_repeat(history, day) { Pattern::Cyclical } else { Pattern::Steady }
+        if strong.is_some() { Pattern::Cyclical } else { Pattern::Steady }
     }
 }
 
@@ -67,33 +72,6 @@ fn spread(values: &[f64]) -> (f64, f64) {
     let mut off: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
     off.sort_by(f64::total_cmp);
     (middle, quantile(&off, 0.5))
-}
-
-/// The correlation of each value with the one `lag` steps before.
-fn correlation(history: &Series, lag: usize) -> f64 {
-    let pairs =
-        (lag..history.len()).filter_map(|index| Some((history.get(index)?, history.get(index - lag)?)));
-    let pairs: Vec<(f64, f64)> = pairs.collect();
-    let count = real(pairs.len()).max(1.0);
-    let (a, b) = pairs.iter().fold((0.0, 0.0), |(a, b), pair| (a + pair.0 / count, b + pair.1 / count));
-    let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
-    for (x, y) in &pairs {
-        both += (x - a) * (y - b);
-        of_a += (x - a).powi(2);
-        of_b += (y - b).powi(2);
-    }
-    // What rounding leaves of a constant is no variance.
-    let least = 1e-12 * count * (a * a + b * b);
-    if least < of_a.min(of_b) { both / (of_a * of_b).sqrt() } else { 0.0 }
-}
-
-/// How well yesterday tells today, where there are two days. Half a day ago must tell less, or the series just moves slowly.
-fn explained_by_day(history: &Series, day: usize) -> f64 {
-    if history.len() < 2 * day || day < 4 {
-        return 0.0;
-    }
-    let whole = correlation(history, day);
-    if correlation(history, day / 2) < whole - 0.1 { whole } else { 0.0 }
 }
 
 /// The share of the variance that a straight line explains upwards.
@@ -108,15 +86,6 @@ fn explained_by_growth(known: &[f64]) -> f64 {
         values += y * y;
     }
     if both > 0.0 && 1e-12 * count * value * value < values { both * both / (times * values) } else { 0.0 }
-}
-
-/// The best correlation with a shorter past that is a peak, not just the slowness of the series.
-fn best_repeat(history: &Series, day: usize) -> f64 {
-    let lags: Vec<f64> = (1..day.min(history.len() / 3)).map(|lag| correlation(history, lag)).collect();
-    let Some(valley) = lags.windows(2).position(|pair| matches!(pair, [a, b] if a < b)) else { return 0.0 };
-    let low = lags.get(valley).copied().unwrap_or(0.0);
-    let peak = lags.iter().skip(valley).copied().fold(0.0, f64::max);
-    if low + 0.2 < peak { peak } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -146,6 +115,7 @@ pub(super) mod tests {
         assert_eq!(pattern(|index| real(index) + noise(index)), Pattern::Increasing);
         assert_eq!(pattern(|index| wave(index, 96) + noise(index)), Pattern::Seasonal);
         assert_eq!(pattern(|index| wave(index, 37) + noise(index)), Pattern::Cyclical);
+        assert_eq!(pattern(|index| wave(index, 4) + noise(index)), Pattern::Cyclical);
         assert_eq!(pattern(|index| noise(index) + if index % 101 == 7 { 90.0 } else { 0.0 }), Pattern::Spiky);
         assert_eq!(pattern(|index| noise(index) + if index < 572 { 0.0 } else { 90.0 }), Pattern::Anomalous);
         assert_eq!(Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 300, [])), Pattern::Steady);

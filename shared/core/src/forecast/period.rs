@@ -82,7 +82,8 @@ fn band(lags: &[f64], count: usize) -> f64 {
 
 /// The values less their straight line, outliers drawn in. A gap is zero: it says nothing.
 fn flat(values: &[f64]) -> Vec<f64> {
-    let known = || values.iter().enumerate().filter(|(_, value)| value.is_finite());
+    let drawn = drawn_in(values);
+    let known = || drawn.iter().enumerate().filter(|(_, value)| value.is_finite());
     let count = real(known().count()).max(1.0);
     let (time, mean) = known().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + real(x) / count, sum.1 + y / count));
     let (both, times) = known().fold((0.0, 0.0), |sum, (x, y)| {
@@ -90,20 +91,29 @@ fn flat(values: &[f64]) -> Vec<f64> {
         (sum.0 + x * (y - mean), sum.1 + x * x)
     });
     let slope = if times > 0.0 { both / times } else { 0.0 };
-    let line = |index: usize| mean + slope * (real(index) - time);
-    let mut off: Vec<f64> = known().map(|(x, y)| (y - line(x)).abs()).collect();
+    let over = |(index, value): (usize, &f64)| value - mean - slope * (real(index) - time);
+    let flat: Vec<f64> =
+        drawn.iter().enumerate().map(|at| if at.1.is_finite() { over(at) } else { 0.0 }).collect();
+    let size = flat.iter().map(|value| value.abs()).sum::<f64>() / count;
+    // What rounding leaves of a straight line is no movement.
+    let moves = 1e-9
+        * drawn.iter().filter(|value| value.is_finite()).fold(0.0, |most: f64, v| most.max(v.abs()))
+        < size;
+    if moves { flat } else { vec![0.0; flat.len()] }
+}
+
+/// The values with those far from the median drawn in.
+fn drawn_in(values: &[f64]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = quantile(&sorted, 0.5);
+    let mut off: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
     off.sort_unstable_by(f64::total_cmp);
     // Where more than half of the values are the same, the mean deviation stands in for the median one.
-    let usual = f64::max(quantile(&off, 0.5), off.iter().sum::<f64>() / count);
-    // What rounding leaves of a constant is no deviation.
-    if usual <= 1e-9 * mean.abs() {
-        return vec![0.0; values.len()];
-    }
+    let usual = quantile(&off, 0.5);
+    let usual = if usual > 0.0 { usual } else { off.iter().sum::<f64>() / real(off.len()).max(1.0) };
     let limit = DEVIATIONS_MAX * usual;
-    let flat = |(index, value): (usize, &f64)| (value - line(index)).clamp(-limit, limit);
-    let flat: Vec<f64> =
-        values.iter().enumerate().map(|at| if at.1.is_finite() { flat(at) } else { 0.0 }).collect();
-    flat
+    values.iter().map(|value| value.clamp(middle - limit, middle + limit)).collect()
 }
 
 /// The autocorrelation of values around zero.

@@ -11,6 +11,9 @@ const DAYS_MIN: usize = 3;
 const DEVIATIONS_MAX: f64 = 8.0;
 /// What is out of the ordinary for more hours than this is a new level, not a crowd.
 const CROWD_HOURS_MAX: usize = 3;
+/// What came more often than this within so many days is a habit of the load, and is left as it is.
+const HABIT: usize = 3;
+const HABIT_DAYS: usize = 14;
 /// A deviation smaller than this share of the value is never out of the ordinary, however regular the series.
 const DEVIATION_MIN: f64 = 0.05;
 
@@ -46,9 +49,11 @@ fn bridge(values: &mut [f64], from: usize, to: usize, day: usize) {
 /// The values with flash crowds cut down to the largest ordinary deviation from the same time on the days before.
 ///
 /// Each is cleaned by what came before it alone, so that what a model is taught with is what it would have seen. A crowd
-/// that stays for more than three hours is a new level and is left as it is.
+/// that stays for more than three hours is a new level, and crowds that come all the time are the load's habit: both are left
+/// as they are.
 pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
     let mut cleaned = values.to_vec();
+    let mut crowds: Vec<usize> = Vec::new();
     let (mut usual, mut run) = (0.0, 0_usize);
     let memory = 1.0 / real(day.max(1));
     let mut days = [0.0; DAYS_MAX];
@@ -63,8 +68,14 @@ pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
         let settled = (DAYS_MIN + 1) * day <= index;
         let far = settled && limit < off.abs();
         run = if far { run + 1 } else { 0 };
-        let kept = if far && run <= CROWD_HOURS_MAX * hour { off.clamp(-limit, limit) } else { off };
-        cleaned[index] = season + kept;
+        if run == 1 {
+            crowds.push(index);
+        }
+        let lately = crowds.iter().rev().take_while(|begun| index - **begun < HABIT_DAYS * day).count();
+        let once = lately <= HABIT && run <= CROWD_HOURS_MAX * hour;
+        let kept = if far && once { off.clamp(-limit, limit) } else { off };
+        // Adding up again what was taken apart would move every value by its last digit.
+        cleaned[index] = if kept == off { values[index] } else { season + kept };
         // The first day of comparisons learns at once what is usual; later ones move it slowly.
         let weight = if settled { memory } else { 1.0 / real(index - DAYS_MIN * day + 1) };
         usual += weight * (kept.abs().min(if settled { 2.0 * limit } else { f64::MAX }) - usual);

@@ -11,21 +11,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::band::{self, Band, Guessed, LEVELS, along, logit};
-use super::blend::{self, Guesses, Honest, MEMBERS, NAMES, Weights, blend};
+use super::blend::{Guesses, MEMBERS, NAMES, Weights, blend};
 use super::extra::{Context, Scaled};
 use super::frame::{Frame, View};
 use super::members::{Past, Small};
-use super::middle::{BUCKETS, Middle, Row, bucket, rows};
+use super::middle::{BUCKETS, Middle, Row, bucket};
 use super::online::{Online, Score};
-use super::period::periods;
+use super::trial::{Trial, Why, joined, season_of};
 use super::{Forecast, KNOWN_MIN, NoForecast, Quantile, real};
 use crate::series::Series;
 use crate::units::Ratio;
 
 /// The name of the model in forecasts.
 pub const NAME: &str = "ensemble";
-/// Parts of the history that are left out in turn to learn how large honest errors are.
-const FOLDS: usize = 3;
 /// Fewest days of history for trees; under it a profile of the day has nothing to be checked against.
 const DAYS_MIN: usize = 2;
 /// Coarser grids have too few steps a day for a season within it.
@@ -34,8 +32,6 @@ const STEPS_A_DAY_MIN: usize = 12;
 const HISTORY_DAYS: usize = 14;
 /// After a pause, points older than this many days are not scored: the newest say how things are.
 const CATCH_UP_DAYS: usize = 1;
-/// What each member counts before anything is known: the boosted line has earned it.
-const PRIOR: Weights = [0.1, 0.5, 0.1, 0.1, 0.1, 0.1];
 
 /// A model trained on one load.
 ///
@@ -63,18 +59,6 @@ pub struct Trained {
     online: Online,
 }
 
-/// Why a member of the ensemble counts nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Why {
-    /// It needs more history.
-    ShortHistory,
-    /// It said something that is not a number.
-    NotFinite,
-    /// The others are better without it.
-    AddsNothing,
-}
-
 /// Why a model should be trained again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -94,12 +78,6 @@ pub enum RetrainReason {
 struct Sight {
     frame: Frame,
     past: Past,
-}
-
-/// The honest guesses of every member, and what came of them.
-struct Trial {
-    rows: Vec<Row>,
-    honest: Vec<Honest>,
 }
 
 impl Trained {
@@ -185,7 +163,7 @@ impl Trained {
         self.check(history)?;
         let sight = self.sight(history, context, horizon);
         let end = sight.frame.len();
-        let steps: Vec<Vec<(f64, f64)>> = (0..horizon).map(|ahead| self.step(&sight, end, ahead)).collect();
+        let steps: Vec<Vec<(f64, f64)>> = (0..horizon).map(|ahead| self.step(&sight, end, ahead).1).collect();
         let at = |level: f64| steps.iter().map(|step| along(step, level) * self.scale).collect();
         Ok(Forecast {
             start: history.end(),
@@ -277,10 +255,10 @@ impl Trained {
         if trained_s == found_s { Ok(()) } else { Err(NoForecast::OtherStep { trained_s, found_s }) }
     }
 
-    /// Scores the newest `hour` of the training itself, so that an anomaly in it is seen, and nothing else of it.
+    /// Scores the newest `hour` of the training itself, so that an anomaly or a new level in it is seen, and nothing else.
     fn look_back(&mut self, history: &Series, context: &Context<'_>, hour: usize) {
         let fresh = self.online.clone();
-        self.score(history, context, hour);
+        self.score(history, context, 2 * hour.max(2));
         self.online.settle(&fresh);
     }
 
@@ -301,9 +279,9 @@ impl Trained {
             let mut scores = Vec::new();
             for (part, ahead) in self.tried() {
                 let Some(origin) = index.checked_sub(ahead).filter(|origin| 0 < *origin) else { continue };
-                let points = self.step(&sight, origin, ahead);
+                let (guess, points) = self.step(&sight, origin, ahead);
                 let quantiles = LEVELS.map(|level| along(&points, level));
-                scores.push(Score { bucket: part, guess: along(&points, 0.5), quantiles, truth });
+                scores.push(Score { bucket: part, guess, quantiles, truth });
             }
             self.online.take(&scores);
         }
@@ -328,13 +306,15 @@ impl Trained {
         joined(middle, small.map(|guess| guess / self.scale))
     }
 
-    /// The quantiles of one step by the logit of their level, rising, in multiples of the scale.
-    fn step(&self, sight: &Sight, origin: usize, ahead: usize) -> Vec<(f64, f64)> {
+    /// What the model itself says of one step, and its quantiles by the logit of their level, rising, where the load has a
+    /// level of its own; in multiples of the scale.
+    fn step(&self, sight: &Sight, origin: usize, ahead: usize) -> (f64, Vec<(f64, f64)>) {
         let view = sight.frame.view(origin, ahead);
         let guesses = self.guesses(sight, &view, (origin, ahead));
         let part = bucket(ahead, self.horizon);
-        let guess = blend(&guesses, &self.weights[part]);
-        let features = super::middle::with(&view, &[guesses[0], guess]);
+        let own = blend(&guesses, &self.weights[part]);
+        let features = super::middle::with(&view, &[guesses[0], own]);
+        let guess = (own + self.online.level()).max(0.0);
         let mut points = vec![(logit(0.5), guess)];
         points.extend(self.bands.iter().enumerate().map(|(index, band)| {
             let off = self.online.stretched(band.off(&features, part), part, index);
@@ -346,95 +326,6 @@ impl Trained {
             most = most.max(point.1);
             point.1 = most;
         }
-        points
+        (own, points)
     }
-}
-
-fn joined(middle: Option<[f64; 2]>, small: [f64; MEMBERS - 2]) -> Guesses {
-    let [line, boosted] = middle.unwrap_or([f64::NAN; 2]);
-    let [profile, smoothing, auto, average] = small;
-    [line, boosted, profile, smoothing, auto, average]
-}
-
-/// Steps of the season that the small members take away: the day if it is one, else the decisive period below it.
-fn season_of(history: &Series, frame: &Frame) -> usize {
-    let found = periods(history);
-    let by_day = found.iter().any(|period| period.steps % frame.day == 0);
-    let fits = |steps: &usize| 3 * steps <= frame.len() && *steps <= frame.day;
-    let period = if by_day { Some(frame.day) } else { found.first().map(|period| period.steps) };
-    period.filter(fits).unwrap_or(0)
-}
-
-impl Trial {
-    /// Guesses every part of the history by models of the other parts, with a horizon between them.
-    fn hold(frame: &Frame, period: usize, horizon: usize, grown: bool) -> Trial {
-        let rows = rows(frame, horizon);
-        let (first, end) = (frame.first(), frame.len());
-        let cut = |fold: usize| first + (end - first) * fold / FOLDS;
-        let small = small_guesses(frame, period, &rows, horizon);
-        let mut honest = Vec::new();
-        for fold in 0..FOLDS {
-            let (from, to) = (cut(fold), cut(fold + 1));
-            let apart = |row: &&Row| row.origin + row.ahead < from || to + horizon <= row.origin;
-            let others: Vec<&Row> = rows.iter().filter(apart).collect();
-            let middle = grown.then(|| Middle::fit(&others, horizon));
-            let mine = rows.iter().enumerate().filter(|(_, row)| (from..to).contains(&row.origin));
-            honest.extend(mine.map(|(index, row)| {
-                let guesses = middle.as_ref().map(|middle| middle.guesses(&row.view, row.ahead));
-                Honest { row: index, guesses: joined(guesses, small[index]) }
-            }));
-        }
-        Trial { rows, honest }
-    }
-
-    /// The weights by part of the horizon, and who gets none and why.
-    fn weights(&self, horizon: usize, grown: bool) -> (Vec<Weights>, Vec<(u8, Why)>) {
-        let finite = |member: usize| self.honest.iter().all(|one| one.guesses[member].is_finite());
-        let needs_more = |member: usize| member < 2 && !grown;
-        let mut allowed = [true; MEMBERS];
-        for (member, allowed) in allowed.iter_mut().enumerate() {
-            *allowed = !needs_more(member) && finite(member);
-        }
-        let weights = blend::weights(&self.rows, &self.honest, horizon, &allowed, &PRIOR);
-        let nothing = |member: usize| weights.iter().all(|part| part[member] <= 0.0);
-        let why = |member: usize| match member {
-            _ if needs_more(member) => Some(Why::ShortHistory),
-            _ if !allowed[member] => Some(Why::NotFinite),
-            _ if nothing(member) => Some(Why::AddsNothing),
-            _ => None,
-        };
-        let dropped = (0_u8..).zip(0..MEMBERS).filter_map(|(id, member)| Some((id, why(member)?)));
-        let dropped = dropped.collect();
-        (weights, dropped)
-    }
-
-    fn guessed(&self, weights: &[Weights], horizon: usize) -> Vec<Guessed<'_>> {
-        let guessed = |one: &Honest| {
-            let row = &self.rows[one.row];
-            let guess = blend(&one.guesses, &weights[bucket(row.ahead, horizon)]);
-            Guessed { row, line: one.guesses[0], guess }
-        };
-        self.honest.iter().map(guessed).collect()
-    }
-}
-
-/// What the small members say of each row, fitted to the half of the history that the row is not in.
-fn small_guesses(frame: &Frame, period: usize, rows: &[Row], horizon: usize) -> Vec<[f64; MEMBERS - 2]> {
-    let middle = usize::midpoint(frame.first(), frame.len());
-    let halves = frame.len() - frame.first() > 4 * horizon;
-    let mut past = Past::whole(frame, period);
-    let mut guesses = vec![[0.0; MEMBERS - 2]; rows.len()];
-    for late in [false, true] {
-        let counts = |origin: usize| match (halves, late) {
-            (false, _) => true,
-            (true, false) => middle + horizon <= origin,
-            (true, true) => origin + horizon < middle,
-        };
-        let small = Small::fit(frame, (period, &mut past), rows, horizon, counts);
-        for (row, guess) in rows.iter().zip(&mut guesses).filter(|(row, _)| (middle <= row.origin) == late) {
-            let said = small.guesses(frame, &past, (row.origin, row.ahead), horizon);
-            *guess = said.map(|guess| guess / frame.scale);
-        }
-    }
-    guesses
 }
