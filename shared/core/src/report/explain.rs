@@ -9,6 +9,7 @@ use crate::journal::{Entry, StepEvent};
 use crate::name::{DimensionKey, PlatformName};
 use crate::observe::{Observation, Seen};
 use crate::plan::{Direction, Plan};
+use crate::reason::phase_name;
 use crate::settle::Outcome;
 
 /// What is stored about a cycle.
@@ -39,7 +40,9 @@ const SHOWN_LEVEL: f64 = 0.9;
 pub fn explain(story: &Story<'_>) -> String {
     let now = story.now.strftime("%a %Y-%m-%d %H:%M UTC");
     let trigger = story.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
-    let mut text = format!("{} at {now}{trigger}\n", story.platform);
+    let phase = story.decisions.iter().find_map(|decision| decision.phase);
+    let phase = phase.map(|phase| format!(", phase {}", phase_name(phase))).unwrap_or_default();
+    let mut text = format!("{} at {now}{trigger}{phase}\n", story.platform);
     for decision in story.decisions {
         write_decision(&mut text, story, decision);
     }
@@ -72,9 +75,21 @@ fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
             &format!("    {:<10} {load}{}", reading.metric, expected(story, &decision.key, &reading.metric)),
         );
     }
+    if 0.0 < decision.cost_hourly {
+        line(text, &format!("    {:<10} {}", "costs", costs(decision)));
+    }
     for reason in &decision.reasons {
         line(text, &format!("      - {reason}"));
     }
+}
+
+/// What the capacity costs, what a change adds to that, and when it should be complete.
+fn costs(decision: &Decision) -> String {
+    let thousand = decision.cost_per_thousand.map(|cost| format!(", {cost:.6} for 1,000 of its load"));
+    let change = decision.change().map(|_| format!(", {:+.4} by this change", decision.cost_hourly_change));
+    let complete = decision.complete_in_s.map(|seconds| format!(", complete in about {seconds} s"));
+    let more: String = [thousand, change, complete].into_iter().flatten().collect();
+    format!("{:.4} an hour{more}", decision.cost_hourly)
 }
 
 /// What is forecast of a metric, at its peak.

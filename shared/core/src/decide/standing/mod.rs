@@ -18,13 +18,14 @@ pub use asked::{ASKED_MAX, Asked, InvalidAsk, Override, Pause, TERM_MAX};
 pub use breaker::{Breaker, BreakerState};
 pub use evidence::{BAND, Evidence, Expected, Figures, Tally, ahead, measured};
 pub use learned::{CARRIED_SHARE_MAX, Nudge, Provisioned, within_share};
-pub use phase::Reached;
+pub use phase::{Reached, measured_share};
 pub use spend::{Spend, cost_hourly};
 
 use super::Decision;
 use crate::name::{DimensionKey, ResourceId};
 use crate::observe::{Observation, Seen};
 use crate::platform::{Measure, Metric, Phase, Place, Platform};
+use crate::reason::phase_name;
 use crate::units::Units;
 
 /// What stands from before a cycle.
@@ -155,6 +156,13 @@ impl Standing {
         let (_, file) = learnable(metric).filter(|_| self.phase(platform) == Phase::Optimized)?;
         let planned = self.carried.get(&place.dimension.key)?.get(&metric.name)?;
         Some(within_share(*planned, file))
+    }
+
+    /// That the phase is another one than before, and why, as a sentence.
+    pub fn moved_since(&self, stored: &Standing, platform: &Platform) -> Option<String> {
+        let (before, now) = (stored.phase(platform), self.phase(platform));
+        let reached = self.reached.as_ref().filter(|_| before != now)?;
+        Some(format!("the phase is {} now, and was {}: {}", phase_name(now), phase_name(before), reached.why))
     }
 
     /// Whether it must be stored: what was learned is kept as often as it is judged, and what was spent also before the

@@ -71,7 +71,7 @@ pub(super) fn after(
         (Verdict::Bad, _, Some(down)) if DOWN_AFTER_S <= age_s => down,
         _ => return Some(reached.clone()),
     };
-    let why = sentence(reached.phase, figures);
+    let why = format!("in {}, {}", phase_name(reached.phase), measured_share(figures));
     Some(Reached { configured, phase: next, since: now, why })
 }
 
@@ -112,11 +112,11 @@ fn next_down(phase: Phase) -> Option<Phase> {
     }
 }
 
-fn sentence(from: Phase, figures: &Figures) -> String {
+/// What evidence says, as a sentence.
+pub fn measured_share(figures: &Figures) -> String {
     format!(
-        "in {}, {:.0} % of {} loads came within the forecast's 90 % band, {:.1} % of {} needs were short ({:.1} % had the \
-         measured load been followed), and {:.0} % were idle ({:.0} %)",
-        phase_name(from),
+        "{:.0} % of {} loads came within the forecast's 90 % band, {:.1} % of {} needs were short ({:.1} % had the measured \
+         load been followed), and {:.0} % were idle ({:.0} %)",
         figures.coverage * 100.0,
         figures.judged,
         figures.short * 100.0,
