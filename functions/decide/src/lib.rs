@@ -55,10 +55,9 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
     let decisions = decide(&seen.world(&platform, &request));
     let plan = planned(&platform, &seen.standing, &decisions, &request)?;
     record(ports, &seen, &request, &decisions, &plan).await?;
-    let summary = report::planned(&plan, &decisions);
-    if let Some(moved) = seen.standing.moved_since(&seen.stored.value, &platform) {
-        tracing::info!(platform = %request.cycle.platform, "{moved}");
-    }
+    let moved = seen.standing.moved_since(&seen.stored.value, &platform);
+    let summary =
+        report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
     Ok(Decided { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
@@ -154,7 +153,10 @@ async fn record<T: Table>(
     }
     let acts = !plan.waves_to_run().is_empty();
     if cycle.is_present() && seen.standing.must_be_kept(&seen.stored.value, acts) {
-        store.put_standing(&cycle.platform, &seen.stored, &seen.standing).await?;
+        // Capacity does not wait for what was learned: the next cycle learns it again.
+        if let Err(error) = store.put_standing(&cycle.platform, &seen.stored, &seen.standing).await {
+            tracing::error!(%error, "what stands could not be kept");
+        }
     }
     lease.open_plan = acts.then(|| plan.id.clone());
     Ok(store.put_lease(&cycle.platform, &seen.lease, &lease).await?)

@@ -249,6 +249,10 @@ pub enum Reason {
 }
 
 impl fmt::Display for Reason {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one sentence for each reason; parts would hide one that has none"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::MeasuredLoad { metric, load, per_unit, needed } => {

@@ -179,3 +179,47 @@ fn line(text: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_cycle_names_its_phase_and_what_capacity_costs() {
+        let decision = serde_json::json!({
+            "key": "web/desired", "group": "web", "resource": "web", "mode": "desired", "observed": 4, "ready": 4,
+            "needed": 6, "wanted": 6, "target": 5, "strategy": "reactive", "confidence": null, "phase": "limited",
+            "cost_hourly": 0.4, "cost_per_thousand": 0.0171, "cost_hourly_change": 0.1, "complete_in_s": 180,
+            "reasons": [{"code": "phase_share", "phase": "limited", "allowed": 5}],
+        });
+        // A decision that an earlier version stored knows nothing of that.
+        let old = serde_json::json!({
+            "key": "api/desired", "group": "web", "resource": "api", "mode": "desired", "observed": 4, "ready": 4,
+            "needed": 4, "wanted": 4, "target": 4, "strategy": "reactive", "confidence": null,
+            "reasons": [{"code": "enough", "set": 4}],
+        });
+        let decisions: Vec<Decision> = [decision, old].map(|one| serde_json::from_value(one).unwrap()).into();
+        let story = Story {
+            platform: &"shop".into(),
+            now: "2026-11-21T16:20:00Z".parse().unwrap(),
+            observations: &[],
+            forecasts: &[],
+            decisions: &decisions,
+            plan: None,
+            entries: &[],
+            outcome: None,
+        };
+        expect![[r#"
+            shop at Sat 2026-11-21 16:20 UTC, phase limited
+
+              web/desired: 4 -> 5  scale out (reactive)
+                costs      0.4000 an hour, 0.017100 for 1,000 of its load, +0.1000 by this change, complete in about 180 s
+                  - phase limited lets 5 units through
+
+              api/desired: 4  hold (reactive)
+                  - 4 units are what is needed
+        "#]].assert_eq(&explain(&story));
+    }
+}

@@ -187,14 +187,20 @@ scaling_groups:
 
     #[test]
     fn a_platform_of_which_nothing_is_known_yet() {
-        check("", serde_json::json!({}), serde_json::json!({}), serde_json::json!({}), expect![[r#"
+        check(
+            "",
+            serde_json::json!({}),
+            serde_json::json!({}),
+            serde_json::json!({}),
+            expect![[r#"
             shop at Tue 2026-11-24 12:00 UTC
 
               no cycle acts now
               phase observe, as the file says (auto_promote is off)
               no evidence of this phase yet
               what was spent this month is not known yet
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

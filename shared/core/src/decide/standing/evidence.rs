@@ -172,7 +172,8 @@ fn compare(tally: &mut Tally, decision: &Decision, place: Place<'_>, observation
     let bounds = place.dimension.bounds;
     let (needed, ours, reactive) = (bounds.clamp(needed), bounds.clamp(ours), bounds.clamp(reactive));
     let idle = |units: Units| {
-        let more = units.0.saturating_sub(needed.0);
+        // Units are whole: one more than is needed is not yet idle, or small tiers could never do well.
+        let more = units.0.saturating_sub(needed.0.saturating_add(1));
         (f64::from(more) / needed.real().max(1.0)).min(IDLE_MAX)
     };
     tally.compared = tally.compared.saturating_add(1);

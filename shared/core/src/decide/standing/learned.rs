@@ -40,7 +40,9 @@ impl Provisioned {
         let within = |seconds: f64| seconds.clamp(guess_s / Self::TIMES_MAX, guess_s * Self::TIMES_MAX);
         let (old, new) = (within(known.seconds).ln(), within(took_s).ln());
         let share = if old < new { Self::RISE } else { Self::FALL };
-        let seconds = within((old + (new - old) * share).exp());
+        // No more digits than say something: there is one for each resource in what is stored.
+        let tenths = ((old + (new - old) * share).exp() * 10.0).round() / 10.0;
+        let seconds = within(tenths);
         Provisioned { seconds, seen: known.seen.saturating_add(1), at }
     }
 

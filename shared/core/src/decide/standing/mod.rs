@@ -9,7 +9,7 @@ mod spend;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,7 @@ impl Standing {
         now: Timestamp,
     ) {
         self.judged_at = Some(now);
+        self.forget(platform);
         self.evidence = self.evidence.after(platform, then, observations, now);
         let figures = self.evidence.figures();
         self.nudge = self.nudge.after(&figures, now);
@@ -130,6 +131,15 @@ impl Standing {
             // Another phase earns its own evidence.
             self.evidence = Evidence::default();
         }
+    }
+
+    /// What is no longer in the file is forgotten, so that this stays as small as the platform is.
+    fn forget(&mut self, platform: &Platform) {
+        let resources: BTreeSet<&ResourceId> =
+            platform.resources().map(|(_, resource)| &resource.id).collect();
+        self.breakers.retain(|id, _| resources.contains(id));
+        self.provisioning.retain(|id, _| resources.contains(id));
+        self.carried.retain(|key, _| resources.contains(&key.resource));
     }
 
     /// What a unit carries is learned where a latency guard tells whether it does so well.

@@ -93,13 +93,13 @@ fn decisions_are_judged_by_what_came() {
         );
         assert_eq!(actual, expected);
     };
-    check(1_000.0, wanted(12, 8), "1 of 1 inside, 0 above; short 0, 1 reactive; idle 0.2, 0.0 reactive of 1");
+    check(1_000.0, wanted(12, 8), "1 of 1 inside, 0 above; short 0, 1 reactive; idle 0.1, 0.0 reactive of 1");
     check(
         1_200.0,
         wanted(11, 12),
         "0 of 1 inside, 1 above; short 1, 0 reactive; idle 0.0, 0.0 reactive of 1",
     );
-    check(500.0, wanted(5, 10), "0 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 1.0 reactive of 1");
+    check(500.0, wanted(5, 10), "0 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.8 reactive of 1");
     // What a person wanted is no forecast's merit, and beyond the bounds nobody could have gone.
     let manual = Decision { strategy: Some(Strategy::Manual), ..wanted(12, 8) };
     check(1_000.0, manual, "1 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.0 reactive of 0");
@@ -166,6 +166,22 @@ fn what_a_unit_carries_is_learned_where_a_guard_tells_and_counts_only_when_optim
         standing.planned(&platform, place, &place.dimension.metrics[0])
     };
     assert_eq!((planned("full"), planned("optimized")), (None, Some(120.0)));
+}
+
+#[test]
+fn what_is_no_longer_in_the_file_is_forgotten() {
+    let breaker = Breaker { failures: 1, failed_at: Some(at(0)) };
+    let known = Provisioned { seconds: 60.0, seen: 1, at: at(0) };
+    let ids = [ResourceId("web".to_owned()), ResourceId("gone".to_owned())];
+    let standing = Standing {
+        breakers: ids.iter().map(|id| (id.clone(), breaker)).collect(),
+        provisioning: ids.iter().map(|id| (id.clone(), known)).collect(),
+        carried: BTreeMap::from([("gone/desired".parse().unwrap(), BTreeMap::new())]),
+        ..Standing::default()
+    };
+    let standing = standing.after(&shop("full"), &BTreeMap::new(), None, at(0));
+    assert!(standing.breakers.keys().eq([&ids[0]]) && standing.provisioning.keys().eq([&ids[0]]));
+    assert!(standing.carried.is_empty());
 }
 
 #[test]
