@@ -1,4 +1,4 @@
-//! Commands that talk to an AWS account: publish a configuration, run a cycle, explain one.
+//! Commands that talk to an AWS account: publish a configuration, run a cycle, explain one, pause.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,14 +8,13 @@ use clap::{Args, Subcommand};
 use headroom_aws::config_source::{ParameterStore, Published};
 use headroom_aws::executions::{Ended, StepFunctions};
 use headroom_aws::sdk::Aws;
-use headroom_aws::store::Store;
-use headroom_aws::table::DynamoTable;
 use headroom_core::config::parse;
 use headroom_core::name::PlatformName;
 use headroom_core::report::explain;
 use serde_json::json;
 
 use crate::output::say;
+use crate::standing;
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
@@ -49,6 +48,20 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1)]
         last: usize,
     },
+    /// Tells what stands: who acts, the phase and why, pauses, breakers, what was learned and spent.
+    Status {
+        /// The platform.
+        platform: String,
+    },
+    /// Lets nothing be changed for a while: of all, of a group or a resource, both ways or one.
+    Pause(standing::PauseArguments),
+    /// Ends all pauses of a platform.
+    Unpause {
+        /// The platform.
+        platform: String,
+    },
+    /// Asks for at least so many units for a while. More may be scaled out, and bounds and guardrails hold.
+    Override(standing::OverrideArguments),
 }
 
 /// Which state machine.
@@ -75,6 +88,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
                     .await
             }
             Command::Explain { platform, last } => tell(&aws, &PlatformName(platform), last).await,
+            Command::Status { platform } => standing::tell(&aws, &PlatformName(platform)).await,
+            Command::Pause(arguments) => standing::pause(&aws, arguments).await,
+            Command::Unpause { platform } => standing::unpause(&aws, &PlatformName(platform)).await,
+            Command::Override(arguments) => standing::override_floor(&aws, arguments).await,
         }
     })
 }
@@ -105,10 +122,8 @@ async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -
 }
 
 async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
-    let table =
-        |name: &str| DynamoTable::new(&aws.dynamodb(), format!("headroom-{platform}-{name}"), &aws.meter);
-    let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
-    let stories = store.stories(platform, last).await.map_err(|error| error.to_string())?;
+    let stories =
+        standing::store(aws, platform).stories(platform, last).await.map_err(|error| error.to_string())?;
     if stories.is_empty() {
         say(format_args!("no cycle of {platform} has ended yet"))?;
     }

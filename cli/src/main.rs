@@ -6,6 +6,8 @@ mod forecast;
 mod output;
 mod policy;
 mod simulate;
+#[cfg(feature = "aws")]
+mod standing;
 mod validate;
 
 use std::path::PathBuf;

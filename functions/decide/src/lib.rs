@@ -9,10 +9,11 @@ use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
-use headroom_aws::store::Store;
+use headroom_aws::store::{Stands, Store, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
-use headroom_core::decide::{Change, Decision, MetricForecast, NOTHING, World, decide};
+use headroom_core::decide::{Change, Decision, MetricForecast, Standing, World, decide};
+use headroom_core::lease::Lease;
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::Observation;
 use headroom_core::plan::{self, Permit, Plan};
@@ -50,11 +51,13 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
 /// When what is stored cannot be read or written, or the plan breaks a rule.
 pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Result<Decided, Failure> {
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &request.config).await?;
-    let seen = Seen::read(&ports.store, &request).await?;
+    let seen = Seen::read(&ports.store, &platform, &request).await?;
     let decisions = decide(&seen.world(&platform, &request));
-    let plan = planned(&platform, &decisions, &request)?;
-    record(&ports.store, &request.cycle, &decisions, &plan, request.at).await?;
-    let summary = report::planned(&plan, &decisions);
+    let plan = planned(&platform, &seen.standing, &decisions, &request)?;
+    record(ports, &seen, &request, &decisions, &plan).await?;
+    let moved = seen.standing.moved_since(&seen.stored.value, &platform);
+    let summary =
+        report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
     Ok(Decided { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
@@ -65,18 +68,41 @@ struct Seen {
     observations: BTreeMap<DimensionKey, Observation>,
     forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
     changes: Vec<Change>,
+    lease: Versioned<Lease>,
+    /// What stood before this cycle.
+    stored: Versioned<Standing>,
+    /// What stands with what this cycle has seen.
+    standing: Standing,
 }
 
 impl Seen {
-    async fn read<T: Table>(store: &Store<T>, request: &DecideRequest) -> Result<Seen, Failure> {
-        let Cycle { platform, id, now, .. } = &request.cycle;
-        let observations = store.observations(platform, id).await?;
-        let forecasts = store.forecasts(platform, *now, id).await?;
+    async fn read<T: Table>(
+        store: &Store<T>,
+        platform: &Platform,
+        request: &DecideRequest,
+    ) -> Result<Seen, Failure> {
+        let Cycle { platform: name, id, now, .. } = &request.cycle;
+        let observations = store.observations(name, id).await?;
+        let observations = observations.into_iter().map(|seen| (seen.key.clone(), seen)).collect();
+        let forecasts = store.forecasts(name, *now, id).await?;
         let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
+        let Stands { lease, standing: stored } = store.stands(name).await?;
+        let standing = if request.cycle.is_present() {
+            let judged = match stored.value.judges(platform, *now) {
+                Some((from, to)) => Some(store.decided_between(name, from, to).await?),
+                None => None,
+            };
+            stored.value.after(platform, &observations, judged.as_deref(), *now)
+        } else {
+            stored.value.clone()
+        };
         Ok(Seen {
-            observations: observations.into_iter().map(|seen| (seen.key.clone(), seen)).collect(),
+            observations,
             forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
-            changes: store.changes(platform, since).await?,
+            changes: store.changes(name, since).await?,
+            lease,
+            stored,
+            standing,
         })
     }
 
@@ -88,14 +114,19 @@ impl Seen {
             forecasts: &self.forecasts,
             changes: &self.changes,
             manual: &request.capacity,
-            standing: &NOTHING,
+            standing: &self.standing,
         }
     }
 }
 
 /// The plan, if it is sound. The linter looks at every plan, whoever made it.
-fn planned(platform: &Platform, decisions: &[Decision], request: &DecideRequest) -> Result<Plan, Failure> {
-    let permit = Permit::of(platform.orchestration.phase, request.cycle.dry_run);
+fn planned(
+    platform: &Platform,
+    standing: &Standing,
+    decisions: &[Decision],
+    request: &DecideRequest,
+) -> Result<Plan, Failure> {
+    let permit = Permit::of(standing.phase(platform), request.cycle.dry_run);
     let made_at = request.cycle.time(request.at);
     let plan = plan::make(platform, decisions, &request.cycle.id, made_at, &request.config, permit);
     let violations = plan::lint(platform, &plan);
@@ -105,20 +136,28 @@ fn planned(platform: &Platform, decisions: &[Decision], request: &DecideRequest)
     Err(Failure::PlanUnsound(violations.iter().map(ToString::to_string).collect()))
 }
 
-/// Stores decisions and plan. Opening the plan in the lease comes last: from then on a later cycle would find it.
+/// Stores decisions, what was learned, and the plan. Opening the plan in the lease comes last: from then on a later cycle
+/// would find it. The lease was read before, so a cycle that lost it meanwhile opens nothing.
 async fn record<T: Table>(
-    store: &Store<T>,
-    cycle: &Cycle,
+    ports: &Ports<T>,
+    seen: &Seen,
+    request: &DecideRequest,
     decisions: &[Decision],
     plan: &Plan,
-    at: Timestamp,
 ) -> Result<(), Failure> {
+    let (store, cycle) = (&ports.store, &request.cycle);
+    let mut lease = seen.lease.value.renew(&cycle.id, request.at)?;
     store.put_decisions(cycle, decisions).await?;
     if !plan.waves.is_empty() {
         store.put_plan(&cycle.platform, plan).await?;
     }
-    let read = store.lease(&cycle.platform).await?;
-    let mut lease = read.value.renew(&cycle.id, at)?;
-    lease.open_plan = (!plan.waves_to_run().is_empty()).then(|| plan.id.clone());
-    Ok(store.put_lease(&cycle.platform, &read, &lease).await?)
+    let acts = !plan.waves_to_run().is_empty();
+    if cycle.is_present() && seen.standing.must_be_kept(&seen.stored.value, acts) {
+        // Capacity does not wait for what was learned: the next cycle learns it again.
+        if let Err(error) = store.put_standing(&cycle.platform, &seen.stored, &seen.standing).await {
+            tracing::error!(%error, "what stands could not be kept");
+        }
+    }
+    lease.open_plan = acts.then(|| plan.id.clone());
+    Ok(store.put_lease(&cycle.platform, &seen.lease, &lease).await?)
 }

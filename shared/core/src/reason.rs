@@ -89,6 +89,15 @@ pub enum Reason {
         /// Units asked for.
         asked: Units,
     },
+    /// A person asked for a floor until a time.
+    Override {
+        /// Units to have.
+        floor: Units,
+        /// Who, or why.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// What is set is what is needed.
     Enough {
         /// Units set.
@@ -240,6 +249,10 @@ pub enum Reason {
 }
 
 impl fmt::Display for Reason {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one sentence for each reason; parts would hide one that has none"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::MeasuredLoad { metric, load, per_unit, needed } => {
@@ -269,6 +282,9 @@ impl fmt::Display for Reason {
                 write!(f, "`{event}` multiplies the expected load by {factor}")
             }
             Reason::Manual { asked } => write!(f, "{asked} units were asked for by hand"),
+            Reason::Override { floor, by, until } => {
+                write!(f, "at least {floor} units were asked for until {} ({by})", day_clock(*until))
+            }
             Reason::Enough { set } => write!(f, "{set} units are what is needed"),
             Reason::CapacityUnknown { why } => write!(f, "the capacity is unknown: {why}"),
             Reason::MetricUnknown { why } => f.write_str(why),
@@ -308,7 +324,7 @@ impl fmt::Display for Reason {
             Reason::BreakerHalfOpen => {
                 f.write_str("changes of this resource kept failing; one unit shows whether they work again")
             }
-            Reason::Paused { by, until } => write!(f, "paused until {} ({by})", clock(*until)),
+            Reason::Paused { by, until } => write!(f, "paused until {} ({by})", day_clock(*until)),
             Reason::TurnsTooOften { turns, most } => {
                 write!(
                     f,
@@ -349,6 +365,11 @@ impl fmt::Display for Reason {
 /// Hours and minutes in UTC, for sentences.
 fn clock(at: Timestamp) -> String {
     at.to_string().get(11..16).map_or_else(|| at.to_string(), |clock| format!("{clock} UTC"))
+}
+
+/// Day, hours and minutes in UTC, for what may end on another day.
+fn day_clock(at: Timestamp) -> String {
+    at.strftime("%a %H:%M UTC").to_string()
 }
 
 /// The phase as it is written in the configuration.

@@ -129,3 +129,45 @@ async fn an_alert_that_cannot_be_judged_does_not_stop_settling() {
     assert_eq!((outcome.outcome, outcome.alerts.len()), (Ending::Scaled, 0));
     assert_eq!(bench.lease().await.holder, None);
 }
+
+#[tokio::test]
+async fn what_failed_and_what_held_is_remembered() {
+    let done = Bench::new().await;
+    done.apply(0).await.unwrap();
+    done.apply(1).await.unwrap();
+    done.settle(json!({})).await;
+    let standing = done.ports.store.standing(&"shop".into()).await.unwrap();
+    assert_eq!(
+        standing.value.provisioning.keys().map(|id| id.0.as_str()).collect::<Vec<_>>(),
+        ["users", "web"]
+    );
+    assert!(standing.value.breakers.is_empty());
+    // Settling is repeated when its answer is lost.
+    done.settle(json!({})).await;
+    assert_eq!(done.ports.store.standing(&"shop".into()).await.unwrap(), standing);
+
+    let undone = Bench::new().await;
+    undone.apply(0).await.unwrap();
+    undone.apply(1).await.unwrap();
+    undone.undo(1).await.unwrap();
+    undone.undo(0).await.unwrap();
+    let failure = json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}});
+    assert_eq!(undone.settle(failure.clone()).await.outcome, Ending::RolledBack);
+    undone.settle(failure).await;
+    let breakers = undone.ports.store.standing(&"shop".into()).await.unwrap().value.breakers;
+    let failures: Vec<_> = breakers.iter().map(|(id, breaker)| (id.0.as_str(), breaker.failures)).collect();
+    assert_eq!(failures, [("web", 1)], "the wave that did not hold is to blame");
+}
+
+#[tokio::test]
+async fn what_cannot_be_learned_does_not_stop_settling() {
+    let bench = Bench::new().await;
+    bench.apply(0).await.unwrap();
+    bench.apply(1).await.unwrap();
+    let key = headroom_aws::table::Key::new("shop", "standing");
+    let body = headroom_aws::table::Body::Text("not ours".to_owned());
+    let item = headroom_aws::table::Item { key, revision: 1, body, expires: None };
+    headroom_aws::table::Table::put(&bench.state, item, headroom_aws::table::Expect::Absent).await.unwrap();
+    assert_eq!(bench.settle(json!({})).await.outcome, Ending::Scaled);
+    assert_eq!(bench.lease().await.holder, None);
+}

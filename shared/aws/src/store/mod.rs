@@ -2,7 +2,7 @@
 //!
 //! | table | partition | sort |
 //! |---|---|---|
-//! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled` |
+//! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled`, `standing`, `asked` |
 //! | state | `shop#cycle` | `CYCLE#observed#BATCH` |
 //! | state | `shop#history#SHARD` | `START#live`, `START#back-HASH` |
 //! | state | `shop#models#SHARD` | `METRIC#load`, `METRIC#lead` |
@@ -15,6 +15,7 @@ mod history;
 mod journal;
 mod models;
 mod records;
+mod standing;
 
 use headroom_core::lease::Lease;
 use headroom_core::name::{ConfigVersion, PlatformName};
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 pub use history::Learned;
 pub use records::{DimensionForecasts, StoredStory};
+pub use standing::Stands;
 
 use crate::error::AwsError;
 use crate::sdk::Aws;

@@ -110,6 +110,25 @@ impl<T: Table> Store<T> {
         all(&self.decisions.range(&platform.0, &prefix, &format!("{prefix}~")).await?)
     }
 
+    /// The decisions of the last cycle that decided for a time from one to another, both included; none if none did.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn decided_between(
+        &self,
+        platform: &PlatformName,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Decision>, StoreError> {
+        let (from, to) = (second(from), format!("{}#~", second(to)));
+        let items = self.decisions.range(&platform.0, &from, &to).await?;
+        let cycle = |item: &Item| item.key.sort.rsplit_once("#decided#").map(|(cycle, _)| cycle.to_owned());
+        let last = items.iter().rev().find_map(cycle);
+        let mine: Vec<Item> =
+            items.into_iter().filter(|item| last.is_some() && cycle(item) == last).collect();
+        all(&mine)
+    }
+
     /// The newest cycles that ended, newest first: when, and how.
     ///
     /// # Errors
@@ -145,7 +164,11 @@ impl<T: Table> Store<T> {
 
 /// Times sort as text; the cycle tells two of the same time apart.
 fn place(now: Timestamp, cycle: &CycleId) -> String {
-    format!("{}#{cycle}", now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    format!("{}#{cycle}", second(now))
+}
+
+fn second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn cycle_partition(platform: &PlatformName) -> String {

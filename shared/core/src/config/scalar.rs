@@ -91,6 +91,19 @@ impl Span {
     }
 }
 
+/// A text that is not a length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a length of time; write such as `90s`, `15m`, `2h`, `14d`")]
+pub struct NotASpan(String);
+
+impl FromStr for Span {
+    type Err = NotASpan;
+
+    fn from_str(text: &str) -> Result<Span, NotASpan> {
+        Span::read(text).ok_or_else(|| NotASpan(text.to_owned()))
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total_s = self.0.as_secs();

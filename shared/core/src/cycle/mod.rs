@@ -82,6 +82,12 @@ impl Cycle {
 }
 
 impl Cycle {
+    /// Whether it looks at the present and may act: only such a cycle counts for what stands between cycles. What was
+    /// learned and spent at another time, or in a rehearsal, would be wrong for the next one.
+    pub fn is_present(&self) -> bool {
+        !self.dry_run && self.now == self.started_at
+    }
+
     /// The cycle's own time at a time of the clock: a cycle that decides for another time lives in it, so that what it
     /// records has the right age for cycles that decide for later times. Leases live by the clock.
     pub fn time(&self, at: Timestamp) -> Timestamp {

@@ -116,10 +116,14 @@ fn no_scale_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     hold(facts, Reason::NoScaleIn { event: event.name.clone() })
 }
 
-/// A decrease that AWS counts is spent where it is worth it: the fewer are left, the larger it has to be.
+/// Decreases that AWS counts are planned over the rest of its day: one for every six hours may take off as little as it
+/// likes. The fewer there are than that, the more the next one must take off; towards midnight UTC, when unused ones are
+/// lost, any size will do. What is wanted already carries the peak of the horizon, so a decrease holds for that long.
 fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    /// The share that the last decrease has to take off.
-    const LAST_SHARE: f64 = 0.3;
+    /// The share that a decrease has to take off when there is none to spare.
+    const SCARCE_SHARE: f64 = 0.3;
+    /// Four a day.
+    const HOURS_EACH: f64 = 6.0;
     let left = facts.capacity.decreases_left?;
     if direction(facts, wanted) == Direction::Out {
         return None;
@@ -127,8 +131,16 @@ fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if left == 0 {
         return hold(facts, Reason::DecreasesSpent);
     }
-    let least = Units::at_least(facts.set().real() * LAST_SHARE / f64::from(left)).0.max(1);
+    let scarcity = (1.0 - f64::from(left) * HOURS_EACH / hours_of_day_left(facts.world.now)).max(0.0);
+    let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::DecreaseSaved { left, least }))
+}
+
+/// Hours until midnight UTC, where AWS counts anew; above none.
+fn hours_of_day_left(now: Timestamp) -> f64 {
+    const DAY_S: i64 = 86_400;
+    let left_s = DAY_S - now.as_second().rem_euclid(DAY_S);
+    i32::try_from(left_s).map_or(24.0, |left_s| f64::from(left_s) / 3_600.0)
 }
 
 /// Out rests after the last scale-out; in rests after any change, because new capacity must first show what it does.
@@ -161,7 +173,7 @@ fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 fn paused(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let World { standing, now, .. } = *facts.world;
     let way = direction(facts, wanted);
-    let pause = standing.pauses.iter().find(|pause| pause.stops(facts.place, way, now))?;
+    let pause = standing.asked.pause(facts.place, way, now)?;
     hold(facts, Reason::Paused { by: pause.by.clone(), until: pause.until })
 }
 
@@ -198,7 +210,7 @@ fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 /// Below what is measured only a forecast that is trusted may go.
 fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let foreseen = matches!(facts.strategy, Strategy::Predictive | Strategy::Hybrid);
-    let needed = facts.world.platform.predictive.scale_in_confidence;
+    let needed = facts.world.scale_in_confidence();
     let confidence = facts.needs.confidence.filter(|confidence| foreseen && *confidence < needed)?;
     if direction(facts, wanted) == Direction::Out {
         return None;
@@ -224,7 +236,7 @@ fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)>
 /// The share of a change that the phase lets through; at least one unit, or nothing would ever be learned.
 fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const LIMITED_SHARE: f64 = 0.25;
-    let phase = facts.world.platform.orchestration.phase;
+    let phase = facts.world.phase();
     if phase != Phase::Limited {
         return None;
     }

@@ -3,13 +3,14 @@
 mod guardrails;
 mod lead;
 mod need;
-mod standing;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 mod together;
 #[cfg(test)]
 mod together_tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use need::{Need, Needs, needs};
-pub use standing::{Breaker, BreakerState, NOTHING, Pause, Standing};
+pub use standing::{Breaker, BreakerState, Expected, NOTHING, Pause, Standing};
 
 use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, NoForecast, Pattern};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
 use crate::plan::Direction;
-use crate::platform::{Mode, Place, Platform};
+use crate::platform::{Measure, Metric, Mode, Phase, Place, Platform, Rate};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -50,7 +51,38 @@ pub struct World<'a> {
 impl World<'_> {
     /// How long a unit of this resource takes to become ready: as learned, else as configured.
     pub fn provisioning(&self, place: Place<'_>) -> Duration {
-        self.standing.provisioning.get(&place.resource.id).copied().unwrap_or(place.resource.provisioning)
+        let guess = place.resource.provisioning;
+        let learned = self.standing.provisioning.get(&place.resource.id);
+        learned.map_or(guess, |learned| learned.duration(guess))
+    }
+
+    /// The phase that counts.
+    pub fn phase(&self) -> Phase {
+        self.standing.phase(self.platform)
+    }
+
+    /// A metric as it is planned with: with what a unit was seen to carry, where that may count.
+    fn planned<'m>(&self, place: Place<'_>, metric: &'m Metric) -> Cow<'m, Metric> {
+        let Some(target_per_unit) = self.standing.planned(self.platform, place, metric) else {
+            return Cow::Borrowed(metric);
+        };
+        let measure = Measure::Load { target_per_unit, limit_per_unit: None };
+        Cow::Owned(Metric { measure, ..metric.clone() })
+    }
+
+    /// Confidence from which a forecast may scale out: as configured, moved by what was learned where that may count.
+    fn scale_out_confidence(&self) -> Ratio {
+        self.nudged(self.platform.predictive.scale_out_confidence, self.standing.nudge.out)
+    }
+
+    /// Confidence from which a forecast may scale in.
+    fn scale_in_confidence(&self) -> Ratio {
+        self.nudged(self.platform.predictive.scale_in_confidence, self.standing.nudge.inward)
+    }
+
+    fn nudged(&self, configured: Ratio, by: f64) -> Ratio {
+        let by = by.clamp(-standing::Nudge::MOST, standing::Nudge::MOST);
+        if self.phase() == Phase::Optimized { Ratio::clamped(configured.get() + by) } else { configured }
     }
 }
 
@@ -129,6 +161,9 @@ pub struct Decision {
     pub observed: Option<Units>,
     /// Units ready now.
     pub ready: Option<Units>,
+    /// Units by the newest measured load alone, to compare with later.
+    #[serde(default)]
+    pub measured: Option<Units>,
     /// Units that the load needs.
     pub needed: Option<Units>,
     /// Units wanted within the operator's bounds.
@@ -139,6 +174,18 @@ pub struct Decision {
     pub strategy: Option<Strategy>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
+    /// The phase that counted.
+    #[serde(default)]
+    pub phase: Option<Phase>,
+    /// Where the loads are expected to be when this decision is judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<Expected>,
+    /// What its capacity costs an hour now, in the budget's currency.
+    #[serde(default)]
+    pub cost_hourly: f64,
+    /// What that is for a thousand of what its load counts, such as requests; `None` where the load counts nothing.
+    #[serde(default)]
+    pub cost_per_thousand: Option<f64>,
     /// What the change costs or saves an hour, in the budget's currency; zero to hold.
     #[serde(default)]
     pub cost_hourly_change: f64,
@@ -195,11 +242,16 @@ fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision
         mode: place.resource.mode.unwrap_or(Mode::Desired),
         observed: None,
         ready: None,
+        measured: None,
         needed: None,
         wanted: None,
         target: None,
         strategy: None,
         confidence: None,
+        phase: Some(world.phase()),
+        expected: Vec::new(),
+        cost_hourly: 0.0,
+        cost_per_thousand: None,
         cost_hourly_change: 0.0,
         complete_in_s: None,
         reasons: Vec::new(),
@@ -218,6 +270,38 @@ fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
     let Some((from, to)) = decision.change() else { return };
     decision.cost_hourly_change = (to.real() - from.real()) * place.dimension.unit_cost_hourly;
     decision.complete_in_s = (from < to).then(|| world.provisioning(place).as_secs());
+}
+
+/// Where forecasts expect the loads in the middle of the cycle in which this decision is judged.
+fn expected(world: &World<'_>, place: Place<'_>) -> Vec<Expected> {
+    let ahead = standing::ahead(world.platform).saturating_sub(world.platform.orchestration.cycle / 2);
+    let Ok(from) = world.now.checked_add(ahead) else { return Vec::new() };
+    let Ok(to) = from.checked_add(Duration::from_secs(1)) else { return Vec::new() };
+    let of = |made: &MetricForecast| {
+        let forecast = made.outcome.as_ref().ok()?;
+        let at = |level: f64| forecast.peak(level, from, to).map(|peak| peak.load);
+        Some(Expected {
+            metric: made.metric.clone(),
+            low: at(standing::BAND.0)?,
+            high: at(standing::BAND.1)?,
+        })
+    };
+    world.forecasts.get(&place.dimension.key).into_iter().flatten().filter_map(of).collect()
+}
+
+/// What a thousand of what a load counts cost, at `hourly` an hour. A level, such as a utilisation, counts nothing.
+fn per_thousand(place: Place<'_>, observation: &Observation, hourly: f64) -> Option<f64> {
+    let count = |metric: &Metric| {
+        let reading = observation.readings.iter().find(|reading| reading.metric == metric.name)?;
+        let load = reading.load.known()?.mean;
+        let times = match (&metric.measure, metric.query.as_ref()?.rate) {
+            (Measure::Load { .. }, Rate::PerMinute) => 60.0,
+            (Measure::Load { .. }, Rate::PerSecond) => 3_600.0,
+            _ => return None,
+        };
+        (0.0 < load && 0.0 < hourly).then_some(load * times)
+    };
+    Some(hourly / place.dimension.metrics.iter().find_map(count)? * 1_000.0)
 }
 
 /// The capacity of a dimension, or the reason to hold it.
@@ -244,6 +328,12 @@ fn decide_known(
     decision.observed = Some(capacity.set);
     decision.ready = Some(capacity.ready);
     decision.target = Some(capacity.set);
+    let target = |metric: &Metric| world.planned(place, metric).measure.target_per_unit();
+    decision.measured = standing::measured(place, observation, target);
+    decision.expected = expected(world, place);
+    let units = capacity.set.max(capacity.ready).real();
+    decision.cost_hourly = units * place.dimension.unit_cost_hourly;
+    decision.cost_per_thousand = per_thousand(place, observation, decision.cost_hourly);
     let needs = needs(world, place, capacity, observation);
     decision.confidence = needs.confidence;
     decision.reasons.extend(needs.reasons.iter().cloned());

@@ -110,7 +110,9 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
     let rise = rise(world, place, factor);
     needs.scheduled = scheduled(&events);
+    asked_for(&mut needs, world, place);
     for metric in &place.dimension.metrics {
+        let metric = &*world.planned(place, metric);
         needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
         let outlook = outlook(&mut needs, world, place, metric);
         measured(&mut needs, place, capacity, observation, metric, outlook.is_none().then_some(rise));
@@ -153,7 +155,7 @@ fn windows(world: &World<'_>, place: Place<'_>) -> Windows {
 }
 
 fn trust(needs: &mut Needs, world: &World<'_>) {
-    let needed = world.platform.predictive.scale_out_confidence;
+    let needed = world.scale_out_confidence();
     let Some(confidence) = needs.confidence.filter(|confidence| *confidence < needed) else { return };
     needs.trusted = false;
     needs.reasons.push(Reason::NotTrusted { confidence, needed });
@@ -165,6 +167,14 @@ fn scheduled(events: &[&Event]) -> Option<Pair> {
     let reason = Some(Reason::EventFloor { event: event.clone(), floor });
     let need = Need { units: floor, strategy: Strategy::Scheduled, reason };
     Some(Pair { out: need.clone(), keep: need })
+}
+
+/// A floor that a person asked for counts like one of the calendar: it is guarded, and more may be needed.
+fn asked_for(needs: &mut Needs, world: &World<'_>, place: Place<'_>) {
+    let Some(asked) = world.standing.asked.floor(&place.dimension.key, world.now) else { return };
+    let reason = Reason::Override { floor: asked.units, by: asked.by.clone(), until: asked.until };
+    let need = Need { units: asked.units, strategy: Strategy::Scheduled, reason: Some(reason) };
+    merge(&mut needs.scheduled, Pair { out: need.clone(), keep: need });
 }
 
 fn measured(
@@ -278,7 +288,7 @@ fn outlook<'a>(
 ) -> Option<&'a Outlook> {
     let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
     let outlook = made.lead.as_ref().filter(|_| place.group.policy.predictive)?;
-    let needed = world.platform.predictive.scale_out_confidence;
+    let needed = world.scale_out_confidence();
     if needed <= outlook.confidence {
         return Some(outlook);
     }

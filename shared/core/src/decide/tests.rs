@@ -219,18 +219,100 @@ fn what_failed_or_is_paused_rests() {
         until: now() + SignedDuration::from_secs(60),
         by: "ana".into(),
     };
-    let paused = |direction| Standing { pauses: vec![pause(direction)], ..Standing::default() };
+    let paused = |direction| Standing {
+        asked: standing::Asked { pauses: vec![pause(direction)], ..Default::default() },
+        ..Standing::default()
+    };
     Case { standing: paused(None), ..low.clone() }.check("hold 10: no_forecast measured_load paused");
     Case { standing: paused(Some(Direction::Out)), ..low }
         .check("10 -> 6 by Reactive: no_forecast measured_load");
 }
 
 #[test]
+fn a_floor_that_a_person_asked_for_is_guarded_and_ends() {
+    let asked = |units: u32, left_s: i64| Standing {
+        asked: standing::Asked {
+            overrides: vec![standing::Override {
+                key: "web/desired".parse().unwrap(),
+                units: Units(units),
+                until: now() + SignedDuration::from_secs(left_s),
+                by: "ana".into(),
+            }],
+            ..Default::default()
+        },
+        ..Standing::default()
+    };
+    let quiet = case(FULL);
+    Case { standing: asked(14, 1), ..quiet.clone() }.check("10 -> 14 by Scheduled: no_forecast override");
+    Case { standing: asked(14, 0), ..quiet.clone() }.check("hold 10: no_forecast measured_load enough");
+    // More than the floor may be needed, and less is not taken below it.
+    Case { standing: asked(8, 1), cpu: Some(60.0), ..quiet.clone() }
+        .check("10 -> 12 by Reactive: no_forecast measured_load");
+    Case { standing: asked(8, 1), cpu: Some(30.0), ..quiet.clone() }
+        .check("10 -> 8 by Scheduled: no_forecast override");
+    // It takes nothing away while something is unknown.
+    Case { standing: asked(8, 1), cpu: None, ..quiet }
+        .check("hold 10: metric_unknown no_forecast override unknown_never_scales_in");
+}
+
+#[test]
+fn the_phase_that_was_reached_counts() {
+    let reached = |phase| Standing {
+        reached: Some(standing::Reached {
+            configured: Phase::Observe,
+            phase,
+            since: now(),
+            why: "it did well".into(),
+        }),
+        nudge: standing::Nudge { out: -0.1, ..Default::default() },
+        ..Standing::default()
+    };
+    let promoted = case("orchestration: {rollout_phase: observe, auto_promote: true}\n");
+    Case { cpu: Some(90.0), standing: reached(Phase::Limited), ..promoted.clone() }
+        .check("10 -> 12 by Reactive: no_forecast measured_load phase_share");
+    Case { cpu: Some(90.0), standing: reached(Phase::Full), ..promoted.clone() }
+        .check("10 -> 18 by Reactive: no_forecast measured_load");
+    let fixed = case("orchestration: {rollout_phase: limited}\n");
+    Case { cpu: Some(90.0), standing: reached(Phase::Full), ..fixed }
+        .check("10 -> 12 by Reactive: no_forecast measured_load phase_share");
+    // What was learned about trust counts in optimized only; 0.7 is needed by the file.
+    let foreseen = Case { forecast: Some((700.0, 0.65)), ..promoted };
+    Case { standing: reached(Phase::Full), ..foreseen.clone() }
+        .check("hold 10: not_trusted forecast_load enough");
+    let optimized = Case { standing: reached(Phase::Optimized), ..foreseen };
+    optimized.check("10 -> 14 by Predictive: forecast_load");
+    assert_eq!(optimized.decide().phase, Some(Phase::Optimized));
+}
+
+#[test]
+fn a_decision_remembers_what_it_expects() {
+    let decision = Case { forecast: Some((700.0, 0.95)), cpu: Some(42.0), ..case(FULL) }.decide();
+    assert_eq!(decision.measured, Some(Units(9)));
+    // The test's forecast has no lower quantile than the median, and every quantile is the same.
+    let expected = Expected { metric: "cpu".into(), low: 700.0, high: 700.0 };
+    assert_eq!(decision.expected, [expected]);
+    assert_eq!(decision.cost_per_thousand, None, "a utilisation counts nothing");
+}
+
+#[test]
+fn a_change_takes_as_long_as_was_learned() {
+    let known = standing::Provisioned { seconds: 99.6, seen: 9, at: now() };
+    let provisioning = BTreeMap::from([("web".into(), known)]);
+    let standing = Standing { provisioning, ..Standing::default() };
+    let decision = Case { cpu: Some(75.0), standing, ..case(FULL) }.decide();
+    assert_eq!(decision.complete_in_s, Some(100));
+}
+
+#[test]
 fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
-    let low = Case { cpu: Some(40.0), ..case(FULL) };
-    Case { decreases_left: Some(4), ..low.clone() }.check("10 -> 8 by Reactive: no_forecast measured_load");
+    let low = Case { cpu: Some(45.0), ..case(FULL) };
+    Case { decreases_left: Some(4), ..low.clone() }.check("10 -> 9 by Reactive: no_forecast measured_load");
+    // At noon two are as many as there are quarters of a day left; with one the next must take off 15 %.
+    Case { decreases_left: Some(2), ..low.clone() }.check("10 -> 9 by Reactive: no_forecast measured_load");
     Case { decreases_left: Some(1), ..low.clone() }
         .check("hold 10: no_forecast measured_load decrease_saved");
+    Case { decreases_left: Some(1), cpu: Some(40.0), ..low.clone() }
+        .check("10 -> 8 by Reactive: no_forecast measured_load");
     Case { decreases_left: Some(0), ..low }.check("hold 10: no_forecast measured_load decreases_spent");
 }
 

@@ -42,8 +42,11 @@ fn connections(decisions: &mut [Decision], dependency: &Dependency) {
 /// What the platform's capacity may cost in this hour.
 fn hourly_limit(world: &World<'_>) -> Option<f64> {
     let Budget { hourly, monthly, .. } = world.platform.guardrails.budget;
-    let rest = monthly.map(|monthly| match world.standing.spent_this_month {
-        Some(spent) => (monthly - spent).max(0.0) / hours_left(world),
+    let rest = monthly.map(|monthly| match world.standing.spend {
+        Some(spend) => {
+            let spent = spend.in_month_of(&world.platform.zone, world.now);
+            (monthly - spent).max(0.0) / hours_left(world)
+        }
         None => monthly / HOURS_IN_MONTH,
     });
     match (hourly, rest) {

@@ -24,6 +24,10 @@ orchestration:
 
 /// Decisions of a shop with `set` units each, at `cpu` percent, in the order of the groups: data, web.
 fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
+    decided_after(&NOTHING, rest, set, cpu)
+}
+
+fn decided_after(standing: &Standing, rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
     let platform = parse(&format!("{SHOP}{rest}")).unwrap().platform;
     let observations =
         ["db/desired", "web/desired"].into_iter().zip(set.into_iter().zip(cpu)).map(|(key, (set, cpu))| {
@@ -41,7 +45,7 @@ fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
         forecasts: &BTreeMap::new(),
         changes: &[],
         manual: &BTreeMap::new(),
-        standing: &NOTHING,
+        standing,
     };
     decide(&world)
 }
@@ -68,10 +72,27 @@ fn a_budget_gives_up_the_dependents_first() {
 }
 
 #[test]
+fn a_month_has_what_is_left_of_its_budget() {
+    let check = |counted_to: &str, amount: f64, expected: [u32; 2]| {
+        let spend = Some(standing::Spend { amount, counted_to: counted_to.parse().unwrap() });
+        let standing = Standing { spend, ..Standing::default() };
+        let budget = "guardrails: {budget: {monthly: 10000}}\n";
+        let decisions = decided_after(&standing, budget, [10, 10], [60.0, 60.0]);
+        assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), expected);
+    };
+    // 156 hours of November are left, in which 36 an hour are wanted.
+    check("2026-11-24T12:00:00Z", 4_000.0, [12, 12]);
+    check("2026-11-24T12:00:00Z", 4_540.0, [12, 11]);
+    check("2026-11-24T12:00:00Z", 10_500.0, [10, 10]); // What runs is not taken away.
+    check("2026-10-31T23:00:00Z", 10_500.0, [12, 12]); // That was last month.
+}
+
+#[test]
 fn a_decision_says_what_it_costs_and_how_long_it_takes() {
     let decisions = decided("", [10, 10], [60.0, 40.0]);
     assert_eq!((decisions[0].cost_hourly_change, decisions[0].complete_in_s.is_some()), (4.0, true));
     assert_eq!((decisions[1].cost_hourly_change, decisions[1].complete_in_s), (-2.0, None));
+    assert_eq!((decisions[0].cost_hourly, decisions[1].cost_hourly), (20.0, 10.0));
 }
 
 proptest! {

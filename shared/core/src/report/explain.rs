@@ -9,6 +9,7 @@ use crate::journal::{Entry, StepEvent};
 use crate::name::{DimensionKey, PlatformName};
 use crate::observe::{Observation, Seen};
 use crate::plan::{Direction, Plan};
+use crate::reason::phase_name;
 use crate::settle::Outcome;
 
 /// What is stored about a cycle.
@@ -39,7 +40,9 @@ const SHOWN_LEVEL: f64 = 0.9;
 pub fn explain(story: &Story<'_>) -> String {
     let now = story.now.strftime("%a %Y-%m-%d %H:%M UTC");
     let trigger = story.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
-    let mut text = format!("{} at {now}{trigger}\n", story.platform);
+    let phase = story.decisions.iter().find_map(|decision| decision.phase);
+    let phase = phase.map(|phase| format!(", phase {}", phase_name(phase))).unwrap_or_default();
+    let mut text = format!("{} at {now}{trigger}{phase}\n", story.platform);
     for decision in story.decisions {
         write_decision(&mut text, story, decision);
     }
@@ -72,9 +75,21 @@ fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
             &format!("    {:<10} {load}{}", reading.metric, expected(story, &decision.key, &reading.metric)),
         );
     }
+    if 0.0 < decision.cost_hourly {
+        line(text, &format!("    {:<10} {}", "costs", costs(decision)));
+    }
     for reason in &decision.reasons {
         line(text, &format!("      - {reason}"));
     }
+}
+
+/// What the capacity costs, what a change adds to that, and when it should be complete.
+fn costs(decision: &Decision) -> String {
+    let thousand = decision.cost_per_thousand.map(|cost| format!(", {cost:.6} for 1,000 of its load"));
+    let change = decision.change().map(|_| format!(", {:+.4} by this change", decision.cost_hourly_change));
+    let complete = decision.complete_in_s.map(|seconds| format!(", complete in about {seconds} s"));
+    let more: String = [thousand, change, complete].into_iter().flatten().collect();
+    format!("{:.4} an hour{more}", decision.cost_hourly)
 }
 
 /// What is forecast of a metric, at its peak.
@@ -163,4 +178,48 @@ fn write_outcome(text: &mut String, outcome: &Outcome) {
 fn line(text: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_cycle_names_its_phase_and_what_capacity_costs() {
+        let decision = serde_json::json!({
+            "key": "web/desired", "group": "web", "resource": "web", "mode": "desired", "observed": 4, "ready": 4,
+            "needed": 6, "wanted": 6, "target": 5, "strategy": "reactive", "confidence": null, "phase": "limited",
+            "cost_hourly": 0.4, "cost_per_thousand": 0.0171, "cost_hourly_change": 0.1, "complete_in_s": 180,
+            "reasons": [{"code": "phase_share", "phase": "limited", "allowed": 5}],
+        });
+        // A decision that an earlier version stored knows nothing of that.
+        let old = serde_json::json!({
+            "key": "api/desired", "group": "web", "resource": "api", "mode": "desired", "observed": 4, "ready": 4,
+            "needed": 4, "wanted": 4, "target": 4, "strategy": "reactive", "confidence": null,
+            "reasons": [{"code": "enough", "set": 4}],
+        });
+        let decisions: Vec<Decision> = [decision, old].map(|one| serde_json::from_value(one).unwrap()).into();
+        let story = Story {
+            platform: &"shop".into(),
+            now: "2026-11-21T16:20:00Z".parse().unwrap(),
+            observations: &[],
+            forecasts: &[],
+            decisions: &decisions,
+            plan: None,
+            entries: &[],
+            outcome: None,
+        };
+        expect![[r#"
+            shop at Sat 2026-11-21 16:20 UTC, phase limited
+
+              web/desired: 4 -> 5  scale out (reactive)
+                costs      0.4000 an hour, 0.017100 for 1,000 of its load, +0.1000 by this change, complete in about 180 s
+                  - phase limited lets 5 units through
+
+              api/desired: 4  hold (reactive)
+                  - 4 units are what is needed
+        "#]].assert_eq(&explain(&story));
+    }
 }

@@ -1,11 +1,13 @@
 //! What people read: sentences, notices, figures, and a cycle explained.
 
 mod explain;
+mod status;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 pub use explain::{Story, explain};
+pub use status::{Status, status};
 
 use crate::decide::Decision;
 use crate::name::PlatformName;

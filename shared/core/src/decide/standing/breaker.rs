@@ -1,0 +1,81 @@
+//! Circuit breakers: changes of a resource that keep failing are not tried again at once.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::Guardrails;
+
+/// A resource's circuit breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Failures since the last success.
+    pub failures: u32,
+    /// When the last of them was.
+    pub failed_at: Option<Timestamp>,
+}
+
+/// Whether a breaker lets changes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// It does.
+    Closed,
+    /// It does not, until then.
+    Open {
+        /// When a trial is due.
+        until: Timestamp,
+    },
+    /// It lets one unit through, to see whether that works.
+    HalfOpen,
+}
+
+impl Breaker {
+    /// The breaker after a change worked or failed. A failure that is told twice counts once.
+    #[must_use]
+    pub fn after(self, worked: bool, at: Timestamp) -> Breaker {
+        match (worked, self.failed_at) {
+            (true, _) => Breaker::default(),
+            (false, Some(failed_at)) if at <= failed_at => self,
+            (false, _) => Breaker { failures: self.failures.saturating_add(1), failed_at: Some(at) },
+        }
+    }
+
+    /// Whether it lets changes through at `now`.
+    pub fn state(self, guardrails: &Guardrails, now: Timestamp) -> BreakerState {
+        let Some(failed_at) = self.failed_at.filter(|_| guardrails.breaker_failures.max(1) <= self.failures)
+        else {
+            return BreakerState::Closed;
+        };
+        let until = failed_at.checked_add(guardrails.breaker_open).unwrap_or(Timestamp::MAX);
+        if now < until { BreakerState::Open { until } } else { BreakerState::HalfOpen }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_breaker_opens_tries_and_closes() {
+        let text = "configuration_name: shop
+scaling_groups:
+  web: {resources: [{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 9}]}
+guardrails: {circuit_breaker: {failures: 2, open_for: 10m}}
+";
+        let guardrails = &parse(text).unwrap().platform.guardrails;
+        let once = Breaker::default().after(false, at(0));
+        assert_eq!(once.state(guardrails, at(1)), BreakerState::Closed);
+        assert_eq!(once.after(false, at(0)), once, "told twice");
+        let twice = once.after(false, at(60));
+        assert_eq!(twice.state(guardrails, at(61)), BreakerState::Open { until: at(660) });
+        assert_eq!(twice.state(guardrails, at(660)), BreakerState::HalfOpen);
+        let again = twice.after(false, at(700));
+        assert_eq!(again.state(guardrails, at(701)), BreakerState::Open { until: at(1_300) });
+        assert_eq!(twice.after(true, at(700)).state(guardrails, at(701)), BreakerState::Closed);
+    }
+}

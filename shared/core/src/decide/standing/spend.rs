@@ -1,0 +1,84 @@
+//! What the platform's capacity has cost since the month began.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use crate::name::DimensionKey;
+use crate::observe::Observation;
+use crate::platform::Platform;
+
+/// What was spent in a month, in the budget's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spend {
+    /// How much.
+    pub amount: f64,
+    /// Until when it is counted. The month is the one that this lies in.
+    pub counted_to: Timestamp,
+}
+
+impl Spend {
+    /// The spend when capacity of `hourly` an hour ran since it was last counted. Capacity runs whether anybody counts or
+    /// not: what lies between two counts, and the month before the first one, is charged at the rate that is seen.
+    pub fn after(spend: Option<Spend>, hourly: f64, zone: &TimeZone, now: Timestamp) -> Spend {
+        let month = month_start(zone, now);
+        let (amount, from) = match spend {
+            Some(spend) if now <= spend.counted_to => return spend,
+            Some(spend) if month <= spend.counted_to => (spend.amount, spend.counted_to),
+            _ => (0.0, month),
+        };
+        Spend { amount: amount + hourly * hours(from, now), counted_to: now }
+    }
+
+    /// What was spent in the month of `now`, as far as it was counted.
+    pub fn in_month_of(self, zone: &TimeZone, now: Timestamp) -> f64 {
+        if month_start(zone, now) <= self.counted_to { self.amount } else { 0.0 }
+    }
+}
+
+/// What the capacity that is seen costs an hour. What is not known costs nothing here.
+pub fn cost_hourly(platform: &Platform, observations: &BTreeMap<DimensionKey, Observation>) -> f64 {
+    let cost = |observation: &Observation, unit_cost: f64| {
+        // Under a native policy more may run than is set, and what is set is paid for before it is ready.
+        let capacity = observation.capacity.known()?;
+        Some(capacity.set.max(capacity.ready).real() * unit_cost)
+    };
+    let of = |place: crate::platform::Place<'_>| {
+        cost(observations.get(&place.dimension.key)?, place.dimension.unit_cost_hourly)
+    };
+    platform.dimensions().filter_map(of).sum()
+}
+
+fn month_start(zone: &TimeZone, now: Timestamp) -> Timestamp {
+    let first = now.to_zoned(zone.clone()).first_of_month().and_then(|first| first.start_of_day());
+    first.map_or(Timestamp::MIN, |first| first.timestamp())
+}
+
+fn hours(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64() / 3_600.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_month_adds_up_and_the_next_begins_anew() {
+        let zone = TimeZone::get("Europe/Zurich").unwrap();
+        // The month begins at 23:00 UTC; what ran before the first count is charged like what is seen.
+        let first = Spend::after(None, 2.0, &zone, at("2026-11-01T01:00:00Z"));
+        assert_eq!(first.amount, 4.0);
+        let later = Spend::after(Some(first), 3.0, &zone, at("2026-11-01T02:30:00Z"));
+        assert_eq!(later.amount, 8.5);
+        assert_eq!(Spend::after(Some(later), 9.0, &zone, at("2026-11-01T02:00:00Z")), later, "counted");
+        assert_eq!(later.in_month_of(&zone, at("2026-11-30T22:59:59Z")), 8.5);
+        assert_eq!(later.in_month_of(&zone, at("2026-11-30T23:00:00Z")), 0.0);
+        let next = Spend::after(Some(later), 1.0, &zone, at("2026-12-01T00:00:00Z"));
+        assert_eq!(next.amount, 1.0);
+    }
+}

@@ -1,0 +1,214 @@
+//! What a settled cycle teaches: which resources fail, and how long their capacity takes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Ending;
+use crate::decide::Standing;
+use crate::decide::standing::Provisioned;
+use crate::journal::{Entry, StepEvent};
+use crate::name::ResourceId;
+use crate::plan::{Direction, Plan};
+use crate::platform::Platform;
+
+/// What stands after a cycle ended so. Settling twice comes to the same.
+#[must_use]
+pub fn taught(
+    standing: &Standing,
+    platform: &Platform,
+    plan: &Plan,
+    entries: &[Entry],
+    ending: Ending,
+    at: Timestamp,
+) -> Standing {
+    let mut standing = standing.clone();
+    for entry in entries {
+        if let Some((worked, at)) = verdict(entry, entries, ending) {
+            let breaker = standing.breakers.remove(&entry.step.resource).unwrap_or_default();
+            let breaker = breaker.after(worked, at);
+            if breaker.failed_at.is_some() {
+                standing.breakers.insert(entry.step.resource.clone(), breaker);
+            }
+        }
+    }
+    if matches!(ending, Ending::Scaled | Ending::ScaledPartly) {
+        for (resource, guess, took_s, began) in arrivals(platform, plan, entries, at) {
+            let known = standing.provisioning.get(&resource).copied();
+            standing.provisioning.insert(resource, Provisioned::after(known, guess, took_s, began));
+        }
+    }
+    standing
+}
+
+/// Whether a step worked, and when that was clear; `None` where it says nothing about its resource.
+///
+/// Steps that held worked. When a wave did not hold, the steps of it that failed are to blame, or all of it if none did;
+/// those of the waves before had held and were only taken back with it.
+fn verdict(entry: &Entry, entries: &[Entry], ending: Ending) -> Option<(bool, Timestamp)> {
+    let at = entry.events.last()?.at;
+    if failed(entry) {
+        return Some((false, at));
+    }
+    let succeeded = entry.when(StepEvent::Succeeded).is_some();
+    match ending {
+        Ending::Scaled | Ending::ScaledPartly => succeeded.then_some((true, at)),
+        Ending::RolledBack | Ending::Stopped | Ending::NeedsHuman => {
+            let last = entries.iter().filter(|other| other.when(StepEvent::Started).is_some());
+            let last = last.map(|other| other.wave).max()?;
+            let named = entries.iter().any(failed);
+            let blamed = succeeded && entry.wave == last && !named;
+            blamed.then_some((false, at))
+        }
+        // A cycle that died says nothing about what it scaled.
+        _ => None,
+    }
+}
+
+fn failed(entry: &Entry) -> bool {
+    entry.when(StepEvent::Failed).or(entry.when(StepEvent::UndoFailed)).is_some()
+}
+
+/// Resources that scaled out, with the first guess, how long they took, and when that began.
+///
+/// A wave is over when its slowest resource is ready, so nothing is learned about those that should be quicker.
+fn arrivals(
+    platform: &Platform,
+    plan: &Plan,
+    entries: &[Entry],
+    settled_at: Timestamp,
+) -> Vec<(ResourceId, Duration, f64, Timestamp)> {
+    let begun = |entry: &Entry| {
+        let first = entry.events.iter().find(|happened| happened.event == StepEvent::Started);
+        first.map(|happened| happened.at)
+    };
+    let mut arrivals = Vec::new();
+    for (index, _) in plan.waves.iter().enumerate().filter(|(_, wave)| wave.direction == Direction::Out) {
+        let made = entries.iter().filter(|entry| entry.wave == index && entry.state.holds());
+        let made: Vec<(&Entry, Duration, Timestamp)> = made
+            .filter_map(|entry| {
+                let (_, resource) = platform.resource(&entry.step.resource)?;
+                Some((entry, resource.provisioning, begun(entry)?))
+            })
+            .collect();
+        let later = entries.iter().filter(|entry| index < entry.wave).filter_map(begun).min();
+        let over = later.unwrap_or(settled_at);
+        let slowest = made.iter().map(|(_, guess, _)| *guess).max();
+        for (entry, guess, began) in made.into_iter().filter(|(_, guess, _)| Some(*guess) == slowest) {
+            let took_s = over.duration_since(began).as_secs_f64();
+            arrivals.push((entry.step.resource.clone(), guess, took_s, began));
+        }
+    }
+    arrivals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::journal::StepEvent as E;
+    use crate::plan::{Permit, Step, StepId, Wave};
+    use crate::platform::Mode;
+
+    const SHOP: &str = "configuration_name: shop
+scaling_groups:
+  data: {resources: [{type: ECS_SERVICE, name: db, min_capacity: 1, max_capacity: 9, provisioning_seconds: 60}]}
+  web:
+    resources:
+      - {type: ECS_SERVICE, name: api, min_capacity: 1, max_capacity: 9, provisioning_seconds: 60}
+      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9, provisioning_seconds: 180}
+";
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn entry(wave: usize, resource: &str, events: &[(E, i64)]) -> Entry {
+        let step = Step {
+            id: StepId(format!("w{wave}/{resource}")),
+            resource: resource.into(),
+            group: "web".into(),
+            mode: Mode::Desired,
+            changes: Vec::new(),
+            after: Vec::new(),
+        };
+        let entry = Entry::new(&"plan".into(), wave, &step);
+        events.iter().fold(entry, |entry, (event, second)| entry.with(*event, at(*second), None).unwrap())
+    }
+
+    /// What two waves in this direction teach; the cycle settles at 500 s.
+    fn after(standing: &Standing, direction: Direction, entries: &[Entry], ending: Ending) -> Standing {
+        let wave = Wave { direction, groups: Vec::new(), timeout_s: 600, poll_s: 5, steps: Vec::new() };
+        let plan = Plan {
+            id: "plan".into(),
+            cycle: "cycle".into(),
+            made_at: at(0),
+            config: "1".into(),
+            permit: Permit::Act,
+            rollback: true,
+            waves: vec![wave.clone(), wave],
+        };
+        let platform = parse(SHOP).unwrap().platform;
+        let once = taught(standing, &platform, &plan, entries, ending, at(500));
+        assert_eq!(taught(&once, &platform, &plan, entries, ending, at(500)), once, "settling twice");
+        once
+    }
+
+    fn failures(standing: &Standing) -> String {
+        let of = |(resource, breaker): (&ResourceId, &crate::decide::Breaker)| {
+            format!("{resource} {}", breaker.failures)
+        };
+        standing.breakers.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+
+    const MADE: [(E, i64); 2] = [(E::Started, 100), (E::Succeeded, 101)];
+
+    #[test]
+    fn the_wave_that_did_not_hold_is_to_blame() {
+        let undone = [MADE[0], MADE[1], (E::UndoStarted, 300), (E::UndoSucceeded, 301)];
+        let check = |entries: &[Entry], ending, expected: &str| {
+            assert_eq!(failures(&after(&Standing::default(), Direction::Out, entries, ending)), expected);
+        };
+        let sick = [entry(0, "db", &undone), entry(1, "api", &undone), entry(1, "web", &undone)];
+        check(&sick, Ending::RolledBack, "api 1, web 1");
+        let failed = [MADE[0], (E::Failed, 102), (E::UndoStarted, 300), (E::UndoSucceeded, 301)];
+        let named = [entry(0, "db", &undone), entry(1, "api", &undone), entry(1, "web", &failed)];
+        check(&named, Ending::RolledBack, "web 1");
+        let stands = [entry(0, "db", &MADE), entry(1, "web", &MADE)];
+        check(&stands, Ending::Stopped, "web 1");
+        check(&stands, Ending::Scaled, "");
+        check(&sick, Ending::Recovered, "");
+        let refused = [entry(0, "db", &[(E::Refused, 100)]), entry(1, "web", &[(E::Skipped, 100)])];
+        check(&refused, Ending::ScaledPartly, "");
+    }
+
+    #[test]
+    fn a_step_that_held_closes_the_breaker() {
+        let undone = [MADE[0], MADE[1], (E::UndoStarted, 110), (E::UndoSucceeded, 111)];
+        let once =
+            after(&Standing::default(), Direction::Out, &[entry(0, "web", &undone)], Ending::RolledBack);
+        let later = undone.map(|(event, second)| (event, second + 300));
+        let twice = after(&once, Direction::Out, &[entry(0, "web", &later)], Ending::RolledBack);
+        assert_eq!(failures(&twice), "web 2");
+        assert_eq!(failures(&after(&twice, Direction::In, &[entry(0, "web", &MADE)], Ending::Scaled)), "");
+    }
+
+    #[test]
+    fn the_slowest_of_a_wave_is_learned_from() {
+        let held = [entry(0, "db", &MADE), entry(1, "api", &[(E::Started, 180), (E::Succeeded, 181)]), {
+            entry(1, "web", &[(E::Started, 180), (E::Succeeded, 182)])
+        }];
+        let learned = after(&Standing::default(), Direction::Out, &held, Ending::Scaled);
+        let known: Vec<String> = learned
+            .provisioning
+            .iter()
+            .map(|(resource, known)| format!("{resource} {:.0} of {}", known.seconds, known.seen))
+            .collect();
+        // Its wave took 80 s, where 60 were guessed; the servers took 320 s, where 180 were.
+        assert_eq!(known, ["db 64 of 1", "web 202 of 1"]);
+        assert!(after(&Standing::default(), Direction::In, &held, Ending::Scaled).provisioning.is_empty());
+        assert!(after(&Standing::default(), Direction::Out, &held, Ending::Stopped).provisioning.is_empty());
+        let found = [entry(0, "db", &[(E::Found, 100)])];
+        assert!(after(&Standing::default(), Direction::Out, &found, Ending::Scaled).provisioning.is_empty());
+    }
+}
