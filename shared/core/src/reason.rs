@@ -207,6 +207,13 @@ pub enum Reason {
         /// How far it would have to be.
         needed: Ratio,
     },
+    /// The newest hour was like nothing that was expected.
+    Burst {
+        /// Its metric.
+        metric: String,
+        /// How unlike it was.
+        anomaly: Ratio,
+    },
     /// The dependency takes no more connections.
     Connections {
         /// The dependency.
@@ -339,6 +346,11 @@ impl fmt::Display for Reason {
                 "the forecast is trusted {:.2}, and {:.2} is needed to scale in by it",
                 confidence.get(),
                 needed.get()
+            ),
+            Reason::Burst { metric, anomaly } => write!(
+                f,
+                "{metric}: the newest hour was like nothing expected (anomaly {:.2}), so the measured load counts too",
+                anomaly.get()
             ),
             Reason::Connections { target, most, allowed } => {
                 write!(f, "{target} takes connections of {most} units in all, so {allowed} are allowed here")

@@ -215,7 +215,7 @@ fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if direction(facts, wanted) == Direction::Out {
         return None;
     }
-    let measured = facts.needs.reactive.as_ref().map_or(facts.set(), |pair| pair.keep.units.min(facts.set()));
+    let measured = facts.needs.at_target.map_or(facts.set(), |units| units.min(facts.set()));
     (wanted < measured).then_some((measured, Reason::NotTrustedIn { confidence, needed }))
 }
 

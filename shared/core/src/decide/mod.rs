@@ -51,9 +51,7 @@ pub struct World<'a> {
 impl World<'_> {
     /// How long a unit of this resource takes to become ready: as learned, else as configured.
     pub fn provisioning(&self, place: Place<'_>) -> Duration {
-        let guess = place.resource.provisioning;
-        let learned = self.standing.provisioning.get(&place.resource.id);
-        learned.map_or(guess, |learned| learned.duration(guess))
+        self.standing.provisioning_of(place.resource)
     }
 
     /// The phase that counts.

@@ -10,7 +10,7 @@ use crate::calendar::{self, Factors};
 use crate::forecast::Forecast;
 use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
-use crate::platform::{Event, Measure, Metric, Mode, Place, StepBound, StepChange};
+use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -43,6 +43,8 @@ pub struct Needs {
     pub manual: Option<Need>,
     /// Units that carry the newest measured load, whatever is foreseen.
     pub measured: Option<Units>,
+    /// Units that hold the largest load lately measured at its target, whatever is foreseen.
+    pub at_target: Option<Units>,
     /// Units that the median of the forecast wants back within two lead windows.
     pub soon: Option<Units>,
     /// Whether everything that is measured is known. If not, nothing is taken away.
@@ -114,10 +116,12 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     for metric in &place.dimension.metrics {
         let metric = &*world.planned(place, metric);
         needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
+        let burst = burst(&mut needs, world, place, metric);
         let outlook = outlook(&mut needs, world, place, metric);
-        measured(&mut needs, place, capacity, observation, metric, outlook.is_none().then_some(rise));
+        let followed = outlook.is_none() || burst;
+        measured(&mut needs, place, capacity, observation, metric, followed.then_some(rise));
         match outlook {
-            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity.mode)),
+            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity)),
             None if place.group.policy.predictive => {
                 forecast(&mut needs, world, place, metric, &windows);
             }
@@ -193,6 +197,8 @@ fn measured(
     };
     let carrying = metric.measure.carried_per_unit().map(|per_unit| Units::at_least(load.mean / per_unit));
     needs.measured = needs.measured.max(carrying);
+    let at_target = metric.measure.target_per_unit().map(|per_unit| Units::at_least(load.peak / per_unit));
+    needs.at_target = needs.at_target.max(at_target);
     match (metric.measure.target_per_unit(), rise) {
         // What is known of the windows ahead already rests on this value, and says more.
         (Some(_), None) => (),
@@ -279,6 +285,17 @@ fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Met
     needs.reasons.push(Reason::NoForecast { metric: metric.name.clone(), why });
 }
 
+/// Whether the newest hour was like nothing that was expected: what is measured then counts beside what is foreseen.
+fn burst(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Metric) -> bool {
+    /// Ten times the usual error, which chance does not bring.
+    const ANOMALY: f64 = 0.9;
+    let made = world.forecasts.get(&place.dimension.key).into_iter().flatten();
+    let anomaly = made.filter(|made| made.metric == metric.name).find_map(|made| made.anomaly);
+    let Some(anomaly) = anomaly.filter(|anomaly| ANOMALY <= anomaly.get()) else { return false };
+    needs.reasons.push(Reason::Burst { metric: metric.name.clone(), anomaly });
+    true
+}
+
 /// What is known of the lead window of a metric, if it can be trusted to scale out by.
 fn outlook<'a>(
     needs: &mut Needs,
@@ -302,16 +319,17 @@ fn by_outlook(
     world: &World<'_>,
     place: Place<'_>,
     metric: &Metric,
-    (outlook, mode): (&Outlook, Mode),
+    (outlook, capacity): (&Outlook, &Capacity),
 ) {
     let Some(per_unit) = metric.measure.carried_per_unit() else { return };
-    let objective = lead::objective(world.platform.predictive.objective, mode);
+    let objective = lead::objective(world.platform.predictive.objective, capacity.mode);
     let scales = Scales { per_unit, objective, bounds: place.dimension.bounds };
+    let strategy = strategy(needs, world, capacity, outlook.confidence);
     let need = |Worth { units, chance }: Worth| {
         let metric = metric.name.clone();
         let load = units.real() * per_unit;
         let reason = Reason::LeadWindow { metric, load, chance, per_unit, needed: units };
-        Need { units, strategy: Strategy::Predictive, reason: Some(reason) }
+        Need { units, strategy, reason: Some(reason) }
     };
     let out = lead::worth(&outlook.arrival, &scales);
     let whole = lead::worth(&outlook.whole, &scales);
@@ -319,6 +337,18 @@ fn by_outlook(
     merge(&mut needs.predictive, Pair { out: need(out), keep: need(keep) });
     needs.confidence =
         Some(needs.confidence.map_or(outlook.confidence, |least| least_of(least, outlook.confidence)));
+}
+
+/// What decides where the lead window is known: the measured load where it is more than the ready units carry, for then
+/// nothing has to be foreseen; the forecast where it may even scale in; otherwise both, the one bounding the other.
+fn strategy(needs: &Needs, world: &World<'_>, capacity: &Capacity, confidence: Ratio) -> Strategy {
+    if needs.measured.is_some_and(|measured| capacity.ready < measured) {
+        Strategy::Reactive
+    } else if world.scale_in_confidence() <= confidence {
+        Strategy::Predictive
+    } else {
+        Strategy::Hybrid
+    }
 }
 
 /// What the median forecast wants soon: what goes now and is wanted then would have to be ordered again at once.

@@ -83,7 +83,8 @@ impl<'a> Pilot<'a> {
     pub fn new(platform: &'a Platform, key: &DimensionKey, history: &Series) -> Result<Pilot<'a>, NoPilot> {
         let place = platform.place(key).ok_or_else(|| NoPilot::NoDimension(key.to_string()))?;
         let metric = steering(place).ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
-        let setting = Setting::of(platform, place, metric.measure.carried_per_unit().unwrap_or(1.0));
+        let setting =
+            Setting::of(platform, &NOTHING, place, metric.measure.carried_per_unit().unwrap_or(1.0));
         let group = &place.group.name;
         let factors = Factors::of(platform, group, history.start(), history.end());
         Ok(Pilot {

@@ -167,7 +167,7 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
     if settings.training_period < Duration::from_secs(86_400) {
         build.fault(&at.key("training_period"), "is under 1d; a day is the shortest season");
     }
-    let buffer = build.or_span(&at.key("scheduling_buffer"), raw.scheduling_buffer, 900);
+    let buffer = build.or_span(&at.key("scheduling_buffer"), raw.scheduling_buffer, 0);
     PredictiveDefaults { settings, scheduling_buffer: buffer }
 }
 

@@ -10,6 +10,7 @@ mod spend;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,11 +23,14 @@ pub use phase::{Reached, measured_share};
 pub use spend::{Spend, cost_hourly};
 
 use super::Decision;
-use crate::name::{DimensionKey, ResourceId};
+use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Observation, Seen};
-use crate::platform::{Measure, Metric, Phase, Place, Platform};
+use crate::platform::{Dependency, Measure, Metric, Phase, Place, Platform, Resource};
 use crate::reason::phase_name;
 use crate::units::Units;
+
+/// Tiers that build on each other: more than any workload has.
+const DEPTH_MAX: usize = 16;
 
 /// What stands from before a cycle.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +74,30 @@ pub static NOTHING: Standing = Standing {
 const JUDGE_EVERY_S: i64 = 3_600;
 
 impl Standing {
+    /// How long a unit of a resource takes to become ready: as learned, else as configured.
+    pub fn provisioning_of(&self, resource: &Resource) -> Duration {
+        let learned = self.provisioning.get(&resource.id);
+        learned.map_or(resource.provisioning, |learned| learned.duration(resource.provisioning))
+    }
+
+    /// How long it takes from a decision until a unit serves: its own provisioning, after that of everything its group
+    /// depends on, which goes before it.
+    pub fn lead_time(&self, platform: &Platform, place: Place<'_>) -> Duration {
+        self.waited(platform, &place.group.name, DEPTH_MAX) + self.provisioning_of(place.resource)
+    }
+
+    /// The slowest chain of groups that a group depends on.
+    fn waited(&self, platform: &Platform, group: &GroupName, depth: usize) -> Duration {
+        let Some(depth) = depth.checked_sub(1) else { return Duration::ZERO };
+        let targets = platform.orchestration.dependencies.iter().filter(|edge| edge.source == *group);
+        let chain = |edge: &Dependency| {
+            let of_target = platform.groups.iter().filter(|group| group.name == edge.target);
+            let resources = of_target.flat_map(|group| &group.resources);
+            let slowest = resources.map(|resource| self.provisioning_of(resource)).max().unwrap_or_default();
+            self.waited(platform, &edge.target, depth) + slowest
+        };
+        targets.map(chain).max().unwrap_or_default()
+    }
     /// The phase that counts.
     pub fn phase(&self, platform: &Platform) -> Phase {
         phase::effective(self.reached.as_ref(), &platform.orchestration)

@@ -9,9 +9,12 @@ mod fit;
 mod tail;
 mod views;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::{NOTHING, Standing};
 use crate::forecast::pack::{self, NotAModel};
 use crate::forecast::real;
 use crate::platform::{Place, Platform};
@@ -34,14 +37,27 @@ pub struct Setting {
 
 impl Setting {
     /// The setting of a metric of a dimension of which one unit carries `unit`.
-    pub fn of(platform: &Platform, place: Place<'_>, unit: f64) -> Setting {
-        let seconds = |span: std::time::Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+    pub fn of(platform: &Platform, standing: &Standing, place: Place<'_>, unit: f64) -> Setting {
+        let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        let provisioning = stepped(NOTHING.lead_time(platform, place), standing.lead_time(platform, place));
         Setting {
-            provisioning_s: seconds(place.resource.provisioning),
-            cycle_s: seconds(platform.orchestration.cycle),
+            provisioning_s: seconds(provisioning),
+            cycle_s: seconds(platform.orchestration.cycle + place.group.policy.scheduling_buffer),
             unit,
         }
     }
+}
+
+/// What was learned of a time, in steps of a quarter from the first guess: a model is for one lead window, and would have to
+/// be trained anew with every second of it.
+fn stepped(guess: Duration, learned: Duration) -> Duration {
+    const STEP: f64 = 1.25;
+    let (guess_s, learned_s) = (guess.as_secs_f64(), learned.as_secs_f64());
+    if guess_s <= 0.0 || learned_s <= 0.0 {
+        return learned;
+    }
+    let steps = (learned_s / guess_s).log(STEP).round();
+    Duration::from_secs_f64((guess_s * STEP.powf(steps)).min(f64::from(u32::MAX)).round())
 }
 
 /// Steps from now, first and after the last.
