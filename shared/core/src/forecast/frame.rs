@@ -259,12 +259,16 @@ impl Frame {
             scaled(slope),
         ];
         view.terms[..BASE_TERMS].copy_from_slice(&terms);
+        self.add_extras(&mut view, origin, ahead);
+        view
+    }
+
+    fn add_extras(&self, view: &mut View, origin: usize, ahead: usize) {
         for (column, term) in self.extras.iter().zip(&mut view.terms[BASE_TERMS..]) {
             let (at, more) = self.extra(column, origin, ahead);
             view.features.extend([at, more]);
             *term = f64::from(more);
         }
-        view
     }
 }
 
