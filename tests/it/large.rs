@@ -31,7 +31,8 @@ async fn two_thousand_dimensions_pass_in_small_payloads() {
     let cycle = bench.cycle_with(json!({})).await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
     assert_eq!(cycle.output["steps"]["done"], TABLES, "{cycle:?}");
-    assert!(cycle.used("CloudWatch:GetMetricData") <= 20.0, "{cycle:?}");
+    // Five for all metrics, and twenty for the past of the first hundred: two weeks of minutes are many points.
+    assert!(cycle.used("CloudWatch:GetMetricData") <= 25.0, "{cycle:?}");
     let mut largest = 0;
     let mut next = None;
     loop {

@@ -101,38 +101,38 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
         &["validate", "--explain", "-"],
         text,
         expect![[r#"
-        succeeds
-        shop is valid: 1 group, 1 dimension; scales out app; phase observe
+            succeeds
+            shop is valid: 1 group, 1 dimension; scales out app; phase observe
 
-        What was not written came out as:
-          timezone: UTC
-          predictive.retrain: weekly
-          predictive.slo.objective: 99.9
-          predictive.prediction_horizon: 2h
-          predictive.training_period: 14d
-          predictive.scale_up_confidence: 0.7
-          predictive.scale_down_confidence: 0.9
-          predictive.max_predictive_scaling_percent: 200
-          predictive.fallback.reactive: true
-          predictive.fallback.after: 5m
-          predictive.scheduling_buffer: 15m
-          guardrails.cooldown.out: 0s
-          guardrails.cooldown.in: 5m
-          guardrails.max_scale_out_percent: 200
-          guardrails.min_scale_in_percent: 50
-          guardrails.circuit_breaker.failures: 3
-          guardrails.circuit_breaker.open_for: 30m
-          guardrails.direction_changes_per_hour: 12
-          scaling_groups.app.resources[0].target_cpu_utilization: 70
-          scaling_groups.app.resources[0].hourly_cost_per_unit: 0.05
-          scaling_groups.app.resources[0].provisioning_seconds: 60
-          orchestration.strategy: coordinated
-          orchestration.cycle_seconds: 300
-          orchestration.rollback_on_failure: true
-          orchestration.rollout_phase: observe (decides and records, changes nothing)
-          orchestration.auto_promote: false
-        --
-    "#]],
+            What was not written came out as:
+              timezone: UTC
+              predictive.retrain: weekly
+              predictive.slo.objective: 99.9
+              predictive.prediction_horizon: 2h
+              predictive.training_period: 14d
+              predictive.scale_up_confidence: 0.7
+              predictive.scale_down_confidence: 0.9
+              predictive.max_predictive_scaling_percent: 200
+              predictive.fallback.reactive: true
+              predictive.fallback.after: 5m
+              predictive.scheduling_buffer: 0s
+              guardrails.cooldown.out: 0s
+              guardrails.cooldown.in: 5m
+              guardrails.max_scale_out_percent: 200
+              guardrails.min_scale_in_percent: 50
+              guardrails.circuit_breaker.failures: 3
+              guardrails.circuit_breaker.open_for: 30m
+              guardrails.direction_changes_per_hour: 12
+              scaling_groups.app.resources[0].target_cpu_utilization: 70
+              scaling_groups.app.resources[0].hourly_cost_per_unit: 0.05
+              scaling_groups.app.resources[0].provisioning_seconds: 60
+              orchestration.strategy: coordinated
+              orchestration.cycle_seconds: 300
+              orchestration.rollback_on_failure: true
+              orchestration.rollout_phase: observe (decides and records, changes nothing)
+              orchestration.auto_promote: false
+            --
+        "#]],
     );
 }
 

@@ -78,6 +78,9 @@ pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> Vec<P
             windows.push((second(from_s), second(until_s), step_s));
             until_s = from_s;
         }
+        if wanted_s <= kept_s {
+            break;
+        }
     }
     windows
 }

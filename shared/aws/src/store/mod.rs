@@ -109,6 +109,12 @@ impl<T: Table> Store<T> {
         Store { state, forecasts, decisions }
     }
 
+    /// The table of state itself, for tests that garble what is stored.
+    #[cfg(any(test, feature = "fakes"))]
+    pub fn state(&self) -> &T {
+        &self.state
+    }
+
     /// The platform's lease, as it stands.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ use crate::table::{Body, Item, Key, Table};
 
 /// Models are stored again every few hours; those of a metric that is gone may go after a month.
 const MODEL_DAYS: i64 = 30;
+/// DynamoDB has no empty place; this one is before every name.
+const FIRST: &str = " ";
 /// What the places of the two models of a metric end in.
 const LOAD: &str = "#load";
 const LEAD: &str = "#lead";
@@ -27,7 +29,7 @@ impl<T: Table> Store<T> {
         platform: &PlatformName,
         shard: u8,
     ) -> Result<BTreeMap<Column, Models>, StoreError> {
-        let items = self.state.range(&partition(platform, shard), "", "~").await?;
+        let items = self.state.range(&partition(platform, shard), FIRST, "~").await?;
         let mut models: BTreeMap<Column, Models> = BTreeMap::new();
         for item in &items {
             let Body::Bytes(bytes) = &item.body else { continue };

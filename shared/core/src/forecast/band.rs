@@ -19,6 +19,9 @@ use super::{quantile, real};
 pub(super) const LEVELS: [f64; 4] = [0.05, 0.9, 0.95, 0.99];
 /// The share of the measured shift that is applied to trees.
 const SHIFT_SHARE: f64 = 0.2;
+/// Honest errors are those of models that learned from two thirds of the history; the one that is used learned from all of
+/// it and is off by that much less.
+const LEFT_OUT: f64 = 0.97;
 const BAND: Settings = Settings { trees: 40, depth: 3, ..MIDDLE };
 /// Without trees, quantiles of few errors are drawn apart as if each were so many independent ones.
 const REPEATS: f64 = 6.0;
@@ -56,7 +59,7 @@ impl Band {
 
     /// How far the quantile lies from the middle. One on the wrong side of it is noise.
     pub(super) fn off(&self, features: &[f32], bucket: usize) -> f64 {
-        let off = self.trees.predict(features) + self.shifts[bucket];
+        let off = self.trees.predict(features) * LEFT_OUT + self.shifts[bucket];
         if self.level < 0.5 { off.min(0.0) } else { off.max(0.0) }
     }
 
