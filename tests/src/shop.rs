@@ -137,8 +137,8 @@ impl Shop {
         format!("{}-orders", self.name)
     }
 
-    /// Publishes what `load` makes of the shop from one time to another, a point each step before the last three hours
-    /// and a point each minute in them. `capacity` is what the shop had; without it, it followed the load.
+    /// Publishes what `load` makes of the shop from one time to another, a point each minute as AWS does. `capacity` is what
+    /// the shop had; without it, it followed the load.
     ///
     /// # Errors
     /// When a call fails.
@@ -150,17 +150,13 @@ impl Shop {
         to: Timestamp,
         capacity: Option<Capacity>,
     ) -> Result<()> {
-        let fine = to - SignedDuration::from_hours(3);
         let mut values: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         let mut at = from;
         while at < to {
-            let step_s = if at < fine { i64::from(load.step_s()) } else { 60 };
-            if let Some(load) = load.at(at) {
-                let had = capacity.unwrap_or_else(|| Capacity::at_target(load));
-                let minutes = f64::from(u32::try_from(step_s / 60)?);
-                add(&mut values, at, load, had, minutes);
+            if let Some(load) = between(load, at) {
+                add(&mut values, at, load, capacity.unwrap_or_else(|| Capacity::at_target(load)));
             }
-            at += SignedDuration::from_secs(step_s);
+            at += SignedDuration::from_secs(60);
         }
         for (name, metric) in self.metrics() {
             publish(aws, &metric, values.remove(name).unwrap_or_default()).await?;
@@ -183,22 +179,25 @@ impl Shop {
     }
 }
 
-/// Adds the values of one step: utilisation of what there was, and consumption over the step.
-fn add(
-    values: &mut BTreeMap<&'static str, Vec<Value>>,
-    at: Timestamp,
-    load: f64,
-    had: Capacity,
-    minutes: f64,
-) {
+/// The load at a minute, on the line between the steps around it.
+fn between(load: &Series, at: Timestamp) -> Option<f64> {
+    let step_s = i64::from(load.step_s());
+    let now = load.at(at)?;
+    let next = load.at(at + SignedDuration::from_secs(step_s)).unwrap_or(now);
+    let passed_s = (at.as_second() - load.start().as_second()).rem_euclid(step_s);
+    Some(now + (next - now) * f64::from(u32::try_from(passed_s).ok()?) / f64::from(load.step_s()))
+}
+
+/// Adds the values of one minute: utilisation of what there was, and what was consumed.
+fn add(values: &mut BTreeMap<&'static str, Vec<Value>>, at: Timestamp, load: f64, had: Capacity) {
     let mut add = |name: &'static str, mean: f64, samples: f64| {
         values.entry(name).or_default().push(Value { at, mean, samples });
     };
     let (web, api) = (f64::from(had.web), f64::from(had.api));
     let percent = |at_one: f64, units: f64| (CPU_TARGET * load * at_one / units).min(100.0);
-    add("web", percent(WEB_AT_ONE, web), web * minutes);
-    add("servers", web, minutes);
-    add("api", percent(API_AT_ONE, api), api * minutes);
-    add("read", load * READS_AT_ONE * 60.0 * minutes, 1.0);
-    add("write", load * WRITES_AT_ONE * 60.0 * minutes, 1.0);
+    add("web", percent(WEB_AT_ONE, web), web);
+    add("servers", web, 1.0);
+    add("api", percent(API_AT_ONE, api), api);
+    add("read", load * READS_AT_ONE * 60.0, 1.0);
+    add("write", load * WRITES_AT_ONE * 60.0, 1.0);
 }

@@ -44,14 +44,14 @@ pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
 /// cost far less than ten times the idle units. The factor is where 99.9 % holds on real traces at the cost of native
 /// scaling.
 fn short_cost(objective: Ratio) -> f64 {
-    0.25 / allowed(objective).sqrt()
+    0.2 / allowed(objective).sqrt()
 }
 
 /// However dear units are, no window may be short with a higher chance than this.
 ///
-/// It is above what the objective allows in all, since few windows come near it: 2 % for 99.9, 11 % for 99.
+/// It is above what the objective allows in all, since few windows come near it: 1.7 % for 99.9, 9 % for 99.
 fn chance_max(objective: Ratio) -> f64 {
-    (2.8 * allowed(objective).powf(0.7)).min(0.5)
+    (2.2 * allowed(objective).powf(0.7)).min(0.5)
 }
 
 /// The share of windows that may be short; never none, which no capacity could promise.

@@ -118,7 +118,8 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
         needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
         let burst = burst(&mut needs, world, place, metric);
         let outlook = outlook(&mut needs, world, place, metric);
-        let followed = outlook.is_none() || burst;
+        let fallback = world.platform.predictive.reactive_fallback || !place.group.policy.predictive;
+        let followed = (outlook.is_none() && fallback) || burst;
         measured(&mut needs, place, capacity, observation, metric, followed.then_some(rise));
         match outlook {
             Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity)),

@@ -412,3 +412,43 @@ proptest! {
         prop_assert!(!case.decide().reasons.is_empty());
     }
 }
+
+#[test]
+fn without_a_forecast_the_measured_load_is_followed_unless_that_is_not_wanted() {
+    let rising = Case { cpu: Some(80.0), ..case(FULL) };
+    rising.check("10 -> 16 by Reactive: no_forecast measured_load");
+    let waits = case(&format!("{FULL}predictive: {{fallback: {{reactive: false}}}}\n"));
+    Case { cpu: Some(80.0), ..waits }.check("hold 10: no_forecast nothing_measured");
+}
+
+#[test]
+fn in_a_burst_the_measured_load_counts_too() {
+    let key: DimensionKey = "web/desired".parse().unwrap();
+    let case = Case { cpu: Some(80.0), forecast: Some((300.0, 0.95)), ..case(FULL) };
+    let made = |anomaly: f64| {
+        let anomaly = Some(Ratio::clamped(anomaly));
+        MetricForecast { anomaly, ..MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 }) }
+    };
+    let codes = |anomaly: f64| {
+        let forecasts = BTreeMap::from([(key.clone(), vec![made(anomaly)])]);
+        let world = World {
+            platform: &case.platform,
+            now: now(),
+            observations: &BTreeMap::new(),
+            forecasts: &forecasts,
+            changes: &[],
+            manual: &BTreeMap::new(),
+            standing: &case.standing,
+        };
+        let place = case.platform.dimensions().next().unwrap();
+        let load = Seen::Known(Load { mean: 800.0, peak: 800.0, at: now() });
+        let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
+        let readings = vec![Reading { metric: "cpu".into(), load }];
+        let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity.clone()), readings };
+        needs(&world, place, &capacity, &seen)
+            .reasons
+            .iter()
+            .any(|reason| matches!(reason, Reason::Burst { .. }))
+    };
+    assert!(codes(0.95) && !codes(0.5));
+}

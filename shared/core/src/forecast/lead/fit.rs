@@ -17,7 +17,7 @@ pub(super) struct WindowModel {
 }
 
 /// Rows learned from at most: more take longer and say the same.
-const ROWS_MAX: usize = 7_000;
+const ROWS_MAX: usize = 5_000;
 /// Fewer rows say nothing about what is rare.
 const ROWS_MIN: usize = 60;
 /// Two weeks; what is older was another workload.
@@ -30,7 +30,7 @@ const FOLDS: usize = 3;
 const BLOCKS: usize = 6;
 
 const LOCATION: Settings =
-    Settings { loss: Loss::Squared, trees: 80, depth: 4, rate: 0.12, prior: 10.0, features: 0.7, seed: 1 };
+    Settings { loss: Loss::Squared, trees: 80, depth: 4, rate: 0.12, prior: 10.0, features: 0.45, seed: 1 };
 const SCALE: Settings =
     Settings { loss: Loss::Squared, trees: 40, depth: 3, rate: 0.12, prior: 20.0, features: 0.7, seed: 2 };
 
