@@ -78,6 +78,8 @@ pub(crate) struct Bench {
 
 /// A load at which the shop needs 9 servers, 6 tasks, 643 read and 186 write units.
 pub(crate) const HALF: f64 = 0.5;
+/// A little less than what the capacity for half of the load holds at its target, as real load is.
+pub(crate) const CALM: f64 = 0.98 * HALF;
 
 impl Bench {
     /// A shop of this name with the capacity for half its peak, published but without any metrics.

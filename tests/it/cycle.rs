@@ -4,7 +4,7 @@ use headroom_core::journal::{StepEvent, StepState};
 use local_aws::shop::Capacity;
 use serde_json::json;
 
-use crate::bench::{Bench, HALF};
+use crate::bench::{Bench, CALM, HALF};
 
 #[tokio::test]
 async fn more_load_scales_out_in_order_and_less_scales_in_against_it() {
@@ -110,7 +110,7 @@ async fn a_missing_metric_holds_its_dimension_and_no_other() {
 
 #[tokio::test]
 async fn nothing_to_do_holds_and_is_cheap() {
-    let bench = Bench::at("calm", HALF).await;
+    let bench = Bench::at("calm", CALM).await;
     assert_eq!(bench.cycle().await.outcome(), "held");
     let before = bench.capacity().await;
     // The first cycle read the past and asked for native policies; from now on nothing is new.
@@ -199,13 +199,13 @@ async fn a_bad_configuration_fails_at_once_with_its_faults() {
     assert_eq!(bench.cycle().await.error, "ConfigMismatch");
     // Neither kept the lease.
     bench.publish(&bench.platform).await;
-    bench.seed(HALF).await;
+    bench.seed(CALM).await;
     assert_eq!(bench.cycle().await.outcome(), "held");
 }
 
 #[tokio::test]
 async fn wrong_inputs_say_what_is_wrong() {
-    let bench = Bench::at("input", HALF).await;
+    let bench = Bench::at("input", CALM).await;
     let cycle = bench.cycle_with(json!({"dryrun": true})).await;
     assert_eq!(
         (cycle.error.as_str(), cycle.cause.as_str()),
@@ -219,7 +219,7 @@ async fn wrong_inputs_say_what_is_wrong() {
 
 #[tokio::test]
 async fn a_person_may_ask_for_a_capacity() {
-    let bench = Bench::at("manual", HALF).await;
+    let bench = Bench::at("manual", CALM).await;
     let cycle = bench.cycle_with(json!({"capacity": {"manual-web/desired": 12}})).await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
     assert_eq!(bench.capacity().await, Capacity { web: 12, ..Capacity::at_target(HALF) });
@@ -256,7 +256,7 @@ async fn a_native_policy_keeps_its_right_to_go_higher() {
 
 #[tokio::test]
 async fn an_alarm_starts_a_cycle_that_says_so() {
-    let bench = Bench::at("alarmed", HALF).await;
+    let bench = Bench::at("alarmed", CALM).await;
     // What the template's rule hands on of an alarm's change of state.
     let event = json!({"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": {
         "alarmName": "headroom-alarmed-slow", "configuration": {"metrics": []},

@@ -207,6 +207,11 @@ pub enum Reason {
         /// How far it would have to be.
         needed: Ratio,
     },
+    /// The change is too small to be worth one.
+    Minor {
+        /// Units wanted.
+        wanted: Units,
+    },
     /// The newest hour was like nothing that was expected.
     Burst {
         /// Its metric.
@@ -347,6 +352,9 @@ impl fmt::Display for Reason {
                 confidence.get(),
                 needed.get()
             ),
+            Reason::Minor { wanted } => {
+                write!(f, "{wanted} units are wanted, too few apart to be worth a change")
+            }
             Reason::Burst { metric, anomaly } => write!(
                 f,
                 "{metric}: the newest hour was like nothing expected (anomaly {:.2}), so the measured load counts too",

@@ -17,7 +17,7 @@ use local_aws::health::HealthEndpoint;
 use local_aws::server::{Options, Server};
 use local_aws::shop::{Capacity, Shop};
 use local_aws::{Result, deploy, load, root};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 /// The same for everybody.
 const SEED: u64 = 42;
@@ -97,14 +97,18 @@ async fn demo() -> Result<()> {
 
     let teller = Teller { server: &server, machine: &machine, shop: &shop, load: &load };
     say("cycle 1: the load is about to rise");
-    teller.cycle("rise", moments[0]).await?;
+    teller.cycle("rise", moments[0], json!(null)).await?;
     say("cycle 2: the load has fallen");
     teller.advance(moments[0], moments[1]).await?;
-    teller.cycle("fall", moments[1]).await?;
-    say("cycle 3: the load is about to rise again, but the shop's health endpoint fails");
+    teller.cycle("fall", moments[1], json!(null)).await?;
+    // Whatever the load, the web tier has to change for its failing health to matter.
+    say(
+        "cycle 3: the load is about to rise again and a person asks for two more servers, but the shop's health endpoint fails",
+    );
     teller.advance(moments[1], moments[2]).await?;
     endpoint.set(false);
-    teller.cycle("sick", moments[2]).await?;
+    let servers = shop.capacity(&server.aws).await?.web + 2;
+    teller.cycle("sick", moments[2], json!({"shop-web/desired": servers})).await?;
     endpoint.set(true);
 
     if arguments.keep {
@@ -136,9 +140,13 @@ impl Teller<'_> {
         self.shop.seed(&self.server.aws, self.load, from, to, Some(capacity)).await
     }
 
-    async fn cycle(&self, name: &str, now: Timestamp) -> Result<()> {
+    async fn cycle(&self, name: &str, now: Timestamp, capacity: Json) -> Result<()> {
         let executions = StepFunctions::new(&self.server.aws.sfn());
-        let input = json!({"platform": self.shop.name, "now": now.to_string()}).to_string();
+        let mut input = json!({"platform": self.shop.name, "now": now.to_string(), "capacity": capacity});
+        if let Some(given) = input.as_object_mut().filter(|given| given["capacity"].is_null()) {
+            given.remove("capacity");
+        }
+        let input = input.to_string();
         println!("          start-execution --input '{input}'");
         let started = Instant::now();
         let arn = executions.start(self.machine, Some(name), &input).await?;

@@ -37,13 +37,14 @@ impl Facts<'_> {
 type Guardrail = fn(&Facts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them.
-const GUARDRAILS: [Guardrail; 15] = [
+const GUARDRAILS: [Guardrail; 16] = [
     aws_bounds,
     busy,
     breaker,
     paused,
     unknown,
     no_scale_in,
+    minor,
     decreases,
     cooldown,
     direction_changes,
@@ -141,6 +142,21 @@ fn hours_of_day_left(now: Timestamp) -> f64 {
     const DAY_S: i64 = 86_400;
     let left_s = DAY_S - now.as_second().rem_euclid(DAY_S);
     i32::try_from(left_s).map_or(24.0, |left_s| f64::from(left_s) / 3_600.0)
+}
+
+/// A change of a few units among hundreds is noise of the forecast, and every change has its price.
+fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    const OUT_SHARE: f64 = 0.02;
+    const IN_SHARE: f64 = 0.03;
+    if matches!(facts.strategy, Strategy::Manual | Strategy::Scheduled) {
+        return None;
+    }
+    let share = match direction(facts, wanted) {
+        Direction::Out => OUT_SHARE,
+        Direction::In => IN_SHARE,
+    };
+    let change = f64::from(facts.set().abs_diff(wanted));
+    (change < facts.set().real() * share).then(|| (facts.set(), Reason::Minor { wanted }))
 }
 
 /// Out rests after the last scale-out; in rests after any change, because new capacity must first show what it does.

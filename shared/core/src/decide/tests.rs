@@ -452,3 +452,18 @@ fn in_a_burst_the_measured_load_counts_too() {
     };
     assert!(codes(0.95) && !codes(0.5));
 }
+
+#[test]
+fn a_few_units_among_hundreds_are_not_worth_a_change() {
+    let text = "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 2, max_capacity: 4000, target_cpu_utilization: 50}
+orchestration: {rollout_phase: full}
+";
+    let large = Case { platform: parse(text).unwrap().platform, set: 1_000, ..case(FULL) };
+    Case { cpu: Some(50.5), ..large.clone() }.check("hold 1000: no_forecast measured_load minor");
+    Case { cpu: Some(51.5), ..large.clone() }.check("1000 -> 1030 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(49.0), ..large }.check("hold 1000: no_forecast measured_load minor");
+}

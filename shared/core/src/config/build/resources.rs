@@ -12,8 +12,6 @@ use crate::units::{Bounds, Units};
 
 /// Utilisation to keep where nothing else was said: room for a third more before saturation.
 const TARGET_UTILIZATION: f64 = 70.0;
-/// One more byte of consumed than provisioned capacity is throttled.
-const THROUGHPUT_LIMIT: f64 = 1.0;
 
 /// What a type has, before the operator's own metrics are added.
 struct Shape {
@@ -270,7 +268,9 @@ fn consumed(table: &str, index: Option<&str>, read: bool, percent: f64) -> Metri
         }
         None => metrics::per_second("AWS/DynamoDB", metric_name, [("TableName", table)]),
     };
-    let measure = Measure::Load { target_per_unit: percent / 100.0, limit_per_unit: Some(THROUGHPUT_LIMIT) };
+    // What is consumed above what is provisioned is throttled at once, within a second that no metric shows: there is no limit
+    // to plan with above the operator's own target.
+    let measure = Measure::Load { target_per_unit: percent / 100.0, limit_per_unit: None };
     Metric { name: "consumed".to_owned(), measure, query: Some(query) }
 }
 
