@@ -2,13 +2,10 @@
 
 #![expect(clippy::as_conversions, reason = "features need no more than seven digits")]
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::real;
-use crate::calendar;
-use crate::name::GroupName;
-use crate::platform::Event;
 use crate::series::Series;
 
 /// Extra columns that a model looks at. More are not read.
@@ -21,28 +18,6 @@ pub struct Extra {
     pub name: String,
     /// Its values. Where it says nothing, it counts as its own mean.
     pub series: Series,
-}
-
-impl Extra {
-    /// The largest factor by which the events of a group multiply its load, at each step; one where there is none.
-    ///
-    /// Decisions multiply by the factor of an event that is on. A model that has learned what an event does must then
-    /// not be multiplied again.
-    pub fn of_events(
-        events: &[Event],
-        group: &GroupName,
-        zone: &TimeZone,
-        (start, step_s): (Timestamp, u32),
-        steps: usize,
-    ) -> Extra {
-        let grid = Series::new(start, step_s, []);
-        let factor = |step: usize| {
-            let on = calendar::during(events, group, zone, grid.time_of(step), grid.time_of(step + 1));
-            on.filter_map(|event| event.effect.multiply).fold(1.0, f64::max)
-        };
-        let values = (0..steps).map(|step| Some(factor(step)));
-        Extra { name: "events".to_owned(), series: Series::new(start, step_s, values) }
-    }
 }
 
 /// What a model is told beside the history.
