@@ -35,9 +35,10 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     }
     let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
     let observed = ports.fleet.observe(&resources, &learned.natives, cycle.now, Depth::Cheap).await;
-    let (from, to) = collect::recent(cycle.now, platform.orchestration.cycle);
+    let reach = collect::reach(platform);
+    let (from, to) = collect::recent(cycle.now, reach);
     let points = points(ports, &asked, Window { from, to, period_s: collect::PERIOD_S }).await?;
-    let (shards, hours) = collect::live_places(platform, cycle.now, platform.orchestration.cycle);
+    let (shards, hours) = collect::live_places(platform, cycle.now, reach);
     let live = ports.store.live_chunks(&platform.name, &shards, &hours).await?;
     let read = collect::read(platform, &asked, &points, &observed, &live, cycle.now);
     ports.store.put_live_chunks(&platform.name, &read.chunks).await?;
@@ -113,7 +114,7 @@ async fn read_past<T: Table, M: Metrics, F, C, E>(
     if let Err(error) = read_new(ports, platform, asked, now, learned).await {
         warn(error);
     }
-    let missed = looked_at.and_then(|at| collect::missed(now, platform.orchestration.cycle, at));
+    let missed = looked_at.and_then(|at| collect::missed(now, collect::reach(platform), at));
     if let Some((from, to, period_s)) = missed {
         let window = Window { from, to, period_s };
         for some in asked.chunks(collect::PAST_METRICS_MAX) {
@@ -136,7 +137,7 @@ async fn read_new<T: Table, M: Metrics, F, C, E>(
     if new.is_empty() {
         return Ok(());
     }
-    let windows = collect::past(now, platform.orchestration.cycle, platform.predictive.training_period);
+    let windows = collect::past(now, collect::reach(platform), platform.predictive.training_period);
     for (from, to, period_s) in windows {
         read_window(ports, platform, &new, Window { from, to, period_s }).await?;
     }

@@ -87,8 +87,7 @@ async fn forecast<T: Table>(
         let mut models = ports.store.models(&platform.name, mine).await?;
         let mut changed = BTreeMap::new();
         for place in places {
-            let metrics =
-                place.dimension.metrics.iter().filter(|metric| metric.measure.target_per_unit().is_some());
+            let metrics = place.dimension.metrics.iter().filter(|metric| metric.measure.is_foreseen());
             let made = metrics.map(|metric| {
                 let column = Column::new(&place.dimension.key, &metric.name);
                 let known = models.remove(&column).unwrap_or_default();

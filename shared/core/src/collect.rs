@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::history::{Chunk, Column, UNITS, hour_of, points_of, shard};
 use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Seen, reading};
-use crate::platform::{Kind, Metric, Place, Platform, Query, Rate, Resource};
+use crate::platform::{Kind, Measure, Metric, Place, Platform, Query, Rate, Resource};
 use crate::series::Series;
 
 /// CloudWatch is asked for minutes: a five-minute cycle costs the same for five points as for one.
@@ -55,10 +55,23 @@ pub fn asked(platform: &Platform) -> Vec<Asked<'_>> {
         .collect()
 }
 
-/// The window of closed periods that a cycle reads: the cycle itself, and what may have come late.
-pub fn recent(now: Timestamp, cycle: Duration) -> (Timestamp, Timestamp) {
+/// A backlog that takes longer than this to drain is no matter of minutes; so far a cycle looks back.
+const DRAIN_S_MAX: u64 = 3_600;
+
+/// How much of the newest past a cycle works with: its own length, or the longest time in which a backlog may drain.
+pub fn reach(platform: &Platform) -> Duration {
+    let drain = |metric: &Metric| match metric.measure {
+        Measure::QueueDepth { drain, .. } => Some(drain.min(Duration::from_secs(DRAIN_S_MAX))),
+        _ => None,
+    };
+    let drains = platform.dimensions().flat_map(|place| place.dimension.metrics.iter().filter_map(drain));
+    drains.fold(platform.orchestration.cycle, Duration::max)
+}
+
+/// The window of closed periods that a cycle reads: what it works with, and what may have come late.
+pub fn recent(now: Timestamp, reach: Duration) -> (Timestamp, Timestamp) {
     let to_s = (now.as_second() - SETTLE_S).div_euclid(i64::from(PERIOD_S)) * i64::from(PERIOD_S);
-    let length_s = LATE_S.max(i64::try_from(cycle.as_secs()).unwrap_or(LATE_S));
+    let length_s = LATE_S.max(i64::try_from(reach.as_secs()).unwrap_or(LATE_S));
     (second(to_s - length_s), second(to_s))
 }
 
@@ -67,9 +80,9 @@ pub type PastWindow = (Timestamp, Timestamp, u32);
 
 /// The windows of a past that was never read, the newest first, which ends where `recent` begins. The newest is read by
 /// the minute, older ones as finely as CloudWatch still knows them.
-pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> Vec<PastWindow> {
+pub fn past(now: Timestamp, reach: Duration, training_period: Duration) -> Vec<PastWindow> {
     let wanted_s = i64::try_from(training_period.as_secs()).unwrap_or(i64::MAX);
-    let mut until_s = aligned(recent(now, cycle).0.as_second(), PAST_STEP_S) + i64::from(PAST_STEP_S);
+    let mut until_s = aligned(recent(now, reach).0.as_second(), PAST_STEP_S) + i64::from(PAST_STEP_S);
     let end_s = until_s;
     let mut windows = Vec::new();
     for (step_s, kept_s, _) in KEPT {
@@ -86,9 +99,9 @@ pub fn past(now: Timestamp, cycle: Duration, training_period: Duration) -> Vec<P
 }
 
 /// The window that no cycle read, when the last one is longer ago than `recent` reaches back; `None` when there is none.
-pub fn missed(now: Timestamp, cycle: Duration, looked_at: Timestamp) -> Option<PastWindow> {
+pub fn missed(now: Timestamp, reach: Duration, looked_at: Timestamp) -> Option<PastWindow> {
     let step_s = i64::from(PAST_STEP_S);
-    let (from, to) = (recent(looked_at, cycle).1, recent(now, cycle).0);
+    let (from, to) = (recent(looked_at, reach).1, recent(now, reach).0);
     let age_s = now.as_second() - from.as_second();
     let (period_s, kept_s, _) = KEPT.into_iter().find(|(_, kept_s, _)| age_s <= *kept_s).unwrap_or(KEPT[1]);
     let from_s = aligned(from.as_second().max(now.as_second() - kept_s), PAST_STEP_S);
@@ -164,11 +177,12 @@ pub fn loads(metric: &Metric, points: &[(Timestamp, f64)], units: &UnitsOverTime
 pub type LivePlace = (u8, Timestamp);
 
 /// The live chunks that a cycle reads before it adds to them.
-pub fn live_places(platform: &Platform, now: Timestamp, cycle: Duration) -> (Vec<u8>, Vec<Timestamp>) {
+pub fn live_places(platform: &Platform, now: Timestamp, reach: Duration) -> (Vec<u8>, Vec<Timestamp>) {
     let shards: BTreeSet<u8> = platform.resources().map(|(_, resource)| shard(&resource.id)).collect();
-    let (from, _) = recent(now, cycle);
-    let hours = BTreeSet::from([hour_of(from), hour_of(now)]);
-    (shards.into_iter().collect(), hours.into_iter().collect())
+    const HOUR_S: i64 = 3_600;
+    let (from_s, to_s) = (hour_of(recent(now, reach).0).as_second(), hour_of(now).as_second());
+    let hours = (0..).map(|hour| from_s + hour * HOUR_S).take_while(|hour_s| *hour_s <= to_s).map(second);
+    (shards.into_iter().collect(), hours.collect())
 }
 
 /// What a cycle makes of what it read.
@@ -322,6 +336,29 @@ scaling_groups:
             (0, 0, 86_400, 60)
         );
         assert!(recent(at(10_000_000), cycle).0 <= to, "no hole between the past and the present");
+    }
+
+    #[test]
+    fn a_cycle_looks_back_as_far_as_a_backlog_may_drain() {
+        let looks = |drain: &str| {
+            let text = format!(
+                "configuration_name: shop
+scaling_groups:
+  work:
+    resources:
+      - {{type: ECS_SERVICE, name: work, min_capacity: 1, max_capacity: 9,
+         metrics: [{{name: jobs, kind: queue_depth, target_per_unit: 9, drain_time: {drain}, namespace: AWS/SQS}}]}}
+"
+            );
+            let platform = parse(&text).unwrap().platform;
+            let (now, reach) = (at(10_830), reach(&platform));
+            let (from, _) = recent(now, reach);
+            let hours = live_places(&platform, now, reach).1;
+            (from.as_second(), hours.iter().map(|hour| hour.as_second() / 3_600).collect::<Vec<_>>())
+        };
+        assert_eq!(looks("1m"), (10_740 - 900, vec![2, 3]));
+        assert_eq!(looks("40m"), (10_740 - 2_400, vec![2, 3]));
+        assert_eq!(looks("5h"), (10_740 - 3_600, vec![1, 2, 3]));
     }
 
     #[test]

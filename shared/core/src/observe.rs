@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::DimensionKey;
-use crate::platform::{Metric, Mode};
+use crate::platform::{Measure, Metric, Mode};
 use crate::series::Series;
 use crate::units::Units;
 
@@ -74,7 +74,7 @@ pub struct Reading {
 pub struct Load {
     /// The mean over the newest closed periods, at most one cycle long.
     pub mean: f64,
-    /// The largest of these periods.
+    /// The largest of these periods; of a backlog, the largest of the time in which it may drain.
     pub peak: f64,
     /// When the newest of them ended.
     pub at: Timestamp,
@@ -102,7 +102,23 @@ fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
     }
     let count = u32::try_from(newest.len()).unwrap_or(u32::MAX);
     let mean = newest.iter().sum::<f64>() / f64::from(count);
-    Seen::Known(Load { mean, peak: newest.iter().copied().fold(0.0, f64::max), at })
+    let peak = newest.iter().copied().fold(0.0, f64::max);
+    Seen::Known(Load {
+        mean,
+        peak: drained(metric, loads, (at, mean)).map_or(peak, |most| peak.max(most)),
+        at,
+    })
+}
+
+/// The largest backlog of the time in which it may drain, while part of it still waits: if capacity shrank as fast as the
+/// backlog does, the rest would never be gone.
+fn drained(metric: &Metric, loads: &Series, (at, mean): (Timestamp, f64)) -> Option<f64> {
+    /// So little of a backlog is no longer worth its capacity.
+    const GONE_SHARE: f64 = 0.05;
+    let Measure::QueueDepth { drain, .. } = metric.measure else { return None };
+    let drain_s = u32::try_from(drain.as_secs()).unwrap_or(u32::MAX);
+    let most = newest_cycle(loads, at, drain_s).fold(0.0, f64::max);
+    (most * GONE_SHARE < mean).then_some(most)
 }
 
 /// The known values of the cycle that ends at `at`; at least the newest one.
@@ -116,8 +132,9 @@ fn newest_cycle(points: &Series, at: Timestamp, cycle_s: u32) -> impl Iterator<I
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::platform::Measure;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -142,6 +159,26 @@ mod tests {
         let values: Vec<Option<f64>> = (0..10).map(|i| Some(f64::from(i))).collect();
         check(&values, 600, "7 9 at 600");
         check(&values[..2], 120, "0.5 1 at 120");
+    }
+
+    #[test]
+    fn the_largest_backlog_counts_until_it_has_drained() {
+        let queue = Metric {
+            name: "jobs".into(),
+            measure: Measure::QueueDepth { target_per_unit: 10.0, drain: Duration::from_secs(900) },
+            query: None,
+        };
+        let peak = |values: &[f64]| {
+            let loads = Series::new(at(0), 60, values.iter().copied().map(Some));
+            match reading(&queue, &loads, loads.end(), 120).load {
+                Seen::Known(load) => load.peak,
+                Seen::Unknown(why) => panic!("{why}"),
+            }
+        };
+        assert_eq!(peak(&[900.0, 600.0, 300.0, 100.0]), 900.0);
+        assert_eq!(peak(&[900.0, 600.0, 300.0, 100.0, 50.0, 20.0]), 50.0, "the rest is as good as gone");
+        let old = [&[900.0][..], &[100.0; 15]].concat();
+        assert_eq!(peak(&old), 100.0, "longer ago than it may take");
     }
 
     #[test]

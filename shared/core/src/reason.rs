@@ -1,10 +1,12 @@
 //! Why something was decided: every reason has a stable code to branch on and a sentence to read.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config::scalar::Span;
 use crate::name::GroupName;
 use crate::platform::{Mode, Phase};
 use crate::units::{Ratio, Units};
@@ -20,6 +22,21 @@ pub enum Reason {
         /// The load.
         load: f64,
         /// What one unit should carry.
+        per_unit: f64,
+        /// Units needed.
+        needed: Units,
+    },
+    /// What waits in a queue needs so many units, beside what arrives.
+    Backlog {
+        /// Its metric.
+        metric: String,
+        /// What waits.
+        backlog: f64,
+        /// What arrives, where that is known.
+        arriving: Option<f64>,
+        /// Seconds in which the backlog should be gone.
+        drain_s: u64,
+        /// What one unit should carry of what arrives, where that is known; else the backlog it may have.
         per_unit: f64,
         /// Units needed.
         needed: Units,
@@ -269,6 +286,20 @@ impl fmt::Display for Reason {
         match self {
             Reason::MeasuredLoad { metric, load, per_unit, needed } => {
                 write!(f, "{metric}: the measured load {load:.1} needs {needed} units at {per_unit:.1} each")
+            }
+            Reason::Backlog { metric, backlog, arriving, drain_s, per_unit, needed } => {
+                let drain = Span(Duration::from_secs(*drain_s));
+                match arriving {
+                    Some(arriving) => write!(
+                        f,
+                        "{metric}: {arriving:.1} arrive and {backlog:.0} wait; to keep up and have these gone within {drain} \
+                         needs {needed} units at {per_unit:.1} each"
+                    ),
+                    None => write!(
+                        f,
+                        "{metric}: {backlog:.0} wait, which needs {needed} units at {per_unit:.1} each, to be gone within {drain}"
+                    ),
+                }
             }
             Reason::ForecastLoad { metric, load, level, at, per_unit, needed } => write!(
                 f,

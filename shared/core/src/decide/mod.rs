@@ -1,5 +1,6 @@
 //! Decisions: from what was seen and what is forecast to what each dimension should have, with every reason.
 
+mod backlog;
 mod guardrails;
 mod lead;
 mod need;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::lead::{self, Scales, Worth};
-use super::{MetricForecast, Strategy, World};
+use super::{MetricForecast, Strategy, World, backlog};
 use crate::calendar::{self, Factors};
 use crate::forecast::Forecast;
 use crate::forecast::lead::Outlook;
@@ -114,6 +114,10 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     needs.scheduled = scheduled(&events);
     asked_for(&mut needs, world, place);
     for metric in &place.dimension.metrics {
+        if let Measure::QueueDepth { .. } = metric.measure {
+            backlog::needed(&mut needs, world, place, observation, metric, rise);
+            continue;
+        }
         let metric = &*world.planned(place, metric);
         needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
         let burst = burst(&mut needs, world, place, metric);
@@ -190,11 +194,9 @@ fn measured(
     metric: &Metric,
     rise: Option<f64>,
 ) {
-    let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
-    let load = match reading.map(|reading| &reading.load) {
-        Some(Seen::Known(load)) => load,
-        Some(Seen::Unknown(why)) => return unknown(needs, why.clone()),
-        None => return unknown(needs, format!("{} was not read in this cycle", metric.name)),
+    let load = match known(observation, metric) {
+        Ok(load) => load,
+        Err(why) => return unknown(needs, why),
     };
     let carrying = metric.measure.carried_per_unit().map(|per_unit| Units::at_least(load.mean / per_unit));
     needs.measured = needs.measured.max(carrying);
@@ -211,7 +213,17 @@ fn measured(
     }
 }
 
-fn unknown(needs: &mut Needs, why: String) {
+/// The measured load of a metric, or why it is unknown.
+pub(super) fn known<'a>(observation: &'a Observation, metric: &Metric) -> Result<&'a Load, String> {
+    let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
+    match reading.map(|reading| &reading.load) {
+        Some(Seen::Known(load)) => Ok(load),
+        Some(Seen::Unknown(why)) => Err(why.clone()),
+        None => Err(format!("{} was not read in this cycle", metric.name)),
+    }
+}
+
+pub(super) fn unknown(needs: &mut Needs, why: String) {
     needs.complete = false;
     needs.reasons.push(Reason::MetricUnknown { why });
 }
@@ -304,14 +316,30 @@ fn outlook<'a>(
     place: Place<'_>,
     metric: &Metric,
 ) -> Option<&'a Outlook> {
+    match trusted(world, place, metric)? {
+        Ok(outlook) => Some(outlook),
+        Err(reason) => {
+            needs.reasons.push(reason);
+            None
+        }
+    }
+}
+
+/// What is known of the lead window of a metric, or that it is not trusted; `None` where nothing is known.
+pub(super) fn trusted<'a>(
+    world: &World<'a>,
+    place: Place<'_>,
+    metric: &Metric,
+) -> Option<Result<&'a Outlook, Reason>> {
     let made = world.forecasts.get(&place.dimension.key)?.iter().find(|made| made.metric == metric.name)?;
     let outlook = made.lead.as_ref().filter(|_| place.group.policy.predictive)?;
     let needed = world.scale_out_confidence();
-    if needed <= outlook.confidence {
-        return Some(outlook);
-    }
-    needs.reasons.push(Reason::NotTrusted { confidence: outlook.confidence, needed });
-    None
+    let trusted = needed <= outlook.confidence;
+    Some(if trusted {
+        Ok(outlook)
+    } else {
+        Err(Reason::NotTrusted { confidence: outlook.confidence, needed })
+    })
 }
 
 /// Ordered capacity serves in the arrival window; kept capacity serves in the whole.
@@ -386,7 +414,7 @@ fn by_forecast(
 }
 
 /// The larger of two pairs, part by part.
-fn merge(into: &mut Option<Pair>, pair: Pair) {
+pub(super) fn merge(into: &mut Option<Pair>, pair: Pair) {
     match into {
         None => *into = Some(pair),
         Some(old) => {

@@ -135,6 +135,13 @@ pub struct Dimension {
     pub unit_cost_hourly: f64,
 }
 
+impl Dimension {
+    /// The metric that counts what arrives in the dimension's queues: its first load that counts something.
+    pub fn arrivals(&self) -> Option<&Metric> {
+        self.metrics.iter().find(|metric| metric.counted_s().is_some())
+    }
+}
+
 /// A metric that demand is derived from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
@@ -168,9 +175,9 @@ pub enum Measure {
         /// The value not to pass, in the metric's own unit.
         limit: f64,
     },
-    /// Work waiting.
+    /// Work waiting. It is what the capacity of before left over, so it is measured and never foreseen.
     QueueDepth {
-        /// Backlog that one unit should have at most.
+        /// Backlog that one unit should have at most, while nothing says what arrives.
         target_per_unit: f64,
         /// How long a backlog may take to drain.
         drain: Duration,
@@ -200,9 +207,27 @@ impl Measure {
         }
     }
 
+    /// Whether it is forecast: work that arrives, whatever capacity there is.
+    pub fn is_foreseen(&self) -> bool {
+        matches!(self, Measure::Load { .. } | Measure::Utilization { .. })
+    }
+
     /// Whether the metric must be multiplied by the capacity that produced it to become load.
     pub fn is_per_capacity(&self) -> bool {
         matches!(self, Measure::Utilization { .. })
+    }
+}
+
+impl Metric {
+    /// Seconds that one value counts arrivals over; `None` where it counts none. The file states what a unit carries by the
+    /// minute where nothing else is said.
+    pub fn counted_s(&self) -> Option<f64> {
+        const MINUTE_S: f64 = 60.0;
+        match (&self.measure, self.query.as_ref().map(|query| query.rate)) {
+            (Measure::Load { .. }, None | Some(Rate::PerMinute)) => Some(MINUTE_S),
+            (Measure::Load { .. }, Some(Rate::PerSecond)) => Some(1.0),
+            _ => None,
+        }
     }
 }
 

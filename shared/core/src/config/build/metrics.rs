@@ -1,7 +1,6 @@
 //! Metrics: those the operator wrote, and those that a type has by itself.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Build;
 use crate::config::path::Path;
@@ -63,10 +62,19 @@ fn measure(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Measure>
         MetricKind::Latency => Measure::Latency { limit: need("target_value", raw.target_value)? },
         MetricKind::QueueDepth => {
             let target_per_unit = need("target_per_unit", raw.target_per_unit)?;
-            let drain = raw.drain_time.map_or(Duration::from_secs(DRAIN_S), |span| span.0);
+            let drain = build.or_span(&at.key("drain_time"), raw.drain_time, DRAIN_S);
+            if drain.is_zero() {
+                build.fault(
+                    &at.key("drain_time"),
+                    "is no time at all; no capacity works off a backlog at once",
+                );
+            }
             Measure::QueueDepth { target_per_unit, drain }
         }
     };
+    if raw.drain_time.is_some() && raw.kind != MetricKind::QueueDepth {
+        build.warn(&at.key("drain_time"), "means nothing here; it is for a metric of kind `queue_depth`");
+    }
     let crossed = match measure {
         Measure::Load { target_per_unit, limit_per_unit: Some(limit) } => limit < target_per_unit,
         Measure::Utilization { target, limit } => limit < target,

@@ -108,6 +108,7 @@ fn own_metrics(build: &mut Build<'_>, at: &Path, raw: &[raw::Metric], dimensions
         dimension.metrics.push(metric);
     }
     for dimension in dimensions {
+        queues_last(build, at, dimension);
         let carried = dimension.metrics.iter().any(|metric| metric.measure.target_per_unit().is_some());
         if !dimension.metrics.is_empty() && !carried {
             build.fault(
@@ -115,6 +116,22 @@ fn own_metrics(build: &mut Build<'_>, at: &Path, raw: &[raw::Metric], dimensions
                 "has only latency; add what the capacity carries: load or utilization",
             );
         }
+    }
+}
+
+/// What arrives steers a dimension, and its queues add to that: where the first metric counts, a queue is not it.
+fn queues_last(build: &mut Build<'_>, at: &Path, dimension: &mut Dimension) {
+    let is_queue = |metric: &Metric| matches!(metric.measure, Measure::QueueDepth { .. });
+    dimension.metrics.sort_by_key(is_queue);
+    let counting = dimension.metrics.iter().filter(|metric| metric.counted_s().is_some()).count();
+    if let Some(arrivals) = dimension.arrivals().filter(|_| 1 < counting)
+        && dimension.metrics.iter().any(is_queue)
+    {
+        let sentence = format!(
+            "several loads count what arrives; `{}`, the first, is taken to fill the queue",
+            arrivals.name
+        );
+        build.warn(&at.key("metrics"), sentence);
     }
 }
 

@@ -72,7 +72,8 @@ pub(crate) struct Metric {
     pub(crate) dimensions: Option<BTreeMap<String, String>>,
     /// Default Sum for load, Average otherwise, p99 for latency.
     pub(crate) statistic: Option<Statistic>,
-    /// load: what one unit should carry, in the metric's own unit each minute. queue_depth: backlog per unit.
+    /// load: what one unit should carry, in the metric's own unit each minute. queue_depth: the backlog that one unit may
+    /// have, which counts while no load of the dimension says what arrives.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) target_per_unit: Option<f64>,
     /// What one unit can carry before the objective breaks.
@@ -81,7 +82,8 @@ pub(crate) struct Metric {
     /// utilization: percent to keep; latency: the value not to pass.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) target_value: Option<f64>,
-    /// queue_depth: how long a backlog may take to drain. Default 5m.
+    /// queue_depth: how long a backlog may take to drain. Default 5m. Units are added to those that keep up with what
+    /// arrives, and kept until it is over.
     pub(crate) drain_time: Option<Span>,
 }
 

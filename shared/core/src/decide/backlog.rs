@@ -1,0 +1,180 @@
+//! Units for what waits in a queue: enough to keep up with what arrives, and more to work off the backlog in time.
+
+use super::World;
+use super::need::{Need, Needs, Pair, known, merge, trusted, unknown};
+use crate::decide::Strategy;
+use crate::observe::{Load, Observation};
+use crate::platform::{Measure, Metric, Place};
+use crate::reason::Reason;
+use crate::units::Units;
+
+/// What arrives is taken as expected while a backlog is worked off: how surely it is carried is decided without one.
+const LEVEL: f64 = 0.5;
+
+/// What arrives beside a backlog, in the unit of its own metric.
+struct Arrivals {
+    /// To scale out for, and to keep units for.
+    load: (f64, f64),
+    /// What one unit carries of it.
+    per_unit: f64,
+    /// Seconds that one value counts over.
+    counted_s: f64,
+}
+
+/// Adds what a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
+pub(super) fn needed(
+    needs: &mut Needs,
+    world: &World<'_>,
+    place: Place<'_>,
+    observation: &Observation,
+    queue: &Metric,
+    rise: f64,
+) {
+    let backlog = match known(observation, queue) {
+        Ok(backlog) => backlog,
+        Err(why) => return unknown(needs, why),
+    };
+    let arrivals = arrivals(world, place, observation, rise);
+    let Some(pair) = pair(queue, backlog, arrivals.as_ref()) else { return };
+    needs.measured = needs.measured.max(Some(pair.out.units));
+    needs.at_target = needs.at_target.max(Some(pair.keep.units));
+    merge(&mut needs.reactive, pair);
+}
+
+/// What is expected to arrive until new capacity is ready where that is known, else what arrives now.
+fn arrivals(world: &World<'_>, place: Place<'_>, observation: &Observation, rise: f64) -> Option<Arrivals> {
+    let metric = &*world.planned(place, place.dimension.arrivals()?);
+    let counted_s = metric.counted_s()?;
+    if let Some(Ok(outlook)) = trusted(world, place, metric) {
+        let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
+        let per_unit = metric.measure.carried_per_unit()?;
+        return Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s });
+    }
+    let load = known(observation, metric).ok()?;
+    let per_unit = metric.measure.target_per_unit()?;
+    Some(Arrivals { load: (load.mean * rise, load.peak * rise), per_unit, counted_s })
+}
+
+fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>) -> Option<Pair> {
+    let Measure::QueueDepth { target_per_unit, drain } = queue.measure else { return None };
+    let need = |backlog: f64, arriving: Option<f64>| {
+        let (units, per_unit) = match arrivals.zip(arriving) {
+            Some((Arrivals { per_unit, counted_s, .. }, arriving)) => {
+                let drained = backlog / (drain.as_secs_f64() / counted_s);
+                ((arriving + drained) / per_unit, *per_unit)
+            }
+            None => (backlog / target_per_unit, target_per_unit),
+        };
+        let (needed, drain_s) = (Units::at_least(units), drain.as_secs());
+        let metric = queue.name.clone();
+        let reason = Reason::Backlog { metric, backlog, arriving, drain_s, per_unit, needed };
+        Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) }
+    };
+    let out = need(backlog.mean, arrivals.map(|arrivals| arrivals.load.0));
+    let keep = need(backlog.peak, arrivals.map(|arrivals| arrivals.load.1));
+    Some(Pair { out, keep })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
+    use crate::config::parse;
+    use crate::decide::{NOTHING, World, decide};
+    use crate::name::DimensionKey;
+    use crate::observe::{Capacity, Load, Observation, Reading, Seen};
+    use crate::units::Units;
+
+    const ORDERS: &str = "{name: orders, kind: load, target_per_unit: 60}";
+
+    /// Ten workers with these metrics and loads, each a mean and a peak: what is decided, and the reasons but for forecasts.
+    fn told(metrics: &str, loads: &[(&str, Option<(f64, f64)>)]) -> String {
+        let text = format!(
+            "configuration_name: shop
+scaling_groups:
+  work: {{resources: [{{type: ECS_SERVICE, name: work, min_capacity: 1, max_capacity: 90, metrics: [{metrics}]}}]}}
+orchestration: {{rollout_phase: full}}
+"
+        );
+        let platform = parse(&text).unwrap().platform;
+        let key: DimensionKey = "work/desired".parse().unwrap();
+        let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let reading = |(metric, load): &(&str, Option<(f64, f64)>)| Reading {
+            metric: (*metric).to_owned(),
+            load: match load {
+                Some((mean, peak)) => Seen::Known(Load { mean: *mean, peak: *peak, at }),
+                None => Seen::Unknown(format!("{metric} has no points")),
+            },
+        };
+        let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
+        let readings = loads.iter().map(reading).collect();
+        let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity), readings };
+        let decision = decide(&World {
+            platform: &platform,
+            now: at,
+            observations: &BTreeMap::from([(key, seen)]),
+            forecasts: &BTreeMap::new(),
+            changes: &[],
+            manual: &BTreeMap::new(),
+            standing: &NOTHING,
+        })
+        .remove(0);
+        let reasons = decision.reasons.iter().map(ToString::to_string);
+        let reasons: Vec<String> = reasons.filter(|reason| !reason.contains("no forecast")).collect();
+        format!("{} -> {}: {}", decision.observed.unwrap(), decision.target.unwrap(), reasons.join("; "))
+    }
+
+    fn check(metrics: &str, loads: &[(&str, Option<(f64, f64)>)], expected: &str) {
+        assert_eq!(told(metrics, loads), expected);
+    }
+
+    fn queue(drain: &str) -> String {
+        format!("{{name: jobs, kind: queue_depth, target_per_unit: 100, drain_time: {drain}}}")
+    }
+
+    #[test]
+    fn what_waits_is_worked_off_in_time_beside_what_arrives() {
+        let loads = [("orders", Some((540.0, 540.0))), ("jobs", Some((3_000.0, 3_000.0)))];
+        // 3,000 in ten minutes are 300 a minute: 840 in all.
+        check(
+            &format!("{ORDERS}, {}", queue("10m")),
+            &loads,
+            "10 -> 14: jobs: 540.0 arrive and 3000 wait; to keep up and have these gone within 10m needs 14 units at 60.0 each",
+        );
+        check(
+            &format!("{ORDERS}, {}", queue("50m")),
+            &loads,
+            "10 -> 10: jobs: 540.0 arrive and 3000 wait; to keep up and have these gone within 50m needs 10 units at 60.0 each; \
+             10 units are what is needed",
+        );
+    }
+
+    #[test]
+    fn the_order_of_the_metrics_does_not_matter_and_a_trifle_costs_no_unit() {
+        let loads = [("jobs", Some((3.0, 3.0))), ("orders", Some((590.0, 590.0)))];
+        let told = told(&format!("{}, {ORDERS}", queue("5m")), &loads);
+        assert!(told.starts_with("10 -> 10: "), "{told}");
+    }
+
+    #[test]
+    fn a_backlog_alone_counts_by_its_target() {
+        let shrinking = [("jobs", Some((400.0, 1_000.0)))];
+        check(
+            &queue("5m"),
+            &[("jobs", Some((1_200.0, 1_200.0)))],
+            "10 -> 12: jobs: 1200 wait, which needs 12 units at 100.0 each, to be gone within 5m",
+        );
+        // What it was at its largest needs ten until it is gone.
+        let told = told(&queue("5m"), &shrinking);
+        assert!(told.starts_with("10 -> 10: "), "{told}");
+        // Arrivals that are unknown leave the target, and forbid to scale in.
+        check(
+            &format!("{ORDERS}, {}", queue("5m")),
+            &[("orders", None), ("jobs", Some((300.0, 300.0)))],
+            "10 -> 10: orders has no points; jobs: 300 wait, which needs 3 units at 100.0 each, to be gone within 5m; not \
+             everything is known, so nothing is taken away",
+        );
+    }
+}
