@@ -87,6 +87,15 @@ pub enum Reason {
         /// Units it asks for.
         needed: Units,
     },
+    /// A step policy took units away, and nothing else needs more than it left.
+    StepPolicyIn {
+        /// Its metric.
+        metric: String,
+        /// Percent of utilisation.
+        utilization: f64,
+        /// Units it leaves.
+        needed: Units,
+    },
     /// The calendar asks for a floor.
     EventFloor {
         /// The event.
@@ -319,6 +328,9 @@ impl fmt::Display for Reason {
             }
             Reason::StepPolicy { metric, utilization, needed } => {
                 write!(f, "the step policy on {metric} asks for {needed} units at {utilization:.1} %")
+            }
+            Reason::StepPolicyIn { metric, utilization, needed } => {
+                write!(f, "the step policy on {metric} leaves {needed} units at {utilization:.1} %")
             }
             Reason::EventFloor { event, floor } => write!(f, "`{event}` asks for at least {floor} units"),
             Reason::EventMultiplies { event, factor } => {

@@ -5,6 +5,7 @@ mod guardrails;
 mod lead;
 mod need;
 pub mod standing;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod together;

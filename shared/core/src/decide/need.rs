@@ -5,12 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::lead::{self, Scales, Worth};
-use super::{MetricForecast, Strategy, World, backlog};
+use super::{MetricForecast, Strategy, World, backlog, steps};
 use crate::calendar::{self, Factors};
 use crate::forecast::Forecast;
 use crate::forecast::lead::Outlook;
 use crate::observe::{Capacity, Load, Observation, Seen};
-use crate::platform::{Event, Measure, Metric, Place, StepBound, StepChange};
+use crate::platform::{Event, Measure, Metric, Place};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -133,6 +133,7 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
             None => (),
         }
     }
+    steps::inward(&mut needs, place, capacity, observation);
     for event in events.iter().filter(|event| event.effect.multiply == Some(factor)) {
         needs.reasons.push(Reason::EventMultiplies { event: event.name.clone(), factor });
     }
@@ -208,7 +209,7 @@ fn measured(
         (Some(per_unit), Some(rise)) => merge(&mut needs.reactive, by_load(metric, load, per_unit, rise)),
         (None, _) => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
     }
-    if let Some(pair) = steps(place, capacity, metric, load) {
+    if let Some(pair) = steps::out(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
     }
 }
@@ -249,26 +250,6 @@ fn by_latency(metric: &Metric, load: &Load, capacity: &Capacity) -> Pair {
     let reason = breached.then(|| Reason::Latency { metric: metric.name.clone(), value: load.mean, limit });
     let need = Need { units, strategy: Strategy::Reactive, reason };
     Pair { out: need.clone(), keep: need }
-}
-
-/// Step policies on a utilisation metric. Only steps out ask for units; steps in are what the target does anyway.
-fn steps(place: Place<'_>, capacity: &Capacity, metric: &Metric, load: &Load) -> Option<Pair> {
-    if !metric.measure.is_per_capacity() || capacity.ready == Units(0) {
-        return None;
-    }
-    let utilization = load.mean / capacity.ready.real();
-    let added =
-        place.group.policy.steps.iter().filter(|rule| rule.metric == metric.name).filter_map(|rule| {
-            let StepBound::Above(bound) = rule.bound else { return None };
-            (bound <= utilization).then(|| match rule.change {
-                StepChange::Units(units) => units,
-                StepChange::Percent(percent) => Units::at_least(capacity.set.real() * percent / 100.0).0,
-            })
-        });
-    let needed = Units(capacity.set.0.saturating_add(added.max()?));
-    let reason = Reason::StepPolicy { metric: metric.name.clone(), utilization, needed };
-    let need = Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) };
-    Some(Pair { out: need.clone(), keep: need })
 }
 
 fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Metric, windows: &Windows) {

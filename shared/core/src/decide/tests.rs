@@ -317,6 +317,35 @@ fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
 }
 
 #[test]
+fn steps_in_take_what_nothing_else_needs() {
+    let text = "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 2, max_capacity: 20, target_cpu_utilization: 50}
+    scaling_policies:
+      - {type: step, metric: CPUUtilization, cooldown: 0, steps: [{below: 30, remove: 1}, {below: 10, remove_percent: 25}]}
+orchestration: {rollout_phase: full}
+";
+    let stepped = Case { platform: parse(text).unwrap().platform, ..case(FULL) };
+    // Without a step the target decides: six units at 30 % of ten.
+    Case { cpu: Some(31.0), ..stepped.clone() }.check("10 -> 7 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(30.0), ..stepped.clone() }.check("10 -> 9 by Reactive: no_forecast step_policy_in");
+    // Two bounds are passed: the larger step counts, rounded up.
+    Case { cpu: Some(9.0), ..stepped.clone() }.check("10 -> 7 by Reactive: no_forecast step_policy_in");
+    // What else is needed wins, and what is unknown never scales in.
+    Case { cpu: Some(9.0), forecast: Some((390.0, 0.95)), ..stepped.clone() }
+        .check("10 -> 8 by Predictive: forecast_load");
+    Case { cpu: Some(9.0), forecast: Some((600.0, 0.95)), ..stepped.clone() }
+        .check("10 -> 12 by Predictive: forecast_load");
+    Case { cpu: None, ..stepped.clone() }.check("hold 10: metric_unknown no_forecast nothing_measured");
+    // Nor does a bound alone say that the rest is enough.
+    let mut waits = stepped;
+    waits.platform.predictive.reactive_fallback = false;
+    Case { cpu: Some(9.0), ..waits }.check("hold 10: no_forecast nothing_measured");
+}
+
+#[test]
 fn below_the_measured_load_only_a_trusted_forecast_goes() {
     let quiet = Case { forecast: Some((300.0, 0.8)), cpu: Some(40.0), ..case(FULL) };
     quiet.check("10 -> 8 by Reactive: measured_load");
