@@ -12,6 +12,7 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::{Stands, Store, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
+use headroom_core::decide::recall::{self, Recalled};
 use headroom_core::decide::{Change, Decision, MetricForecast, Standing, World, decide};
 use headroom_core::lease::Lease;
 use headroom_core::name::DimensionKey;
@@ -52,7 +53,8 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
 pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Result<Decided, Failure> {
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &request.config).await?;
     let seen = Seen::read(&ports.store, &platform, &request).await?;
-    let decisions = decide(&seen.world(&platform, &request));
+    let mut decisions = decide(&seen.world(&platform, &request));
+    seen.recalled.explain(&mut decisions);
     let plan = planned(&platform, &seen.standing, &decisions, &request)?;
     record(ports, &seen, &request, &decisions, &plan).await?;
     let moved = seen.standing.moved_since(&seen.stored.value, &platform);
@@ -66,7 +68,7 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
 /// What is stored about this cycle and those before it.
 struct Seen {
     observations: BTreeMap<DimensionKey, Observation>,
-    forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    recalled: Recalled,
     changes: Vec<Change>,
     lease: Versioned<Lease>,
     /// What stood before this cycle.
@@ -85,6 +87,8 @@ impl Seen {
         let observations = store.observations(name, id).await?;
         let observations = observations.into_iter().map(|seen| (seen.key.clone(), seen)).collect();
         let forecasts = store.forecasts(name, *now, id).await?;
+        let forecasts = forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect();
+        let recalled = recalled(store, platform, forecasts, *now).await?;
         let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
         let Stands { lease, standing: stored } = store.stands(name).await?;
         let standing = if request.cycle.is_present() {
@@ -98,7 +102,7 @@ impl Seen {
         };
         Ok(Seen {
             observations,
-            forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
+            recalled,
             changes: store.changes(name, since).await?,
             lease,
             stored,
@@ -111,12 +115,27 @@ impl Seen {
             platform,
             now: request.cycle.now,
             observations: &self.observations,
-            forecasts: &self.forecasts,
+            forecasts: &self.recalled.forecasts,
             changes: &self.changes,
             manual: &request.capacity,
             standing: &self.standing,
         }
     }
+}
+
+/// The forecasts of this cycle, and those of earlier ones that still count where it has none.
+async fn recalled<T: Table>(
+    store: &Store<T>,
+    platform: &Platform,
+    forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    now: Timestamp,
+) -> Result<Recalled, Failure> {
+    let Some(since) = recall::since(platform, &forecasts, now) else {
+        return Ok(Recalled::of(platform, forecasts, Vec::new()));
+    };
+    let earlier = store.forecasts_between(&platform.name, since, now).await?;
+    let earlier = earlier.into_iter().map(|(at, made)| (at, made.key, made.forecasts)).collect();
+    Ok(Recalled::of(platform, forecasts, earlier))
 }
 
 /// The plan, if it is sound. The linter looks at every plan, whoever made it.

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
-use headroom_aws::store::Store;
+use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::MemoryTable;
 use headroom_core::cycle::{Batch, Cycle, DecideRequest, Decided, DecidedKind, Task};
 use headroom_core::decide::standing::{Asked, Reached};
-use headroom_core::decide::{Decision, Pause, Standing};
+use headroom_core::decide::{Decision, MetricForecast, Pause, Standing};
+use headroom_core::forecast::{Forecast, NoForecast, Quantile};
 use headroom_core::lease::Claim;
 use headroom_core::name::PlatformName;
 use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
 use headroom_core::plan::Permit;
 use headroom_core::platform::Phase;
-use headroom_core::units::Units;
+use headroom_core::units::{Ratio, Units};
 use jiff::Timestamp;
 
 use crate::{Ports, handle};
@@ -171,6 +172,48 @@ async fn the_phase_reached_is_carried_out() {
         (kept.revision, kept.value.spend.is_some()) == (2, true),
         "before the rate changes it is counted"
     );
+}
+
+/// A forecast of one cycle ago at `load`, made again by nobody.
+async fn forecast_before(bench: &Bench, ago_s: i64, load: f64) {
+    let now = bench.request.cycle.now;
+    let made_at = at(now.as_second() - ago_s);
+    let quantile = |level| Quantile { level, values: vec![load; 24] };
+    let forecast = Forecast {
+        start: made_at,
+        step_s: 300,
+        mean: vec![load; 24],
+        quantiles: vec![quantile(0.5), quantile(0.9)],
+        model: "test".into(),
+        confidence: Ratio::ONE,
+    };
+    let made = MetricForecast {
+        outcome: Ok(forecast),
+        ..MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 })
+    };
+    let forecasts = DimensionForecasts { key: "web/desired".parse().unwrap(), forecasts: vec![made] };
+    let earlier = Cycle { id: "earlier".into(), now: made_at, ..bench.request.cycle.clone() };
+    let batch = &bench.request.batches[0];
+    bench.ports.store.put_forecasts(&earlier, batch, &[forecasts]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_forecast_that_was_not_made_again_counts_until_it_has_been_missing_for_too_long() {
+    for (after, ago_s, expected) in [
+        ("5m", 300, "web/desired 4 -> 8"),
+        ("5m", 600, "web/desired 4 -> 8"),
+        ("5m", 601, "nothing changes: 1 dimensions hold, 1 of them known"),
+        ("1m", 600, "nothing changes: 1 dimensions hold, 1 of them known"),
+    ] {
+        let text = format!("{SHOP}predictive: {{fallback: {{after: {after}}}}}\n");
+        let bench = bench(&text, 200.0).await;
+        forecast_before(&bench, ago_s, 400.0).await;
+        let decided = bench.decide().await.unwrap();
+        assert_eq!(decided.summary, expected, "{after} {ago_s}");
+        let made = bench.ports.store.decisions(&"shop".into(), at(86_400), &"cycle".into()).await.unwrap();
+        let told = made[0].reasons[0].to_string();
+        assert_eq!(told.contains("still counts"), decided.kind == DecidedKind::Scale, "{told}");
+    }
 }
 
 #[tokio::test]

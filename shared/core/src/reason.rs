@@ -153,6 +153,11 @@ pub enum Reason {
         /// Why.
         why: String,
     },
+    /// No forecast was made in this cycle, and an earlier one still counts.
+    EarlierForecast {
+        /// When it was made.
+        made_at: Timestamp,
+    },
     /// The forecast is not trusted enough to scale out by.
     NotTrusted {
         /// How far it is trusted.
@@ -349,6 +354,9 @@ impl fmt::Display for Reason {
             }
             Reason::NoForecast { metric, why } => {
                 write!(f, "{metric} has no forecast, so its measured load counts: {why}")
+            }
+            Reason::EarlierForecast { made_at } => {
+                write!(f, "no forecast was made in this cycle, so that of {} still counts", clock(*made_at))
             }
             Reason::NotTrusted { confidence, needed } => write!(
                 f,

@@ -87,6 +87,27 @@ impl<T: Table> Store<T> {
         all(&self.forecasts.range(&platform.0, &prefix, &format!("{prefix}~")).await?)
     }
 
+    /// The forecasts that were made from one time to another, both included, each with its time.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn forecasts_between(
+        &self,
+        platform: &PlatformName,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, DimensionForecasts)>, StoreError> {
+        let (from, to) = (second(from), format!("{}#~", second(to)));
+        let mut made = Vec::new();
+        for item in self.forecasts.range(&platform.0, &from, &to).await? {
+            let at = item.key.sort.split('#').next().and_then(|at| at.parse().ok());
+            let Some(at) = at else { continue };
+            let forecasts: Vec<DimensionForecasts> = value(&item)?;
+            made.extend(forecasts.into_iter().map(|forecast| (at, forecast)));
+        }
+        Ok(made)
+    }
+
     /// Keeps the decisions of a cycle.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod backlog;
 mod guardrails;
 mod lead;
 mod need;
+pub mod recall;
 pub mod standing;
 mod steps;
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub struct Predictive {
     pub retrain: Option<Duration>,
     /// Whether the measured load is followed while there is no forecast.
     pub reactive_fallback: bool,
-    /// How old a forecast may grow.
+    /// How long a forecast may be missing before the last one no longer counts.
     pub stale_after: Duration,
 }
 

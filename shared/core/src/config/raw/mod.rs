@@ -96,7 +96,7 @@ pub(crate) enum Retrain {
 pub(crate) struct Fallback {
     /// Follow the measured load. Default true.
     pub(crate) reactive: Option<bool>,
-    /// How old a forecast may grow. Default 5m.
+    /// How long a forecast may be missing while the last one still counts, an hour at most. Default 5m.
     pub(crate) after: Option<Span>,
 }
 

@@ -1,0 +1,137 @@
+//! Forecasts that were not made in this cycle: the last ones are gone on with until they have been missing for too long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Decision, MetricForecast};
+use crate::name::DimensionKey;
+use crate::platform::{Metric, Platform};
+use crate::reason::Reason;
+
+/// What was forecast of a dimension by an earlier cycle, and when.
+pub type Earlier = (Timestamp, DimensionKey, Vec<MetricForecast>);
+
+/// Forecasts to decide by: those of this cycle, and those of an earlier one where this has none.
+#[derive(Clone, Debug, Default)]
+pub struct Recalled {
+    /// What is forecast, by dimension.
+    pub forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    /// When what is gone on with was made.
+    pub made_at: BTreeMap<DimensionKey, Timestamp>,
+}
+
+/// Since when forecasts may have been made to be gone on with at `now`; `None` when every dimension that should have one
+/// has one.
+///
+/// A forecast is missing from when the next one was due, a cycle after it.
+pub fn since(
+    platform: &Platform,
+    forecasts: &BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if missing(platform, forecasts).is_empty() {
+        return None;
+    }
+    let after = platform.predictive.stale_after + platform.orchestration.cycle;
+    now.checked_sub(after.min(platform.predictive.horizon).min(AGE_MAX)).ok()
+}
+
+/// Models that went wrong for longer than this have missed what matters.
+const AGE_MAX: Duration = Duration::from_secs(3_600);
+
+fn missing<'a>(
+    platform: &'a Platform,
+    forecasts: &BTreeMap<DimensionKey, Vec<MetricForecast>>,
+) -> BTreeSet<&'a DimensionKey> {
+    let foreseen = |metric: &Metric| metric.measure.is_foreseen();
+    let places = platform.dimensions().filter(|place| {
+        place.group.policy.predictive
+            && place.resource.kind.is_served(&place.dimension.key.dimension)
+            && place.dimension.metrics.iter().any(foreseen)
+    });
+    places.map(|place| &place.dimension.key).filter(|key| !forecasts.contains_key(key)).collect()
+}
+
+impl Recalled {
+    /// This cycle's forecasts, and the newest of `earlier` cycles where it has none.
+    ///
+    /// What an earlier cycle knew of its lead window is left out: that window is over. Its horizon reaches further.
+    pub fn of(
+        platform: &Platform,
+        forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
+        mut earlier: Vec<Earlier>,
+    ) -> Recalled {
+        let gone: BTreeSet<DimensionKey> = missing(platform, &forecasts).into_iter().cloned().collect();
+        let mut recalled = Recalled { forecasts, made_at: BTreeMap::new() };
+        earlier.sort_by_key(|(made_at, ..)| *made_at);
+        for (made_at, key, made) in earlier.into_iter().filter(|(_, key, _)| gone.contains(key)) {
+            let made = made.into_iter().map(|made| MetricForecast { lead: None, anomaly: None, ..made });
+            recalled.forecasts.insert(key.clone(), made.collect());
+            recalled.made_at.insert(key, made_at);
+        }
+        recalled
+    }
+
+    /// Says in the decisions what they went on with.
+    pub fn explain(&self, decisions: &mut [Decision]) {
+        for decision in decisions {
+            if let Some(made_at) = self.made_at.get(&decision.key) {
+                decision.reasons.insert(0, Reason::EarlierForecast { made_at: *made_at });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::forecast::NoForecast;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn shop(more: &str) -> Platform {
+        let text = format!(
+            "configuration_name: shop
+scaling_groups:
+  web: {{resources: [{{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 9}}]}}
+  api:
+    resources: [{{type: ECS_SERVICE, name: api, min_capacity: 1, max_capacity: 9}}]
+    scaling_policies: [{{type: predictive, enabled: false}}]
+{more}"
+        );
+        parse(&text).unwrap().platform
+    }
+
+    fn key() -> DimensionKey {
+        "web/desired".parse().unwrap()
+    }
+
+    fn made(known: usize) -> Vec<MetricForecast> {
+        vec![MetricForecast::none("cpu", NoForecast::TooShort { known, needed: 6 })]
+    }
+
+    #[test]
+    fn nothing_is_missing_where_a_forecast_was_made_or_none_is_wanted() {
+        let forecasts = BTreeMap::from([(key(), made(0))]);
+        assert_eq!(since(&shop(""), &forecasts, at(10_000)), None);
+        let told = |more: &str| since(&shop(more), &BTreeMap::new(), at(10_000)).map(|at| at.as_second());
+        assert_eq!(told(""), Some(10_000 - 600));
+        assert_eq!(told("predictive: {fallback: {after: 0s}}\n"), Some(10_000 - 300));
+        assert_eq!(told("predictive: {fallback: {after: 2d}}\n"), Some(10_000 - 3_600));
+    }
+
+    #[test]
+    fn the_newest_earlier_forecast_stands_in_only_where_one_is_missing() {
+        let earlier = vec![(at(300), key(), made(3)), (at(0), key(), made(1))];
+        let recalled = Recalled::of(&shop(""), BTreeMap::new(), earlier.clone());
+        assert_eq!(recalled.forecasts[&key()], made(3));
+        assert_eq!(recalled.made_at[&key()], at(300));
+        let recalled = Recalled::of(&shop(""), BTreeMap::from([(key(), made(5))]), earlier);
+        assert_eq!((&recalled.forecasts[&key()], recalled.made_at.len()), (&made(5), 0));
+    }
+}
