@@ -7,10 +7,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use headroom_aws::config_source::{ParameterStore, Published};
 use headroom_aws::executions::{Ended, StepFunctions};
+use headroom_aws::metrics::CloudWatch;
+use headroom_aws::past;
 use headroom_aws::sdk::Aws;
 use headroom_core::config::parse;
-use headroom_core::name::PlatformName;
+use headroom_core::name::{DimensionKey, PlatformName};
+use headroom_core::platform::Platform;
 use headroom_core::report::explain;
+use headroom_core::simulate::measured::{self, Measured, steering_metrics};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::output::say;
@@ -75,10 +80,30 @@ pub(crate) struct StateMachine {
 /// A cycle has two hours at most; whoever waits longer waits for something else.
 const WAIT_MAX: Duration = Duration::from_secs(7_200);
 
-pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    runtime.block_on(async {
+    runtime.map_err(|error| format!("no runtime: {error}"))
+}
+
+/// The newest history of every metric that steers a dimension, as a trace.
+pub(crate) fn measured(
+    platform: &Platform,
+    only: Option<&DimensionKey>,
+    span: Duration,
+) -> Result<Measured, String> {
+    let asked = steering_metrics(platform, only);
+    let read = runtime()?.block_on(async {
+        let aws = Aws::from_env().await;
+        let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
+        past::history(&metrics, platform, &asked, Timestamp::now(), span).await
+    });
+    let read = read.map_err(|error| error.to_string())?;
+    let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
+    measured::measured(keys.zip(read).collect()).map_err(|error| error.to_string())
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
+    runtime()?.block_on(async {
         let aws = Aws::from_env().await;
         match command {
             Command::Publish { file, bucket } => publish(&aws, &file, bucket.as_deref()).await,

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use headroom_core::config::parse;
+use headroom_core::config::scalar::Span;
+use headroom_core::name::DimensionKey;
+use headroom_core::platform::Platform;
+use headroom_core::simulate::measured::Measured;
 use headroom_core::simulate::trace::{self, Trace};
 use headroom_core::simulate::{Chances, Options, html::html, replay, text::text};
 
@@ -16,14 +20,8 @@ use crate::output::say;
 pub(crate) struct Arguments {
     /// The platform file. Its rollout phase is no matter here: what would be done is replayed.
     file: PathBuf,
-    /// The load, a CSV file: `timestamp,value`, or `timestamp` and a column for each dimension, named like `web/desired`
-    /// or, where a resource has only one, like the resource. Times are in UTC unless they say otherwise. The first 60 % are
-    /// history to learn from (at least a week where there is one), the rest is replayed.
-    ///
-    /// A value is load in the unit of the dimension's metric; for utilisation, percent times units. One column for
-    /// several dimensions is scaled for each: its peak takes two thirds of the dimension's largest capacity.
-    #[arg(long)]
-    trace: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Scales the load of every dimension, so that so many units run at their target at its peak (99.5 % of all minutes are
     /// below). For traces that were measured in another unit than the platform's.
     #[arg(long, value_name = "UNITS", value_parser = positive)]
@@ -46,6 +44,24 @@ pub(crate) struct Arguments {
     /// What spread and failures are drawn from. The same seed gives the same replay.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+/// Where the load comes from: one of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// The load, a CSV file: `timestamp,value`, or `timestamp` and a column for each dimension, named like `web/desired`
+    /// or, where a resource has only one, like the resource. Times are in UTC unless they say otherwise. The first 60 % are
+    /// history to learn from (at least a week where there is one), the rest is replayed.
+    ///
+    /// A value is load in the unit of the dimension's metric; for utilisation, percent times units. One column for
+    /// several dimensions is scaled for each: its peak takes two thirds of the dimension's largest capacity.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Reads the load from CloudWatch: the newest so much of its history, such as `14d`, of every metric that steers a
+    /// dimension. Needs an account, and a build with the feature `aws`.
+    #[arg(long, value_name = "TIME", value_parser = str::parse::<Span>)]
+    from_cloudwatch: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -77,7 +93,7 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
         Some(target) => Some(crate::policy::dimension(&platform, target)?),
         None => None,
     };
-    let trace = read(&arguments.trace)?;
+    let Measured { trace, notes } = load(&arguments.source, &platform, only.as_ref())?;
     let options = Options {
         chances: Chances {
             spread: arguments.spread / 100.0,
@@ -88,13 +104,40 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
         only: only.as_ref(),
         peak_units: arguments.peak_units,
     };
-    let replayed = replay(&platform, &trace, &options, &mut progress()).map_err(|error| error.to_string())?;
+    let replayed = replay(&platform, &trace, &options, &mut progress());
+    let mut replayed = replayed.map_err(|error| format!("{error}{}", known(&notes)))?;
+    replayed.notes.splice(0..0, notes);
     match arguments.format {
         Format::Text => say(text(&replayed).trim_end())?,
         Format::Json => say(serde_json::to_string(&replayed).map_err(|error| error.to_string())?)?,
         Format::Html => say(html(&replayed).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn known(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("\n  {note}")).collect()
+}
+
+/// What is replayed, and what is missing in it.
+fn load(source: &Source, platform: &Platform, only: Option<&DimensionKey>) -> Result<Measured, String> {
+    match (&source.trace, source.from_cloudwatch) {
+        (Some(file), _) => Ok(Measured { trace: read(file)?, notes: Vec::new() }),
+        (None, Some(span)) => from_cloudwatch(platform, only, span),
+        (None, None) => Err("nothing says where the load comes from".to_owned()),
+    }
+}
+
+#[cfg(feature = "aws")]
+fn from_cloudwatch(platform: &Platform, only: Option<&DimensionKey>, span: Span) -> Result<Measured, String> {
+    crate::account::measured(platform, only, span.0)
+}
+
+#[cfg(not(feature = "aws"))]
+fn from_cloudwatch(_: &Platform, _: Option<&DimensionKey>, _: Span) -> Result<Measured, String> {
+    Err("`--from-cloudwatch` talks to an account, and this headroom was built without that: build it with `cargo install \
+         --path cli --features aws`, or give it a file with `--trace`"
+        .to_owned())
 }
 
 /// A bar on a terminal; a file or a pipe gets none.

@@ -13,4 +13,6 @@ mod local_aws;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod steps;

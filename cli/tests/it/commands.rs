@@ -274,6 +274,26 @@ fn what_cannot_be_replayed_is_said_by_line() {
 }
 
 #[test]
+fn a_replay_takes_its_load_from_one_place() {
+    let (platform, trace) = shop("sources", "");
+    let told = |arguments: &[&str]| run(&[&["simulate", &platform], arguments].concat(), "").2;
+    assert!(told(&[]).contains("<--trace <TRACE>|--from-cloudwatch <TIME>>"), "{}", told(&[]));
+    let both = told(&["--trace", &trace, "--from-cloudwatch", "14d"]);
+    assert!(both.contains("cannot be used with"), "{both}");
+    let bad = told(&["--from-cloudwatch", "a fortnight"]);
+    assert!(bad.contains("a fortnight") && bad.contains("--from-cloudwatch"), "{bad}");
+}
+
+/// Offline commands are built without it, and must say so.
+#[cfg(not(feature = "aws"))]
+#[test]
+fn without_the_feature_an_account_is_not_read_and_it_says_why() {
+    let (platform, _) = shop("without", "");
+    let (succeeds, out, err) = run(&["simulate", &platform, "--from-cloudwatch", "14d"], "");
+    assert!(!succeeds && out.is_empty() && err.contains("cargo install --path cli --features aws"), "{err}");
+}
+
+#[test]
 fn policy_answers_every_line_and_survives_bad_ones() {
     let (platform, _) = shop("policy", "");
     let history =

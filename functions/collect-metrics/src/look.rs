@@ -1,13 +1,12 @@
 //! Looking: metrics and capacity of every dimension, and the past of those seen for the first time.
 
-use std::collections::BTreeSet;
-
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Depth, Fleet};
 use headroom_aws::metrics::{Metrics, Points, Window};
+use headroom_aws::past;
 use headroom_aws::store::{Learned, version_of};
 use headroom_aws::table::Table;
-use headroom_core::collect::{self, Asked, UnitsOverTime};
+use headroom_core::collect::{self, Asked};
 use headroom_core::cycle::{Batch, Cycle};
 use headroom_core::observe::Observation;
 use headroom_core::platform::{Platform, Query, Resource};
@@ -153,34 +152,10 @@ async fn read_window<T: Table, M: Metrics, F, C, E>(
     asked: &[Asked<'_>],
     window: Window,
 ) -> Result<(), Failure> {
-    let values = points(ports, asked, window).await?;
-    let units = past_units(ports, asked, window).await?;
-    let loads = asked.iter().zip(values).zip(units).map(|((asked, values), units)| {
-        let loads = collect::loads(asked.metric, &values, &units);
-        (asked, loads)
-    });
+    let loads = past::loads(&ports.metrics, asked, window).await?;
+    let loads = asked.iter().zip(loads);
     for (shard, days) in collect::past_chunks((window.from, window.to, window.period_s), loads) {
         ports.store.put_past(&platform.name, shard, &days, window.to).await?;
     }
     Ok(())
-}
-
-/// Past capacity of each metric's resource, where a metric tells it and the metric needs it.
-async fn past_units<T, M: Metrics, F, C, E>(
-    ports: &Ports<T, M, F, C, E>,
-    asked: &[Asked<'_>],
-    window: Window,
-) -> Result<Vec<UnitsOverTime>, Failure> {
-    let needed = |asked: &Asked<'_>| {
-        collect::capacity_query(asked.place.resource).filter(|_| asked.metric.measure.is_per_capacity())
-    };
-    let queries: Vec<Option<Query>> = asked.iter().map(needed).collect();
-    let distinct: BTreeSet<Query> = queries.iter().flatten().cloned().collect();
-    let distinct: Vec<Query> = distinct.into_iter().collect();
-    let read = if distinct.is_empty() { Vec::new() } else { ports.metrics.read(&distinct, window).await? };
-    let of = |query: &Option<Query>| {
-        let place = query.as_ref().and_then(|query| distinct.binary_search(query).ok());
-        UnitsOverTime::new(place.and_then(|place| read.get(place)).cloned().unwrap_or_default())
-    };
-    Ok(queries.iter().map(of).collect())
 }

@@ -19,6 +19,7 @@ pub mod lambda;
 pub mod meter;
 pub mod metrics;
 pub mod notices;
+pub mod past;
 pub mod probes;
 pub mod sdk;
 pub mod store;

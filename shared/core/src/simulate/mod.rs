@@ -2,6 +2,7 @@
 
 mod figures;
 pub mod html;
+pub mod measured;
 mod own;
 pub mod peers;
 mod plant;

@@ -36,7 +36,7 @@ pub struct BadTrace {
 const MINUTES_MAX: f64 = 800.0 * 1_440.0;
 
 /// A known value and its time, in minutes since the epoch.
-type Point = (f64, f64);
+pub(super) type Point = (f64, f64);
 
 /// Reads `timestamp,value`, or `timestamp` and one column for each dimension. Empty fields and NaN are not known; between
 /// the points of a coarser trace lie lines.
@@ -125,7 +125,7 @@ fn number(text: &str) -> Result<Option<f64>, String> {
 }
 
 /// All columns on the minutes that every one of them covers.
-fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trace, String> {
+pub(super) fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trace, String> {
     let (mut first, mut last) = (f64::NEG_INFINITY, f64::INFINITY);
     for (name, points) in names.iter().zip(columns) {
         let (Some(from), Some(to), 2..) = (points.first(), points.last(), points.len()) else {
