@@ -11,6 +11,7 @@ use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::{Stands, Store, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
+use headroom_core::alert::Scaled;
 use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
 use headroom_core::decide::recall::{self, Recalled};
 use headroom_core::decide::{Change, Decision, MetricForecast, Standing, World, decide};
@@ -57,12 +58,21 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
     seen.recalled.explain(&mut decisions);
     let plan = planned(&platform, &seen.standing, &decisions, &request)?;
     record(ports, &seen, &request, &decisions, &plan).await?;
+    publish(&platform, &seen, &request.cycle);
     let moved = seen.standing.moved_since(&seen.stored.value, &platform);
     let summary =
         report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
     Ok(Decided { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
+}
+
+/// Publishes the figures that the file asks for. What a rehearsal would say of another time is no figure.
+fn publish(platform: &Platform, seen: &Seen, cycle: &Cycle) {
+    let figures = report::monitored(platform, &seen.standing, &seen.scaled, cycle.now);
+    if let Some(figures) = figures.filter(|_| cycle.is_present()) {
+        headroom_aws::figures::publish(&figures);
+    }
 }
 
 /// What is stored about this cycle and those before it.
@@ -75,6 +85,8 @@ struct Seen {
     stored: Versioned<Standing>,
     /// What stands with what this cycle has seen.
     standing: Standing,
+    /// What cycles before this one scaled.
+    scaled: Vec<Scaled>,
 }
 
 impl Seen {
@@ -90,7 +102,7 @@ impl Seen {
         let forecasts = forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect();
         let recalled = recalled(store, platform, forecasts, *now).await?;
         let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
-        let Stands { lease, standing: stored } = store.stands(name).await?;
+        let Stands { lease, standing: stored, scaled } = store.stands(name).await?;
         let standing = if request.cycle.is_present() {
             let judged = match stored.value.judges(platform, *now) {
                 Some((from, to)) => Some(store.decided_between(name, from, to).await?),
@@ -107,6 +119,7 @@ impl Seen {
             lease,
             stored,
             standing,
+            scaled,
         })
     }
 

@@ -91,7 +91,7 @@ async fn entries<T: Table, F, N>(
     Ok(journal.into_iter().map(|entry| entry.value).collect())
 }
 
-/// Remembers what was scaled, and finds the alerts that this made true. That figures could not be kept must not undo
+/// Remembers what was scaled where the file looks back on it, and finds the alerts that this made true. That figures could not be kept must not undo
 /// what was settled.
 async fn alerts<T: Table, F, N>(
     ports: &Ports<T, F, N>,
@@ -100,7 +100,7 @@ async fn alerts<T: Table, F, N>(
     entries: &[Entry],
     at: Timestamp,
 ) -> Vec<Raised> {
-    let Some(monitoring) = monitoring.filter(|monitoring| !monitoring.alerts.is_empty()) else {
+    let Some(monitoring) = monitoring.filter(|monitoring| monitoring.looks_back()) else {
         return Vec::new();
     };
     let Some(scaled) = Scaled::of(&cycle.id, entries, cycle.time(at)) else { return Vec::new() };

@@ -101,9 +101,14 @@ pub fn never_raised(figure: Figure, comparison: Comparison) -> Option<&'static s
 
 /// The alert's figure, over the time it looks back.
 fn value(alert: &Alert, scaled: &[Scaled], at: Timestamp) -> Option<f64> {
-    let seen = || scaled.iter().filter(|one| is_within(one, alert.window, at));
-    let steps: f64 = seen().map(|one| f64::from(one.steps)).sum();
-    match alert.figure {
+    over(alert.figure, alert.window, scaled, at)
+}
+
+/// A figure of what was scaled, over a time until `at`; `None` where that does not tell it.
+pub fn over(figure: Figure, window: Duration, scaled: &[Scaled], at: Timestamp) -> Option<f64> {
+    let seen = || scaled.iter().filter(|one| is_within(one, window, at));
+    let steps: f64 = seen().map(|one| f64::from(one.steps)).fold(0.0, |sum, steps| sum + steps);
+    match figure {
         Figure::ScalingEvents => Some(steps),
         Figure::ScalingDuration => (0.0 < steps).then(|| seen().map(|one| one.seconds).sum::<f64>() / steps),
         Figure::ScalingAccuracy | Figure::CostOptimization => None,

@@ -1,5 +1,6 @@
 //! What stands between the cycles of a platform: what they learned, and what people asked for.
 
+use headroom_core::alert::Scaled;
 use headroom_core::decide::Standing;
 use headroom_core::decide::standing::Asked;
 use headroom_core::lease::Lease;
@@ -16,19 +17,22 @@ pub struct Stands {
     pub lease: Versioned<Lease>,
     /// What stands, with what people asked for.
     pub standing: Versioned<Standing>,
+    /// What was scaled lately.
+    pub scaled: Vec<Scaled>,
 }
 
 impl<T: Table> Store<T> {
-    /// Lease and standing, in one call.
+    /// Lease, standing and what was scaled, in one call.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn stands(&self, platform: &PlatformName) -> Result<Stands, StoreError> {
-        let keys = ["lease", "standing", "asked"].map(|sort| Key::new(&platform.0, sort));
+        let keys = ["lease", "standing", "asked", "scaled"].map(|sort| Key::new(&platform.0, sort));
         let items = self.state.get_many(keys.to_vec()).await?;
         let mut standing: Versioned<Standing> = of(&items, "standing")?;
         standing.value.asked = of::<Asked>(&items, "asked")?.value;
-        Ok(Stands { lease: of(&items, "lease")?, standing })
+        let scaled = of::<Vec<Scaled>>(&items, "scaled")?.value;
+        Ok(Stands { lease: of(&items, "lease")?, standing, scaled })
     }
 
     /// What cycles learned, without what people asked for.

@@ -74,7 +74,8 @@ fn a_budget_gives_up_the_dependents_first() {
 #[test]
 fn a_month_has_what_is_left_of_its_budget() {
     let check = |counted_to: &str, amount: f64, expected: [u32; 2]| {
-        let spend = Some(standing::Spend { amount, counted_to: counted_to.parse().unwrap() });
+        let spend =
+            Some(standing::Spend { amount, peak_hourly: 0.0, counted_to: counted_to.parse().unwrap() });
         let standing = Standing { spend, ..Standing::default() };
         let budget = "guardrails: {budget: {monthly: 10000}}\n";
         let decisions = decided_after(&standing, budget, [10, 10], [60.0, 60.0]);

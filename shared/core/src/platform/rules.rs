@@ -260,7 +260,7 @@ pub struct Effect {
 /// What is told to people.
 #[derive(Clone, Debug, Default)]
 pub struct Monitoring {
-    /// Figures the operator asked for; empty for all.
+    /// Figures to publish.
     pub figures: Vec<Figure>,
     /// Sentences about the figures that should not be true.
     pub alerts: Vec<Alert>,
@@ -298,6 +298,14 @@ pub enum Comparison {
     AtMost,
 }
 
+impl Monitoring {
+    /// Whether it must be remembered what was scaled: an alert looks back on it, or a figure.
+    pub fn looks_back(&self) -> bool {
+        let recent = |figure: &Figure| matches!(figure, Figure::ScalingEvents | Figure::ScalingDuration);
+        !self.alerts.is_empty() || self.figures.iter().any(recent)
+    }
+}
+
 /// A figure about the scaling itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
@@ -307,6 +315,12 @@ pub enum Figure {
     ScalingDuration,
     /// Percent of forecasts whose band held what came.
     ScalingAccuracy,
-    /// Percent saved against holding the largest capacity of the period.
+    /// Percent saved this month against holding its largest capacity all the time.
     CostOptimization,
+}
+
+impl Figure {
+    /// All there are.
+    pub const ALL: [Figure; 4] =
+        [Figure::ScalingEvents, Figure::ScalingDuration, Figure::ScalingAccuracy, Figure::CostOptimization];
 }

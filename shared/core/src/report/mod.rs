@@ -1,12 +1,14 @@
 //! What people read: sentences, notices, figures, and a cycle explained.
 
 mod explain;
+mod monitored;
 mod status;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 pub use explain::{Story, explain};
+pub use monitored::monitored;
 pub use status::{Status, status};
 
 use crate::decide::Decision;

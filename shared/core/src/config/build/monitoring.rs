@@ -21,10 +21,14 @@ const FIGURES: [(&str, Figure); 6] = [
 
 pub(super) fn monitoring(build: &mut Build<'_>, raw: raw::Monitoring) -> Monitoring {
     let at = Path::default().key("monitoring");
-    let mut figures = Vec::new();
-    for (index, name) in raw.scaling_metrics.unwrap_or_default().iter().enumerate() {
-        figures.extend(figure(build, &at.key("scaling_metrics").index(index), name));
-    }
+    let figures = match raw.scaling_metrics {
+        Some(names) => {
+            let named = names.iter().enumerate();
+            let at = at.key("scaling_metrics");
+            named.filter_map(|(index, name)| figure(build, &at.index(index), name)).collect()
+        }
+        None => Figure::ALL.to_vec(),
+    };
     let alerts = raw.alerts.unwrap_or_default().into_iter().enumerate();
     let alerts = alerts.filter_map(|(index, raw)| alert(build, &at.key("alerts").index(index), raw));
     let alerts = alerts.collect();

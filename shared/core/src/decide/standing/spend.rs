@@ -14,6 +14,9 @@ use crate::platform::Platform;
 pub struct Spend {
     /// How much.
     pub amount: f64,
+    /// The most that an hour of it cost.
+    #[serde(default)]
+    pub peak_hourly: f64,
     /// Until when it is counted. The month is the one that this lies in.
     pub counted_to: Timestamp,
 }
@@ -23,12 +26,19 @@ impl Spend {
     /// not: what lies between two counts, and the month before the first one, is charged at the rate that is seen.
     pub fn after(spend: Option<Spend>, hourly: f64, zone: &TimeZone, now: Timestamp) -> Spend {
         let month = month_start(zone, now);
-        let (amount, from) = match spend {
+        let (amount, peak, from) = match spend {
             Some(spend) if now <= spend.counted_to => return spend,
-            Some(spend) if month <= spend.counted_to => (spend.amount, spend.counted_to),
-            _ => (0.0, month),
+            Some(spend) if month <= spend.counted_to => (spend.amount, spend.peak_hourly, spend.counted_to),
+            _ => (0.0, 0.0, month),
         };
-        Spend { amount: amount + hourly * hours(from, now), counted_to: now }
+        let amount = amount + hourly * hours(from, now);
+        Spend { amount, peak_hourly: peak.max(hourly), counted_to: now }
+    }
+
+    /// The share that was saved in the month so far, against holding its largest capacity all the time.
+    pub fn saved(self, zone: &TimeZone) -> Option<f64> {
+        let held = self.peak_hourly * hours(month_start(zone, self.counted_to), self.counted_to);
+        (0.0 < held).then(|| (1.0 - self.amount / held).max(0.0))
     }
 
     /// What was spent in the month of `now`, as far as it was counted.
@@ -75,10 +85,12 @@ mod tests {
         assert_eq!(first.amount, 4.0);
         let later = Spend::after(Some(first), 3.0, &zone, at("2026-11-01T02:30:00Z"));
         assert_eq!(later.amount, 8.5);
+        // Three an hour for three and a half hours would have been 10.5.
+        assert_eq!((first.saved(&zone), later.saved(&zone)), (Some(0.0), Some(1.0 - 8.5 / 10.5)));
         assert_eq!(Spend::after(Some(later), 9.0, &zone, at("2026-11-01T02:00:00Z")), later, "counted");
         assert_eq!(later.in_month_of(&zone, at("2026-11-30T22:59:59Z")), 8.5);
         assert_eq!(later.in_month_of(&zone, at("2026-11-30T23:00:00Z")), 0.0);
         let next = Spend::after(Some(later), 1.0, &zone, at("2026-12-01T00:00:00Z"));
-        assert_eq!(next.amount, 1.0);
+        assert_eq!((next.amount, next.peak_hourly), (1.0, 1.0));
     }
 }
