@@ -81,8 +81,11 @@ mod tests {
 
     use jiff::Timestamp;
 
+    use serde_json::json;
+
     use crate::config::parse;
-    use crate::decide::{NOTHING, World, decide};
+    use crate::decide::{MetricForecast, NOTHING, World, decide};
+    use crate::forecast::NoForecast;
     use crate::name::DimensionKey;
     use crate::observe::{Capacity, Load, Observation, Reading, Seen};
     use crate::units::Units;
@@ -91,6 +94,14 @@ mod tests {
 
     /// Ten workers with these metrics and loads, each a mean and a peak: what is decided, and the reasons but for forecasts.
     fn told(metrics: &str, loads: &[(&str, Option<(f64, f64)>)]) -> String {
+        told_with(metrics, loads, Vec::new())
+    }
+
+    fn told_with(
+        metrics: &str,
+        loads: &[(&str, Option<(f64, f64)>)],
+        forecasts: Vec<MetricForecast>,
+    ) -> String {
         let text = format!(
             "configuration_name: shop
 scaling_groups:
@@ -114,8 +125,8 @@ orchestration: {{rollout_phase: full}}
         let decision = decide(&World {
             platform: &platform,
             now: at,
-            observations: &BTreeMap::from([(key, seen)]),
-            forecasts: &BTreeMap::new(),
+            observations: &BTreeMap::from([(key.clone(), seen)]),
+            forecasts: &BTreeMap::from([(key, forecasts)]),
             changes: &[],
             manual: &BTreeMap::new(),
             standing: &NOTHING,
@@ -149,6 +160,35 @@ orchestration: {{rollout_phase: full}}
             "10 -> 10: jobs: 540.0 arrive and 3000 wait; to keep up and have these gone within 50m needs 10 units at 60.0 each; \
              10 units are what is needed",
         );
+    }
+
+    #[test]
+    fn arrivals_are_those_of_the_lead_window_where_it_is_known() {
+        // Load that is all but certain, so that its quantiles are the same.
+        let spread = |load: f64| {
+            let tail = json!({"body": [0.0], "from": 1.0, "share": 0.0, "shape": 0.0, "size": 1e-6});
+            json!({"unit": 1.0, "location": load.ln_1p(), "scale": 1e-9, "tail": tail})
+        };
+        let outlook = json!({
+            "from": "2026-11-24T12:00:00Z", "ready": "2026-11-24T12:01:00Z", "until": "2026-11-24T12:06:00Z",
+            "arrival": spread(600.0), "whole": spread(600.0), "confidence": 1.0,
+        });
+        let lead = Some(serde_json::from_value(outlook).unwrap());
+        let none = MetricForecast::none("orders", NoForecast::Stale { age_s: 0 });
+        let forecasts = vec![MetricForecast { lead, ..none }];
+        let metrics = format!(
+            "{{name: orders, kind: load, target_per_unit: 60, limit_per_unit: 80}}, {}",
+            queue("10m")
+        );
+        let loads = |waiting: f64| [("orders", Some((90.0, 90.0))), ("jobs", Some((waiting, waiting)))];
+        let told = told_with(&metrics, &loads(3_000.0), forecasts.clone());
+        assert_eq!(
+            told,
+            "10 -> 12: jobs: 600.0 arrive and 3000 wait; to keep up and have these gone within 10m needs 12 units at 80.0 each"
+        );
+        // Nothing waits: what arrives is bought by its chance, as without a queue.
+        let told = told_with(&metrics, &loads(0.0), forecasts);
+        assert!(told.starts_with("10 -> 8: orders: "), "{told}");
     }
 
     #[test]

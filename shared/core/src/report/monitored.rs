@@ -83,7 +83,9 @@ scaling_groups:
         let line = line.as_object_mut().unwrap();
         line.retain(|key, _| key != "_aws" && key != "Platform");
         assert_eq!(line.len(), published, "what is not declared is not a metric");
-        let told: Vec<String> = line.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let mut told: Vec<String> = line.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        // The order of a map is that of its kind, which another package's features may change.
+        told.sort_unstable();
         Some(told.join(", "))
     }
 

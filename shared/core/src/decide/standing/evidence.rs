@@ -183,14 +183,17 @@ fn compare(tally: &mut Tally, decision: &Decision, place: Place<'_>, observation
     tally.idle_reactive += idle(reactive);
 }
 
-/// Units that carry the newest measured load, at so much for each; `None` while a metric is unknown.
+/// Units that carry the newest measured load, at so much for each; `None` while a metric is unknown. A backlog beside its
+/// arrivals is no load: it tells of too little earlier, not of what is needed.
 pub fn measured(
     place: Place<'_>,
     observation: &Observation,
     per_unit: impl Fn(&Metric) -> Option<f64>,
 ) -> Option<Units> {
     let mut largest = None;
-    for metric in &place.dimension.metrics {
+    let is_left_over =
+        |metric: &Metric| !metric.measure.is_foreseen() && place.dimension.arrivals().is_some();
+    for metric in place.dimension.metrics.iter().filter(|metric| !is_left_over(metric)) {
         let Some(per_unit) = per_unit(metric) else { continue };
         let reading = observation.readings.iter().find(|reading| reading.metric == metric.name)?;
         largest = largest.max(Some(Units::at_least(reading.load.known()?.mean / per_unit)));
