@@ -20,7 +20,7 @@ const BASE: f64 = 0.25;
 /// An error counts at most so many times the usual one.
 const SURPRISE_MAX: f64 = 6.0;
 /// A new level is one by which every error of the newest hour is to one side, and their median so many usual ones.
-const LEVEL_MIN: f64 = 3.0;
+const LEVEL_MIN: f64 = 6.0;
 /// On coarse grids so many steps are the newest hour.
 const LEVEL_STEPS_MIN: usize = 3;
 /// The newest errors count at most so many times the usual one as a surprise.

@@ -12,7 +12,7 @@ const DEVIATIONS_MAX: f64 = 8.0;
 /// What is out of the ordinary for more hours than this is a new level, not a crowd.
 const CROWD_HOURS_MAX: usize = 3;
 /// What came more often than this within so many days is a habit of the load, and is left as it is.
-const HABIT: usize = 3;
+const HABIT: usize = 1;
 const HABIT_DAYS: usize = 14;
 /// A deviation smaller than this share of the value is never out of the ordinary, however regular the series.
 const DEVIATION_MIN: f64 = 0.05;
