@@ -324,7 +324,7 @@ impl fmt::Display for Reason {
             ),
             Reason::LeadWindow { metric, load, chance, per_unit, needed } => write!(
                 f,
-                "{metric}: until new capacity could be ready the load stays below {load:.1} with {:.2} % certainty, which needs \
+                "{metric}: in the lead window the load stays below {load:.1} with {:.2} % certainty, which needs \
                  {needed} units at {per_unit:.1} each; one more is not worth its price",
                 (1.0 - chance) * 100.0
             ),

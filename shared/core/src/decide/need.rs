@@ -333,7 +333,8 @@ fn by_outlook(
 ) {
     let Some(per_unit) = metric.measure.carried_per_unit() else { return };
     let objective = lead::objective(world.platform.predictive.objective, capacity.mode);
-    let scales = Scales { per_unit, objective, bounds: place.dimension.bounds };
+    let provisioning = outlook.ready.duration_since(outlook.from).unsigned_abs();
+    let scales = Scales { per_unit, objective, provisioning, bounds: place.dimension.bounds };
     let strategy = strategy(needs, world, capacity, outlook.confidence);
     let need = |Worth { units, chance }: Worth| {
         let metric = metric.name.clone();

@@ -38,6 +38,8 @@ const SCALE: Settings =
 struct Lessons {
     rows: Vec<Vec<f32>>,
     targets: Vec<f32>,
+    /// What is weighed of each row's window, relative to the newest level.
+    weighed: Vec<Vec<f32>>,
 }
 
 impl Lessons {
@@ -48,11 +50,14 @@ impl Lessons {
         // The first day has no day before it to compare with; a short history cannot be choosy.
         let first = past.max(if 3 * day < last { day } else { day.min(last / 8) });
         let stride = (last - first).div_ceil(ROWS_MAX).max(1);
-        let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new() };
+        let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new(), weighed: Vec::new() };
         for now in (first..last).step_by(stride) {
             let Some(peak) = views.peak(now, window) else { continue };
             lessons.rows.push(views.row(now, reach));
-            lessons.targets.push(narrow(peak - views.base(now)));
+            let base = narrow(views.base(now));
+            lessons.targets.push(narrow(peak) - base);
+            let weighed = views.weighed(now, window).into_iter();
+            lessons.weighed.push(weighed.map(|level| level - base).collect());
         }
         lessons
     }
@@ -96,8 +101,14 @@ impl WindowModel {
         let location = lessons.fit(&lessons.targets, &LOCATION, |_| true);
         let scale = lessons.fit(&sizes, &SCALE, |_| true);
         let mut model = WindowModel { window, location, scale, errors: Vec::new() };
-        let scaled = |(error, row): (&f32, &Vec<f32>)| f64::from(*error) / model.predict(row).1;
-        model.errors = thinned(errors.iter().zip(&lessons.rows).map(scaled).collect());
+        let mut scaled = Vec::new();
+        for ((error, target), (row, weighed)) in
+            errors.iter().zip(&lessons.targets).zip(lessons.rows.iter().zip(&lessons.weighed))
+        {
+            let (guess, scale) = (target - error, model.predict(row).1);
+            scaled.extend(weighed.iter().map(|level| f64::from(level - guess) / scale));
+        }
+        model.errors = thinned(scaled);
         Some(model)
     }
 

@@ -65,6 +65,16 @@ fn stepped(guess: Duration, learned: Duration) -> Duration {
 struct Window {
     from: usize,
     to: usize,
+    weighs: Weighs,
+}
+
+/// What of a window's load units are weighed against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Weighs {
+    /// Each of its steps: the chance of being short is the share of time that is, which an objective counts.
+    Steps,
+    /// The largest: stricter. It is for what is kept, so that capacity does not leave with every dip and come back.
+    Largest,
 }
 
 /// Models of both windows, learned from one history.
@@ -118,12 +128,13 @@ impl Outlook {
 }
 
 impl Spread {
-    /// The chance that the largest load of the window is above `load`.
+    /// The chance that the load is above `load`: the share of time that is foreseen for ordered capacity; for kept
+    /// capacity the chance that the largest of the window is.
     pub fn chance_above(&self, load: f64) -> f64 {
         self.tail.above((self.measure(load) - self.location) / self.scale)
     }
 
-    /// The load that the largest of the window stays below with the chance `level`.
+    /// The load that it stays below with the chance `level`.
     pub fn quantile(&self, level: f64) -> f64 {
         let at = self.location + self.scale * self.tail.quantile(level);
         (at.exp_m1() * self.unit).max(0.0)
@@ -151,8 +162,10 @@ pub struct Lead {
 struct Errors {
     /// Predictions whose window is not over: step made, location, scale.
     open: std::collections::VecDeque<(usize, f64, f64)>,
-    /// The newest errors.
+    /// The newest errors of the largest load.
     closed: Vec<f64>,
+    /// The newest errors of what is weighed.
+    weighed: Vec<f64>,
     /// How errors spread, and how many were known when that was last looked at.
     tail: Option<(usize, Tail)>,
 }
@@ -160,9 +173,9 @@ struct Errors {
 /// What every stored model starts with.
 const MAGIC: [u8; 4] = *b"HRLM";
 /// The version that this build writes and reads. It changes with anything in a model that is stored.
-const VERSION: u16 = 1;
-/// Errors remembered: two weeks at five minutes.
-const ERRORS_MAX: usize = 4_032;
+const VERSION: u16 = 2;
+/// Errors remembered: two weeks at five minutes, of five steps each.
+const ERRORS_MAX: usize = 20_160;
 /// A dozen errors among thousands change little.
 const LOOK_EVERY: usize = 12;
 const DAY_S: u32 = 86_400;
@@ -286,10 +299,14 @@ impl Errors {
             self.open.pop_front();
             if let Some(actual) = views.peak(made, model.window) {
                 self.closed.push((actual - location) / scale);
+                let weighed = views.weighed(made, model.window).into_iter();
+                self.weighed.extend(weighed.map(|level| (f64::from(level) - location) / scale));
             }
         }
-        if 2 * ERRORS_MAX <= self.closed.len() {
-            self.closed.drain(..ERRORS_MAX);
+        for errors in [&mut self.closed, &mut self.weighed] {
+            if 2 * ERRORS_MAX <= errors.len() {
+                errors.drain(..errors.len() - ERRORS_MAX);
+            }
         }
         let (location, scale) = model.predict(row);
         let (location, scale) = (location + views.base(now), scale * self.unrest());
@@ -325,7 +342,8 @@ impl Errors {
         match &self.tail {
             Some((then, tail)) if (*then..*then + LOOK_EVERY).contains(&seen) => tail.clone(),
             _ => {
-                let newest = self.closed.get(seen.saturating_sub(ERRORS_MAX)..).unwrap_or_default();
+                let from = self.weighed.len().saturating_sub(ERRORS_MAX);
+                let newest = self.weighed.get(from..).unwrap_or_default();
                 let tail = model.tail(newest);
                 self.tail = Some((seen, tail.clone()));
                 tail
@@ -353,8 +371,9 @@ impl LeadModel {
         let step_s = views.step_s();
         let ready = steps(setting.provisioning_s, step_s);
         let next = ready + steps(setting.cycle_s, step_s).max(1);
-        let arrival = WindowModel::train(views, Window { from: ready, to: next }, next)?;
-        let whole = WindowModel::train(views, Window { from: 0, to: next }, next)?;
+        let arrival =
+            WindowModel::train(views, Window { from: ready, to: next, weighs: Weighs::Steps }, next)?;
+        let whole = WindowModel::train(views, Window { from: 0, to: next, weighs: Weighs::Largest }, next)?;
         let trained_until_s = views.time_of(views.len()).as_second();
         Some(LeadModel { setting, step_s, trained_until_s, steps: views.len(), arrival, whole })
     }

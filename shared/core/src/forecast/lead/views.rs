@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{DAY_S, Window, steps};
+use super::{DAY_S, Weighs, Window, steps};
 use crate::forecast::real;
 use crate::series::Series;
 
@@ -19,6 +19,9 @@ pub(super) struct Views {
 
 /// Features of a row.
 pub(super) const WIDTH: usize = 31;
+
+/// Steps of a window that are looked at, spread over it: neighbours say the same.
+const STEPS_WEIGHED: usize = 5;
 
 impl Views {
     pub(super) fn new(unit: f64, history: &Series) -> Views {
@@ -69,6 +72,20 @@ impl Views {
         let levels = self.levels.get(from..to)?;
         let known = self.known.get(from..to)?.iter().filter(|known| **known).count();
         (levels.len() <= 2 * known).then(|| f64::from(largest(levels)))
+    }
+
+    /// The levels of a window that are weighed; none unless it is over and half of it is known.
+    pub(super) fn weighed(&self, now: usize, window: Window) -> Vec<f32> {
+        let Some(peak) = self.peak(now, window) else { return Vec::new() };
+        match window.weighs {
+            Weighs::Largest => vec![narrow(peak)],
+            Weighs::Steps => {
+                let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
+                let count = levels.len().min(STEPS_WEIGHED);
+                let middle = |part: usize| levels.get((2 * part + 1) * levels.len() / (2 * count));
+                (0..count).filter_map(middle).copied().collect()
+            }
+        }
     }
 
     fn level(&self, index: usize) -> f32 {
@@ -174,4 +191,21 @@ fn deviation(levels: &[f32]) -> f32 {
 #[expect(clippy::as_conversions, reason = "there is no other way from 64 to 32 bits")]
 pub(super) fn narrow(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::lead::Weighs;
+
+    #[test]
+    fn ordered_capacity_is_weighed_step_by_step_and_kept_capacity_by_the_largest() {
+        let spike = (0..20).map(|minute| Some(if minute == 12 { 9.0 } else { 1.0 }));
+        let views = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, spike));
+        let weighed = |weighs: Weighs| views.weighed(8, Window { from: 2, to: 7, weighs });
+        let (low, high) = (2.0_f64.ln(), 10.0_f64.ln());
+        assert_eq!(weighed(Weighs::Steps), [low, low, high, low, low].map(narrow));
+        assert_eq!(weighed(Weighs::Largest), [narrow(high)]);
+        assert!(views.weighed(15, Window { from: 2, to: 7, weighs: Weighs::Steps }).is_empty(), "not over");
+    }
 }
