@@ -46,8 +46,13 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
         Direction::In => layers.rev().collect(),
     };
     let steps = layers.into_iter().map(|groups| steps(decisions, groups, direction));
-    let provisioning: Provisioning<'_> =
+    let mut provisioning: Provisioning<'_> =
         platform.resources().map(|(_, resource)| (&resource.id, resource.provisioning.as_secs())).collect();
+    // A resource that was seen to take longer than the file says would never be waited for long enough.
+    for decision in decisions {
+        let known = provisioning.entry(&decision.resource).or_default();
+        *known = decision.complete_in_s.unwrap_or(0).max(*known);
+    }
     let wave = |steps| wave(platform, &provisioning, steps, direction);
     match platform.orchestration.strategy {
         Strategy::Sequential => steps.flatten().map(|step| wave(vec![step])).collect(),

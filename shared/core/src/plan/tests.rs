@@ -127,6 +127,19 @@ fn waves_wait_as_long_as_was_written() {
 }
 
 #[test]
+fn waves_wait_longer_for_what_was_seen_to_take_longer() {
+    let shop = shop(ORDERED);
+    let mut decisions = decisions(&shop, "web/desired 4 8");
+    let timeout_s = |decisions: &[Decision]| {
+        let plan = make(&shop, decisions, &"c".into(), Timestamp::UNIX_EPOCH, &"v".into(), Permit::Act);
+        plan.waves[0].timeout_s
+    };
+    assert_eq!(timeout_s(&decisions), 600);
+    decisions.iter_mut().for_each(|decision| decision.complete_in_s = Some(900));
+    assert_eq!(timeout_s(&decisions), 1_800);
+}
+
+#[test]
 fn steps_build_on_those_of_what_they_depend_on() {
     let after = |orchestration: &str, changes: &str| {
         let plan = plan(&shop(orchestration), changes);
