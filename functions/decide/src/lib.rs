@@ -100,7 +100,7 @@ impl Seen {
         let observations = observations.into_iter().map(|seen| (seen.key.clone(), seen)).collect();
         let forecasts = store.forecasts(name, *now, id).await?;
         let forecasts = forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect();
-        let recalled = recalled(store, platform, forecasts, *now).await?;
+        let recalled = recalled(store, platform, forecasts, *now).await;
         let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
         let Stands { lease, standing: stored, scaled } = store.stands(name).await?;
         let standing = if request.cycle.is_present() {
@@ -142,13 +142,24 @@ async fn recalled<T: Table>(
     platform: &Platform,
     forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
     now: Timestamp,
-) -> Result<Recalled, Failure> {
-    let Some(since) = recall::since(platform, &forecasts, now) else {
-        return Ok(Recalled::of(platform, forecasts, Vec::new()));
-    };
-    let earlier = store.forecasts_between(&platform.name, since, now).await?;
-    let earlier = earlier.into_iter().map(|(at, made)| (at, made.key, made.forecasts)).collect();
-    Ok(Recalled::of(platform, forecasts, earlier))
+) -> Recalled {
+    let mut earlier = Vec::new();
+    let since = recall::since(platform, &forecasts, now);
+    for (from, to) in since.into_iter().flat_map(|since| recall::parts(since, now)) {
+        let part = match store.forecasts_between(&platform.name, from, to).await {
+            Ok(part) => part,
+            Err(error) => {
+                // It only helps: without it the measured load decides.
+                tracing::warn!(%error, "earlier forecasts could not be read");
+                break;
+            }
+        };
+        earlier.extend(part.into_iter().map(|(at, made)| (at, made.key, made.forecasts)));
+        if recall::is_enough(platform, &forecasts, &earlier) {
+            break;
+        }
+    }
+    Recalled::of(platform, forecasts, earlier)
 }
 
 /// The plan, if it is sound. The linter looks at every plan, whoever made it.

@@ -34,28 +34,38 @@ pub(super) fn needed(
         Ok(backlog) => backlog,
         Err(why) => return unknown(needs, why),
     };
-    let arrivals = arrivals(world, place, observation, rise);
-    let Some(pair) = pair(queue, backlog, arrivals.as_ref()) else { return };
+    if let Some(arrivals) = foreseen(world, place) {
+        // It is forecast, and so bounded as forecasts are.
+        if let Some(pair) = pair(queue, backlog, Some(&arrivals), Strategy::Hybrid) {
+            merge(&mut needs.predictive, pair);
+        }
+    }
+    let arrivals = arriving(world, place, observation, rise);
+    let Some(pair) = pair(queue, backlog, arrivals.as_ref(), Strategy::Reactive) else { return };
     needs.measured = needs.measured.max(Some(pair.out.units));
     needs.at_target = needs.at_target.max(Some(pair.keep.units));
     merge(&mut needs.reactive, pair);
 }
 
-/// What is expected to arrive until new capacity is ready where that is known, else what arrives now.
-fn arrivals(world: &World<'_>, place: Place<'_>, observation: &Observation, rise: f64) -> Option<Arrivals> {
+/// What is expected to arrive until new capacity is ready, where that is known.
+fn foreseen(world: &World<'_>, place: Place<'_>) -> Option<Arrivals> {
+    let metric = &*world.planned(place, place.dimension.arrivals()?);
+    let outlook = trusted(world, place, metric)?.ok()?;
+    let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
+    let per_unit = metric.measure.carried_per_unit()?;
+    Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s: metric.counted_s()? })
+}
+
+/// What arrives now.
+fn arriving(world: &World<'_>, place: Place<'_>, observation: &Observation, rise: f64) -> Option<Arrivals> {
     let metric = &*world.planned(place, place.dimension.arrivals()?);
     let counted_s = metric.counted_s()?;
-    if let Some(Ok(outlook)) = trusted(world, place, metric) {
-        let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
-        let per_unit = metric.measure.carried_per_unit()?;
-        return Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s });
-    }
     let load = known(observation, metric).ok()?;
     let per_unit = metric.measure.target_per_unit()?;
     Some(Arrivals { load: (load.mean * rise, load.peak * rise), per_unit, counted_s })
 }
 
-fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>) -> Option<Pair> {
+fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>, strategy: Strategy) -> Option<Pair> {
     let Measure::QueueDepth { target_per_unit, drain } = queue.measure else { return None };
     let need = |backlog: f64, arriving: Option<f64>| {
         let (units, per_unit) = match arrivals.zip(arriving) {
@@ -68,7 +78,7 @@ fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>) -> Option<P
         let (needed, drain_s) = (Units::at_least(units), drain.as_secs());
         let metric = queue.name.clone();
         let reason = Reason::Backlog { metric, backlog, arriving, drain_s, per_unit, needed };
-        Need { units: needed, strategy: Strategy::Reactive, reason: Some(reason) }
+        Need { units: needed, strategy, reason: Some(reason) }
     };
     let out = need(backlog.mean, arrivals.map(|arrivals| arrivals.load.0));
     let keep = need(backlog.peak, arrivals.map(|arrivals| arrivals.load.1));
@@ -102,12 +112,21 @@ mod tests {
         loads: &[(&str, Option<(f64, f64)>)],
         forecasts: Vec<MetricForecast>,
     ) -> String {
+        told_where("", metrics, loads, forecasts)
+    }
+
+    fn told_where(
+        more: &str,
+        metrics: &str,
+        loads: &[(&str, Option<(f64, f64)>)],
+        forecasts: Vec<MetricForecast>,
+    ) -> String {
         let text = format!(
             "configuration_name: shop
 scaling_groups:
   work: {{resources: [{{type: ECS_SERVICE, name: work, min_capacity: 1, max_capacity: 90, metrics: [{metrics}]}}]}}
 orchestration: {{rollout_phase: full}}
-"
+{more}"
         );
         let platform = parse(&text).unwrap().platform;
         let key: DimensionKey = "work/desired".parse().unwrap();
@@ -162,20 +181,60 @@ orchestration: {{rollout_phase: full}}
         );
     }
 
-    #[test]
-    fn arrivals_are_those_of_the_lead_window_where_it_is_known() {
-        // Load that is all but certain, so that its quantiles are the same.
-        let spread = |load: f64| {
-            let tail = json!({"body": [0.0], "from": 1.0, "share": 0.0, "shape": 0.0, "size": 1e-6});
-            json!({"unit": 1.0, "location": load.ln_1p(), "scale": 1e-9, "tail": tail})
-        };
+    /// Orders that will all but certainly be so many, so that their quantiles are the same.
+    fn foreseen(orders: f64, confidence: f64) -> Vec<MetricForecast> {
+        let tail = json!({"body": [0.0], "from": 1.0, "share": 0.0, "shape": 0.0, "size": 1e-6});
+        let spread = json!({"unit": 1.0, "location": orders.ln_1p(), "scale": 1e-9, "tail": tail});
         let outlook = json!({
             "from": "2026-11-24T12:00:00Z", "ready": "2026-11-24T12:01:00Z", "until": "2026-11-24T12:06:00Z",
-            "arrival": spread(600.0), "whole": spread(600.0), "confidence": 1.0,
+            "arrival": spread, "whole": spread, "confidence": confidence,
         });
         let lead = Some(serde_json::from_value(outlook).unwrap());
         let none = MetricForecast::none("orders", NoForecast::Stale { age_s: 0 });
-        let forecasts = vec![MetricForecast { lead, ..none }];
+        vec![MetricForecast { lead, ..none }]
+    }
+
+    #[test]
+    fn arrivals_that_are_only_foreseen_add_no_more_than_forecasts_may() {
+        let metrics = format!("{ORDERS}, {}", queue("10m"));
+        let loads = [("orders", Some((90.0, 90.0))), ("jobs", Some((0.0, 0.0)))];
+        let told = told_with(&metrics, &loads, foreseen(6_000.0, 1.0));
+        assert!(told.starts_with("10 -> 30: "), "{told}");
+        let told =
+            told_with(&metrics, &[loads[0], ("jobs", Some((9_000.0, 9_000.0)))], foreseen(6_000.0, 1.0));
+        assert!(told.starts_with("10 -> 30: "), "{told}");
+    }
+
+    #[test]
+    fn a_floor_does_not_open_the_way_in_for_a_forecast_that_is_not_trusted() {
+        let floor = "calendar: [{name: sale, cron: '0 0 * * *', duration: 1d, floor: 5}]\n";
+        let told = |confidence: f64| {
+            told_where(floor, ORDERS, &[("orders", Some((480.0, 480.0)))], foreseen(60.0, confidence))
+        };
+        assert!(told(0.95).starts_with("10 -> 5: "), "{}", told(0.95));
+        assert!(told(0.75).starts_with("10 -> 8: "), "{}", told(0.75));
+    }
+
+    #[test]
+    fn without_forecast_and_fallback_nothing_is_taken_away() {
+        let off = "predictive: {fallback: {reactive: false}}\n";
+        let metrics = format!("{ORDERS}, {}", queue("10m"));
+        let loads = [("orders", Some((90.0, 90.0))), ("jobs", Some((0.0, 0.0)))];
+        for metrics in
+            [metrics.as_str(), &format!("{ORDERS}, {{name: slow, kind: latency, target_value: 0.5}}")]
+        {
+            let loads = [loads[0], loads[1], ("slow", Some((0.1, 0.1)))];
+            let told = told_where(off, metrics, &loads, Vec::new());
+            assert!(told.starts_with("10 -> 10: "), "{told}");
+            // The measured load may, where it may step in.
+            let told = told_with(metrics, &loads, Vec::new());
+            assert!(told.starts_with("10 -> 2: ") || told.starts_with("10 -> 5: "), "{told}");
+        }
+    }
+
+    #[test]
+    fn arrivals_are_those_of_the_lead_window_where_it_is_known() {
+        let forecasts = foreseen(600.0, 1.0);
         let metrics = format!(
             "{{name: orders, kind: load, target_per_unit: 60, limit_per_unit: 80}}, {}",
             queue("10m")

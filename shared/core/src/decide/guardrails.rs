@@ -225,12 +225,12 @@ fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 /// Below what is measured only a forecast that is trusted may go.
 fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let foreseen = matches!(facts.strategy, Strategy::Predictive | Strategy::Hybrid);
-    let needed = facts.world.scale_in_confidence();
-    let confidence = facts.needs.confidence.filter(|confidence| foreseen && *confidence < needed)?;
-    if direction(facts, wanted) == Direction::Out {
+    // Whatever won asks for little because the forecast does: where the measured load is followed, it keeps its target.
+    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
         return None;
     }
+    let needed = facts.world.scale_in_confidence();
+    let confidence = facts.needs.confidence.filter(|confidence| *confidence < needed)?;
     let measured = facts.needs.at_target.map_or(facts.set(), |units| units.min(facts.set()));
     (wanted < measured).then_some((measured, Reason::NotTrustedIn { confidence, needed }))
 }

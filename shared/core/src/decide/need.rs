@@ -125,13 +125,15 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
         let fallback = world.platform.predictive.reactive_fallback || !place.group.policy.predictive;
         let followed = (outlook.is_none() && fallback) || burst;
         measured(&mut needs, place, capacity, observation, metric, followed.then_some(rise));
-        match outlook {
-            Some(outlook) => by_outlook(&mut needs, world, place, metric, (outlook, capacity)),
-            None if place.group.policy.predictive => {
-                forecast(&mut needs, world, place, metric, &windows);
+        let foreseen = match outlook {
+            Some(outlook) => {
+                by_outlook(&mut needs, world, place, metric, (outlook, capacity));
+                true
             }
-            None => (),
-        }
+            None => place.group.policy.predictive && forecast(&mut needs, world, place, metric, &windows),
+        };
+        // Where the measured load may not step in, nothing says that units can go.
+        needs.complete &= foreseen || followed || metric.measure.target_per_unit().is_none();
     }
     steps::inward(&mut needs, place, capacity, observation);
     for event in events.iter().filter(|event| event.effect.multiply == Some(factor)) {
@@ -207,7 +209,11 @@ fn measured(
         // What is known of the windows ahead already rests on this value, and says more.
         (Some(_), None) => (),
         (Some(per_unit), Some(rise)) => merge(&mut needs.reactive, by_load(metric, load, per_unit, rise)),
-        (None, _) => merge(&mut needs.reactive, by_latency(metric, load, capacity)),
+        (None, _) => {
+            if let Some(pair) = by_latency(metric, load, capacity) {
+                merge(&mut needs.reactive, pair);
+            }
+        }
     }
     if let Some(pair) = steps::out(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
@@ -240,20 +246,29 @@ fn by_load(metric: &Metric, load: &Load, per_unit: f64, rise: f64) -> Pair {
 }
 
 /// Latency says that there is too little, never how much or that there is too much.
-fn by_latency(metric: &Metric, load: &Load, capacity: &Capacity) -> Pair {
+fn by_latency(metric: &Metric, load: &Load, capacity: &Capacity) -> Option<Pair> {
     let limit = match metric.measure {
         Measure::Latency { limit } => limit,
         _ => f64::INFINITY,
     };
-    let breached = limit < load.mean;
-    let units = if breached { Units(capacity.set.0.saturating_add(1)) } else { Units(0) };
-    let reason = breached.then(|| Reason::Latency { metric: metric.name.clone(), value: load.mean, limit });
+    if load.mean <= limit {
+        return None;
+    }
+    let units = Units(capacity.set.0.saturating_add(1));
+    let reason = Some(Reason::Latency { metric: metric.name.clone(), value: load.mean, limit });
     let need = Need { units, strategy: Strategy::Reactive, reason };
-    Pair { out: need.clone(), keep: need }
+    Some(Pair { out: need.clone(), keep: need })
 }
 
-fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Metric, windows: &Windows) {
-    let Some(per_unit) = metric.measure.target_per_unit() else { return };
+/// Adds what the horizon needs; whether it says anything.
+fn forecast(
+    needs: &mut Needs,
+    world: &World<'_>,
+    place: Place<'_>,
+    metric: &Metric,
+    windows: &Windows,
+) -> bool {
+    let Some(per_unit) = metric.measure.target_per_unit() else { return false };
     let made = world
         .forecasts
         .get(&place.dimension.key)
@@ -269,7 +284,8 @@ fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Met
                         .confidence
                         .map_or(forecast.confidence, |least| least_of(least, forecast.confidence)),
                 );
-                return merge(&mut needs.predictive, pair);
+                merge(&mut needs.predictive, pair);
+                return true;
             }
             "it does not reach into the lead window".to_owned()
         }
@@ -277,6 +293,7 @@ fn forecast(needs: &mut Needs, world: &World<'_>, place: Place<'_>, metric: &Met
         None => "none was made in this cycle".to_owned(),
     };
     needs.reasons.push(Reason::NoForecast { metric: metric.name.clone(), why });
+    false
 }
 
 /// Whether the newest hour was like nothing that was expected: what is measured then counts beside what is foreseen.

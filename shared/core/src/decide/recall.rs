@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::standing::ahead;
 use super::{Decision, MetricForecast};
 use crate::name::DimensionKey;
 use crate::platform::{Metric, Platform};
@@ -35,7 +36,37 @@ pub fn since(
         return None;
     }
     let after = platform.predictive.stale_after + platform.orchestration.cycle;
-    now.checked_sub(after.min(platform.predictive.horizon).min(AGE_MAX)).ok()
+    // One that ends before what is ordered now serves says nothing.
+    let reaches = platform.predictive.horizon.saturating_sub(ahead(platform));
+    now.checked_sub(after.min(reaches).min(AGE_MAX)).ok()
+}
+
+/// The time since then in parts to be read one by one, newest first, until [`is_enough`]: of every dimension only the newest
+/// forecast counts, and in an outage every cycle asks.
+pub fn parts(since: Timestamp, now: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    const PART_S: i64 = 300;
+    let (first_s, last_s) = (since.as_second(), now.as_second());
+    let part = move |to_s: i64| {
+        let from_s = (to_s - PART_S + 1).max(first_s);
+        Some((Timestamp::from_second(from_s).ok()?, Timestamp::from_second(to_s).ok()?))
+    };
+    let ends = std::iter::successors(Some(last_s), |to_s| to_s.checked_sub(PART_S));
+    ends.take_while(move |to_s| first_s <= *to_s).filter_map(part)
+}
+
+/// Whether every dimension that should have a forecast has one by now.
+pub fn is_enough(
+    platform: &Platform,
+    forecasts: &BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    earlier: &[Earlier],
+) -> bool {
+    let found = |key: &DimensionKey| earlier.iter().any(|(_, of, made)| of == key && is_usable(made));
+    missing(platform, forecasts).into_iter().all(found)
+}
+
+/// A cycle that could not forecast either left only its reasons.
+fn is_usable(made: &[MetricForecast]) -> bool {
+    made.iter().any(|made| made.outcome.is_ok())
 }
 
 /// Models that went wrong for longer than this have missed what matters.
@@ -66,7 +97,8 @@ impl Recalled {
         let gone: BTreeSet<DimensionKey> = missing(platform, &forecasts).into_iter().cloned().collect();
         let mut recalled = Recalled { forecasts, made_at: BTreeMap::new() };
         earlier.sort_by_key(|(made_at, ..)| *made_at);
-        for (made_at, key, made) in earlier.into_iter().filter(|(_, key, _)| gone.contains(key)) {
+        let usable = |(_, key, made): &Earlier| gone.contains(key) && is_usable(made);
+        for (made_at, key, made) in earlier.into_iter().filter(usable) {
             let made = made.into_iter().map(|made| MetricForecast { lead: None, anomaly: None, ..made });
             recalled.forecasts.insert(key.clone(), made.collect());
             recalled.made_at.insert(key, made_at);
@@ -88,7 +120,8 @@ impl Recalled {
 mod tests {
     use super::*;
     use crate::config::parse;
-    use crate::forecast::NoForecast;
+    use crate::forecast::{Forecast, NoForecast};
+    use crate::units::Ratio;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -111,13 +144,26 @@ scaling_groups:
         "web/desired".parse().unwrap()
     }
 
-    fn made(known: usize) -> Vec<MetricForecast> {
-        vec![MetricForecast::none("cpu", NoForecast::TooShort { known, needed: 6 })]
+    fn made(load: f64) -> Vec<MetricForecast> {
+        let forecast = Forecast {
+            start: at(0),
+            step_s: 300,
+            mean: vec![load],
+            quantiles: Vec::new(),
+            model: "ensemble".to_owned(),
+            confidence: Ratio::clamped(1.0),
+        };
+        let none = MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 });
+        vec![MetricForecast { outcome: Ok(forecast), ..none }]
+    }
+
+    fn none() -> Vec<MetricForecast> {
+        vec![MetricForecast::none("cpu", NoForecast::Stale { age_s: 9_000 })]
     }
 
     #[test]
     fn nothing_is_missing_where_a_forecast_was_made_or_none_is_wanted() {
-        let forecasts = BTreeMap::from([(key(), made(0))]);
+        let forecasts = BTreeMap::from([(key(), made(0.0))]);
         assert_eq!(since(&shop(""), &forecasts, at(10_000)), None);
         let told = |more: &str| since(&shop(more), &BTreeMap::new(), at(10_000)).map(|at| at.as_second());
         assert_eq!(told(""), Some(10_000 - 600));
@@ -127,11 +173,28 @@ scaling_groups:
 
     #[test]
     fn the_newest_earlier_forecast_stands_in_only_where_one_is_missing() {
-        let earlier = vec![(at(300), key(), made(3)), (at(0), key(), made(1))];
+        let earlier = vec![(at(300), key(), made(3.0)), (at(0), key(), made(1.0)), (at(600), key(), none())];
         let recalled = Recalled::of(&shop(""), BTreeMap::new(), earlier.clone());
-        assert_eq!(recalled.forecasts[&key()], made(3));
+        assert_eq!(recalled.forecasts[&key()], made(3.0));
         assert_eq!(recalled.made_at[&key()], at(300));
-        let recalled = Recalled::of(&shop(""), BTreeMap::from([(key(), made(5))]), earlier);
-        assert_eq!((&recalled.forecasts[&key()], recalled.made_at.len()), (&made(5), 0));
+        let recalled = Recalled::of(&shop(""), BTreeMap::from([(key(), made(5.0))]), earlier);
+        assert_eq!((&recalled.forecasts[&key()], recalled.made_at.len()), (&made(5.0), 0));
+    }
+
+    #[test]
+    fn a_forecast_that_ends_before_an_order_serves_is_not_gone_on_with() {
+        let short = shop("predictive: {prediction_horizon: 15m, fallback: {after: 1h}}\n");
+        let since = since(&short, &BTreeMap::new(), at(10_000)).map(|since| 10_000 - since.as_second());
+        let most = 900 - i64::try_from(ahead(&short).as_secs()).unwrap();
+        assert!(0 < most && since == Some(most), "{since:?}, not {most}");
+    }
+
+    #[test]
+    fn the_past_is_read_newest_first_until_nothing_is_missing() {
+        let seconds = |(from, to): (Timestamp, Timestamp)| (from.as_second(), to.as_second());
+        let read: Vec<(i64, i64)> = parts(at(9_300), at(10_000)).map(seconds).collect();
+        assert_eq!(read, [(9_701, 10_000), (9_401, 9_700), (9_300, 9_400)]);
+        let enough = |made| is_enough(&shop(""), &BTreeMap::new(), &[(at(0), key(), made)]);
+        assert!(enough(made(1.0)) && !enough(none()));
     }
 }

@@ -77,6 +77,16 @@ enum Weighs {
     Largest,
 }
 
+impl Weighs {
+    /// Steps of a window that are looked at, spread over it: neighbours say the same.
+    fn steps(self) -> usize {
+        match self {
+            Weighs::Steps => 5,
+            Weighs::Largest => 1,
+        }
+    }
+}
+
 /// Models of both windows, learned from one history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeadModel {
@@ -174,8 +184,8 @@ struct Errors {
 const MAGIC: [u8; 4] = *b"HRLM";
 /// The version that this build writes and reads. It changes with anything in a model that is stored.
 const VERSION: u16 = 2;
-/// Errors remembered: two weeks at five minutes, of five steps each.
-const ERRORS_MAX: usize = 20_160;
+/// Windows whose errors are remembered: two weeks at five minutes.
+const WINDOWS_MAX: usize = 4_032;
 /// A dozen errors among thousands change little.
 const LOOK_EVERY: usize = 12;
 const DAY_S: u32 = 86_400;
@@ -303,9 +313,10 @@ impl Errors {
                 self.weighed.extend(weighed.map(|level| (f64::from(level) - location) / scale));
             }
         }
-        for errors in [&mut self.closed, &mut self.weighed] {
-            if 2 * ERRORS_MAX <= errors.len() {
-                errors.drain(..errors.len() - ERRORS_MAX);
+        let most = WINDOWS_MAX * model.window.weighs.steps();
+        for (errors, most) in [(&mut self.closed, WINDOWS_MAX), (&mut self.weighed, most)] {
+            if 2 * most <= errors.len() {
+                errors.drain(..errors.len() - most);
             }
         }
         let (location, scale) = model.predict(row);
@@ -342,7 +353,7 @@ impl Errors {
         match &self.tail {
             Some((then, tail)) if (*then..*then + LOOK_EVERY).contains(&seen) => tail.clone(),
             _ => {
-                let from = self.weighed.len().saturating_sub(ERRORS_MAX);
+                let from = self.weighed.len().saturating_sub(WINDOWS_MAX * model.window.weighs.steps());
                 let newest = self.weighed.get(from..).unwrap_or_default();
                 let tail = model.tail(newest);
                 self.tail = Some((seen, tail.clone()));

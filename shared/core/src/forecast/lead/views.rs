@@ -20,9 +20,6 @@ pub(super) struct Views {
 /// Features of a row.
 pub(super) const WIDTH: usize = 31;
 
-/// Steps of a window that are looked at, spread over it: neighbours say the same.
-const STEPS_WEIGHED: usize = 5;
-
 impl Views {
     pub(super) fn new(unit: f64, history: &Series) -> Views {
         let mut views = Views {
@@ -81,9 +78,11 @@ impl Views {
             Weighs::Largest => vec![narrow(peak)],
             Weighs::Steps => {
                 let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
-                let count = levels.len().min(STEPS_WEIGHED);
-                let middle = |part: usize| levels.get((2 * part + 1) * levels.len() / (2 * count));
-                (0..count).filter_map(middle).copied().collect()
+                let count = levels.len().min(window.weighs.steps());
+                let middle = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
+                // What bridges a gap was not seen.
+                let seen = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
+                (0..count).map(middle).filter(seen).filter_map(|at| levels.get(at)).copied().collect()
             }
         }
     }
@@ -206,6 +205,13 @@ mod tests {
         let (low, high) = (2.0_f64.ln(), 10.0_f64.ln());
         assert_eq!(weighed(Weighs::Steps), [low, low, high, low, low].map(narrow));
         assert_eq!(weighed(Weighs::Largest), [narrow(high)]);
+        let gap = (0..20).map(|minute| (minute != 12).then_some(1.0));
+        let gap = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, gap));
+        assert_eq!(
+            gap.weighed(8, Window { from: 2, to: 7, weighs: Weighs::Steps }).len(),
+            4,
+            "a gap is no step"
+        );
         assert!(views.weighed(15, Window { from: 2, to: 7, weighs: Weighs::Steps }).is_empty(), "not over");
     }
 }
