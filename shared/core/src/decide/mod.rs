@@ -218,11 +218,13 @@ pub fn decide(world: &World<'_>) -> Vec<Decision> {
         world.platform.dimensions().map(|place| decided(world, place, of(place))).collect()
     };
     together::fit(world, &mut decisions);
+    // It looks at every resource: once for all decisions.
+    let ahead = standing::ahead(world.platform);
     world
         .platform
         .dimensions()
         .zip(&mut decisions)
-        .for_each(|(place, decision)| impact(world, place, decision));
+        .for_each(|(place, decision)| finish(world, place, ahead, decision));
     decisions
 }
 
@@ -231,8 +233,16 @@ pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
     let mine = world.changes.iter().filter(|change| change.key == place.dimension.key);
     let changes: Vec<&Change> = mine.collect();
     let mut decision = decided(world, place, &changes);
-    impact(world, place, &mut decision);
+    finish(world, place, standing::ahead(world.platform), &mut decision);
     decision
+}
+
+/// What is told of a decision once it stands: what it costs, and what is expected until it is judged `ahead` of now.
+fn finish(world: &World<'_>, place: Place<'_>, ahead: Duration, decision: &mut Decision) {
+    impact(world, place, decision);
+    if decision.observed.is_some() {
+        decision.expected = expected(world, place, ahead);
+    }
 }
 
 fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision {
@@ -274,8 +284,8 @@ fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
 }
 
 /// Where forecasts expect the loads in the middle of the cycle in which this decision is judged.
-fn expected(world: &World<'_>, place: Place<'_>) -> Vec<Expected> {
-    let ahead = standing::ahead(world.platform).saturating_sub(world.platform.orchestration.cycle / 2);
+fn expected(world: &World<'_>, place: Place<'_>, ahead: Duration) -> Vec<Expected> {
+    let ahead = ahead.saturating_sub(world.platform.orchestration.cycle / 2);
     let Ok(from) = world.now.checked_add(ahead) else { return Vec::new() };
     let Ok(to) = from.checked_add(Duration::from_secs(1)) else { return Vec::new() };
     let of = |made: &MetricForecast| {
@@ -331,7 +341,6 @@ fn decide_known(
     decision.target = Some(capacity.set);
     let target = |metric: &Metric| world.planned(place, metric).measure.target_per_unit();
     decision.measured = standing::measured(place, observation, target);
-    decision.expected = expected(world, place);
     let units = capacity.set.max(capacity.ready).real();
     decision.cost_hourly = units * place.dimension.unit_cost_hourly;
     decision.cost_per_thousand = per_thousand(place, observation, decision.cost_hourly);
