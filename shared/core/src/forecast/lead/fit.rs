@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::tail::{Tail, Weighted, thinned};
 use super::views::{Views, WIDTH, narrow};
 use super::{Window, steps};
-use crate::forecast::boost::{Boost, Loss, Matrix, Settings};
+use crate::forecast::boost::{Bins, Boost, Loss, Matrix, Settings};
 
 /// Learned location and scale, and the errors made where they had not learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,28 +66,33 @@ impl Lessons {
         row * BLOCKS / self.rows.len().max(1) % FOLDS
     }
 
-    fn fit(&self, targets: &[f32], settings: &Settings, keep: impl Fn(usize) -> bool) -> Boost {
+    fn bins(&self, keep: impl Fn(usize) -> bool) -> Bins {
         let mut matrix = Matrix::new(WIDTH);
-        let mut kept = Vec::new();
-        for ((row, features), target) in self.rows.iter().enumerate().zip(targets) {
-            if keep(row) {
-                matrix.push(features);
-                kept.push(*target);
-            }
-        }
-        Boost::fit(&matrix, &kept, &vec![1.0; kept.len()], settings)
+        let kept = self.rows.iter().enumerate().filter(|(row, _)| keep(*row));
+        kept.for_each(|(_, features)| matrix.push(features));
+        Bins::new(&matrix)
+    }
+
+    /// What is learned from all parts but one.
+    fn without(&self, fold: usize) -> Boost {
+        let others = |row: usize| self.fold(row) != fold;
+        let targets = self.targets.iter().enumerate().filter(|(row, _)| others(*row));
+        fit(&self.bins(others), &targets.map(|(_, target)| *target).collect::<Vec<_>>(), &LOCATION)
     }
 
     /// The error of each row where the model had not learned from its part.
     fn unseen_errors(&self) -> Vec<f32> {
-        let models: Vec<Boost> =
-            (0..FOLDS).map(|fold| self.fit(&self.targets, &LOCATION, |row| self.fold(row) != fold)).collect();
+        let models: Vec<Boost> = (0..FOLDS).map(|fold| self.without(fold)).collect();
         let error = |(row, features): (usize, &Vec<f32>)| {
             let guess = models.get(self.fold(row)).map_or(0.0, |model| model.predict(features));
             self.targets.get(row).copied().unwrap_or(0.0) - narrow(guess)
         };
         self.rows.iter().enumerate().map(error).collect()
     }
+}
+
+fn fit(bins: &Bins, targets: &[f32], settings: &Settings) -> Boost {
+    Boost::fit_binned(bins, targets, &vec![1.0; targets.len()], settings)
 }
 
 impl WindowModel {
@@ -98,8 +103,9 @@ impl WindowModel {
         }
         let errors = lessons.unseen_errors();
         let sizes: Vec<f32> = errors.iter().map(|error| error.abs()).collect();
-        let location = lessons.fit(&lessons.targets, &LOCATION, |_| true);
-        let scale = lessons.fit(&sizes, &SCALE, |_| true);
+        let bins = lessons.bins(|_| true);
+        let location = fit(&bins, &lessons.targets, &LOCATION);
+        let scale = fit(&bins, &sizes, &SCALE);
         let mut model = WindowModel { window, location, scale, errors: Vec::new() };
         let mut scaled = Vec::new();
         for ((error, target), (row, weighed)) in

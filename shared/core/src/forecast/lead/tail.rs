@@ -37,7 +37,7 @@ const LEVELS: [f64; 16] =
 ///
 /// What a decision asks of the body hardly changes by it, and the tail rests on every error that it had.
 pub(super) fn thinned(mut errors: Vec<f64>) -> Vec<Weighted> {
-    errors.sort_by(f64::total_cmp);
+    errors.sort_unstable_by(f64::total_cmp);
     let (body, tail) = errors.split_at(errors.len() - errors.len() / KEPT);
     let middle = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
     body.chunks(THIN).filter_map(middle).chain(tail.iter().map(|error| (*error as f32, 1))).collect()
@@ -50,7 +50,7 @@ const THIN: usize = 10;
 
 impl Tail {
     pub(super) fn of(mut errors: Vec<Weighted>) -> Tail {
-        errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+        errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let count: usize = errors.iter().map(|(_, count)| usize::from(*count)).sum();
         let rare = (count / IN_TAIL).max(IN_TAIL_MIN).min(count / 2).max(1);
         let (mut taken, mut sum, mut squares, mut from) = (0.0, 0.0, 0.0, 0.0);
