@@ -25,7 +25,10 @@ async fn more_load_scales_out_in_order_and_less_scales_in_against_it() {
     let inward = bench.cycle_with(later).await;
     assert_eq!(inward.outcome(), "scaled", "{inward:?}");
     let end = bench.capacity().await;
-    assert!(end.web < after.web && end.api < after.api && end.read < after.read && end.write < after.write);
+    assert!(
+        end.web < after.web && end.api < after.api && end.read < after.read && end.write < after.write,
+        "{after:?}, then {end:?}"
+    );
     assert_eq!(waves(&bench).await, ["web", "api", "orders"]);
 }
 

@@ -114,7 +114,7 @@ impl WindowModel {
             let (guess, scale) = (target - error, model.predict(row).1);
             scaled.extend(weighed.iter().map(|level| f64::from(level - guess) / scale));
         }
-        model.errors = thinned(scaled);
+        model.errors = thinned(scaled, window.weighs.steps());
         Some(model)
     }
 

@@ -394,3 +394,37 @@ impl LeadModel {
 fn steps(span_s: u32, step_s: u32) -> usize {
     usize::try_from(span_s.div_ceil(step_s.max(1))).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTING: Setting = Setting { provisioning_s: 300, cycle_s: 300, unit: 10.0 };
+
+    /// A day's wave by the minute, with a noise from a multiplicative hash.
+    fn minutes(count: u32) -> Series {
+        let value = |minute: u32| {
+            let noise = f64::from(minute.wrapping_mul(2_654_435_769) >> 20) / 100.0;
+            let wave = (f64::from(minute % 1_440) / 1_440.0 * std::f64::consts::TAU).cos();
+            Some(100.0 - 60.0 * wave + noise)
+        };
+        Series::new(Timestamp::UNIX_EPOCH, 60, (0..count).map(value))
+    }
+
+    #[test]
+    fn a_stored_model_is_small_and_goes_on_as_it_was() {
+        let history = minutes(14 * 1_440);
+        let mut lead = Lead::new(SETTING, &history);
+        let bytes = lead.model().unwrap().pack();
+        assert!(bytes.len() < 36 * 1_024, "{} bytes", bytes.len());
+        let stored = LeadModel::unpack(&bytes).unwrap();
+        assert_eq!(Some(&stored), lead.model());
+        let mut resumed = Lead::resume(SETTING, &history, stored.clone()).unwrap();
+        let (was, is) = (lead.outlook().unwrap(), resumed.outlook().unwrap());
+        assert_eq!((was.ready, was.until), (is.ready, is.until));
+        let (was, is) = (was.arrival.quantile(0.9), is.arrival.quantile(0.9));
+        assert!((was - is).abs() < 0.05 * was, "{was}, then {is}");
+        let other = Setting { provisioning_s: 60, ..SETTING };
+        assert!(Lead::resume(other, &history, stored).is_none(), "another lead window is learned anew");
+    }
+}

@@ -33,14 +33,15 @@ const SHAPE_MAX: f64 = 0.4;
 const LEVELS: [f64; 16] =
     [0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98];
 
-/// Errors as they are stored: the largest as they are, of the others one for every [`THIN`].
+/// Errors as they are stored: of `alike` that say nearly the same one, and of the smaller nine tenths one for [`THIN`] times
+/// as many.
 ///
-/// What a decision asks of the body hardly changes by it, and the tail rests on every error that it had.
-pub(super) fn thinned(mut errors: Vec<f64>) -> Vec<Weighted> {
+/// What a decision asks of the body hardly changes by it, and the tail rests on every error that said something.
+pub(super) fn thinned(mut errors: Vec<f64>, alike: usize) -> Vec<Weighted> {
     errors.sort_unstable_by(f64::total_cmp);
     let (body, tail) = errors.split_at(errors.len() - errors.len() / KEPT);
     let middle = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
-    body.chunks(THIN).filter_map(middle).chain(tail.iter().map(|error| (*error as f32, 1))).collect()
+    body.chunks(THIN * alike).chain(tail.chunks(alike)).filter_map(middle).collect()
 }
 
 /// One error in so many is kept as it is.
@@ -151,12 +152,14 @@ mod tests {
     #[test]
     fn thinning_keeps_what_decisions_ask() {
         let whole = Tail::of(exponential(7_000).into_iter().map(|error| (error as f32, 1)).collect());
-        let thin = thinned(exponential(7_000));
-        assert!(thin.len() < 1_400, "{}", thin.len());
-        let thin = Tail::of(thin);
+        let thin = thinned(exponential(7_000), 1);
+        // Five steps of a window are stored in the room of one.
+        let alike = thinned(exponential(35_000), 5);
+        assert!(thin.len() < 1_400 && alike.len() <= thin.len() + 1, "{} {}", thin.len(), alike.len());
+        let (thin, alike) = (Tail::of(thin), Tail::of(alike));
         for level in [0.05, 0.5, 0.9, 0.97, 0.99, 0.999] {
             let truth = -(1.0_f64 - level).ln();
-            for tail in [&whole, &thin] {
+            for tail in [&whole, &thin, &alike] {
                 assert!((tail.quantile(level) - truth).abs() < 0.05 + truth * 0.03, "{level}: {tail:?}");
                 let above = tail.above(truth);
                 assert!(
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn more_error_is_never_likelier() {
-        let tail = Tail::of(thinned(exponential(500)));
+        let tail = Tail::of(thinned(exponential(500), 1));
         let above: Vec<f64> = (-10..200).map(|step| tail.above(f64::from(step) / 20.0)).collect();
         assert!(above.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{above:?}");
         assert!(Tail::of(Vec::new()).quantile(0.9).is_finite());
