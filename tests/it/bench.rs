@@ -123,9 +123,10 @@ impl Bench {
 
     /// Half an hour passes with a steady load, on the capacity that there is; answers the input for a cycle after it.
     pub(crate) async fn half_an_hour_later(&self, load: f64) -> Json {
-        let now = Timestamp::now();
-        let later = now + SignedDuration::from_mins(30);
-        self.steady(load, now, later).await;
+        // A metric counts what it is given: a minute seeded twice would have the load of both.
+        let from = Timestamp::from_second((Timestamp::now().as_second() / 60 + 1) * 60).unwrap();
+        let later = from + SignedDuration::from_mins(30);
+        self.steady(load, from, later).await;
         json!({"now": later.to_string()})
     }
 

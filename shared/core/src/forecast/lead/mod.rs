@@ -427,4 +427,22 @@ mod tests {
         let other = Setting { provisioning_s: 60, ..SETTING };
         assert!(Lead::resume(other, &history, stored).is_none(), "another lead window is learned anew");
     }
+
+    #[test]
+    fn a_drop_in_the_first_hours_is_not_expected_again_at_a_time_of_the_hour() {
+        let values = std::iter::repeat_n(900.0, 120).chain([630.0]).chain(std::iter::repeat_n(90.0, 30));
+        let values: Vec<_> = values.map(Some).collect();
+        for minute in (0..60).step_by(5) {
+            for provisioning_s in [240, 480, 900] {
+                let start = Timestamp::from_second(minute * 60).unwrap();
+                let setting = Setting { provisioning_s, unit: 60.0, ..SETTING };
+                let history = Series::new(start, 60, values.clone());
+                let outlook = Lead::new(setting, &history).outlook().unwrap();
+                for spread in [&outlook.arrival, &outlook.whole] {
+                    let high = spread.quantile(0.99);
+                    assert!(high < 600.0, "minute {minute}, {provisioning_s} s: {high} after 90");
+                }
+            }
+        }
+    }
 }

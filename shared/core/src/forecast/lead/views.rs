@@ -159,7 +159,12 @@ impl Views {
     }
 
     /// Time of day, day of week, and time of hour: batches start on the hour.
+    ///
+    /// A clock that has not come round yet only says how late it is: what came once would be expected of all that is later.
     fn clock(&self, now: usize, row: &mut Vec<f32>) {
+        if now < steps(DAY_S, self.step_s) {
+            return row.extend([0.0; 3]);
+        }
         let now_s = self.time_of(now).as_second();
         let within = |span_s: i64, of_s: i64| {
             narrow(f64::from(i32::try_from(now_s.rem_euclid(span_s) / of_s).unwrap_or(0)))
