@@ -79,7 +79,9 @@ fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
         let units = decision.target.or(decision.observed).unwrap_or_default();
         units.real() * costs.get(&decision.key).copied().unwrap_or(0.0)
     };
-    let total: f64 = decisions.iter().map(cost).sum();
+    // What cannot be seen still takes its part.
+    let unseen = world.standing.spend.map_or(0.0, |spend| spend.unseen_hourly);
+    let total = unseen + decisions.iter().map(cost).sum::<f64>();
     let mut over = total - limit;
     let layers = world.platform.orchestration.layers.iter().rev().flatten();
     let order: Vec<&GroupName> = layers.collect();

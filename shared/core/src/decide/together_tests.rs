@@ -74,11 +74,8 @@ fn a_budget_gives_up_the_dependents_first() {
 #[test]
 fn a_month_has_what_is_left_of_its_budget() {
     let check = |counted_to: &str, amount: f64, expected: [u32; 2]| {
-        let spend =
-            Some(standing::Spend { amount, peak_hourly: 0.0, counted_to: counted_to.parse().unwrap() });
-        let standing = Standing { spend, ..Standing::default() };
         let budget = "guardrails: {budget: {monthly: 10000}}\n";
-        let decisions = decided_after(&standing, budget, [10, 10], [60.0, 60.0]);
+        let decisions = decided_after(&spent(counted_to, amount, 0.0), budget, [10, 10], [60.0, 60.0]);
         assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), expected);
     };
     // 156 hours of November are left, in which 36 an hour are wanted.
@@ -86,6 +83,24 @@ fn a_month_has_what_is_left_of_its_budget() {
     check("2026-11-24T12:00:00Z", 4_540.0, [12, 11]);
     check("2026-11-24T12:00:00Z", 10_500.0, [10, 10]); // What runs is not taken away.
     check("2026-10-31T23:00:00Z", 10_500.0, [12, 12]); // That was last month.
+}
+
+fn spent(counted_to: &str, amount: f64, unseen_hourly: f64) -> Standing {
+    let counted_to = counted_to.parse().unwrap();
+    let spend = standing::Spend { amount, peak_hourly: 0.0, hourly: 0.0, unseen_hourly, counted_to };
+    Standing { spend: Some(spend), ..Standing::default() }
+}
+
+#[test]
+fn what_cannot_be_seen_takes_its_part_of_a_budget() {
+    let check = |unseen_hourly: f64, expected: [u32; 2]| {
+        let budget = "guardrails: {budget: {hourly: 40}}\n";
+        let standing = spent("2026-11-24T12:00:00Z", 0.0, unseen_hourly);
+        let decisions = decided_after(&standing, budget, [10, 10], [60.0, 60.0]);
+        assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), expected);
+    };
+    check(0.0, [12, 12]);
+    check(5.0, [12, 11]);
 }
 
 #[test]

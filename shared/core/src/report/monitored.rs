@@ -94,7 +94,13 @@ scaling_groups:
         let tally = Tally { judged: 40, inside: 36, ..Tally::default() };
         let standing = Standing {
             evidence: Evidence(vec![tally]),
-            spend: Some(Spend { amount: 30.0, peak_hourly: 4.0, counted_to: at(43_200) }),
+            spend: Some(Spend {
+                amount: 30.0,
+                peak_hourly: 4.0,
+                hourly: 4.0,
+                unseen_hourly: 0.0,
+                counted_to: at(43_200),
+            }),
             ..Standing::default()
         };
         let cycle = |second: i64, steps: u32| Scaled {

@@ -20,7 +20,7 @@ pub use breaker::{Breaker, BreakerState};
 pub use evidence::{BAND, Evidence, Expected, Figures, Tally, ahead, measured};
 pub use learned::{CARRIED_SHARE_MAX, Nudge, Provisioned, within_share};
 pub use phase::{Reached, measured_share};
-pub use spend::{Spend, cost_hourly};
+pub use spend::{Rate, Spend, rate};
 
 use super::Decision;
 use crate::name::{DimensionKey, GroupName, ResourceId};
@@ -125,8 +125,8 @@ impl Standing {
         judged: Option<&[Decision]>,
         now: Timestamp,
     ) -> Standing {
-        let hourly = cost_hourly(platform, observations);
-        let spend = Some(Spend::after(self.spend, hourly, &platform.zone, now));
+        let rate = rate(platform, observations);
+        let spend = Some(Spend::after(self.spend, rate, &platform.zone, now));
         let mut standing = Standing { spend, ..self.clone() };
         match judged {
             Some(then) => standing.learn(platform, observations, then, now),

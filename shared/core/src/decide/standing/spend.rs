@@ -17,22 +17,44 @@ pub struct Spend {
     /// The most that an hour of it cost.
     #[serde(default)]
     pub peak_hourly: f64,
+    /// What an hour cost when it was last counted.
+    #[serde(default)]
+    pub hourly: f64,
+    /// How much of that could not be seen and stands from before: capacity that cannot be read still has its price.
+    #[serde(default)]
+    pub unseen_hourly: f64,
     /// Until when it is counted. The month is the one that this lies in.
     pub counted_to: Timestamp,
 }
 
+/// What a cycle sees of what capacity costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// What the capacity that is seen costs an hour.
+    pub hourly: f64,
+    /// Whether everything that Headroom serves was seen.
+    pub complete: bool,
+}
+
 impl Spend {
-    /// The spend when capacity of `hourly` an hour ran since it was last counted. Capacity runs whether anybody counts or
-    /// not: what lies between two counts, and the month before the first one, is charged at the rate that is seen.
-    pub fn after(spend: Option<Spend>, hourly: f64, zone: &TimeZone, now: Timestamp) -> Spend {
+    /// The spend when capacity of this rate ran since it was last counted. Capacity runs whether anybody counts or not:
+    /// what lies between two counts, and the month before the first one, is charged at the rate that is seen. What can no
+    /// longer be seen is charged at what it cost when it was.
+    pub fn after(spend: Option<Spend>, rate: Rate, zone: &TimeZone, now: Timestamp) -> Spend {
         let month = month_start(zone, now);
         let (amount, peak, from) = match spend {
             Some(spend) if now <= spend.counted_to => return spend,
             Some(spend) if month <= spend.counted_to => (spend.amount, spend.peak_hourly, spend.counted_to),
             _ => (0.0, 0.0, month),
         };
+        let unseen_hourly = match spend {
+            Some(before) if !rate.complete && 0.0 < before.unseen_hourly => before.unseen_hourly,
+            Some(before) if !rate.complete => (before.hourly - rate.hourly).max(0.0),
+            _ => 0.0,
+        };
+        let hourly = rate.hourly + unseen_hourly;
         let amount = amount + hourly * hours(from, now);
-        Spend { amount, peak_hourly: peak.max(hourly), counted_to: now }
+        Spend { amount, peak_hourly: peak.max(hourly), hourly, unseen_hourly, counted_to: now }
     }
 
     /// The share that was saved in the month so far, against holding its largest capacity all the time.
@@ -47,17 +69,20 @@ impl Spend {
     }
 }
 
-/// What the capacity that is seen costs an hour. What is not known costs nothing here.
-pub fn cost_hourly(platform: &Platform, observations: &BTreeMap<DimensionKey, Observation>) -> f64 {
-    let cost = |observation: &Observation, unit_cost: f64| {
-        // Under a native policy more may run than is set, and what is set is paid for before it is ready.
-        let capacity = observation.capacity.known()?;
-        Some(capacity.set.max(capacity.ready).real() * unit_cost)
-    };
-    let of = |place: crate::platform::Place<'_>| {
-        cost(observations.get(&place.dimension.key)?, place.dimension.unit_cost_hourly)
-    };
-    platform.dimensions().filter_map(of).sum()
+/// What the capacity that is seen costs.
+pub fn rate(platform: &Platform, observations: &BTreeMap<DimensionKey, Observation>) -> Rate {
+    let mut rate = Rate { hourly: 0.0, complete: true };
+    for place in platform.dimensions() {
+        let key = &place.dimension.key;
+        match observations.get(key).and_then(|observation| observation.capacity.known()) {
+            // Under a native policy more may run than is set, and what is set is paid for before it is ready.
+            Some(capacity) => {
+                rate.hourly += capacity.set.max(capacity.ready).real() * place.dimension.unit_cost_hourly;
+            }
+            None => rate.complete &= !place.resource.kind.is_served(&key.dimension),
+        }
+    }
+    rate
 }
 
 fn month_start(zone: &TimeZone, now: Timestamp) -> Timestamp {
@@ -81,16 +106,35 @@ mod tests {
     fn a_month_adds_up_and_the_next_begins_anew() {
         let zone = TimeZone::get("Europe/Zurich").unwrap();
         // The month begins at 23:00 UTC; what ran before the first count is charged like what is seen.
-        let first = Spend::after(None, 2.0, &zone, at("2026-11-01T01:00:00Z"));
+        let seen = |hourly: f64| Rate { hourly, complete: true };
+        let first = Spend::after(None, seen(2.0), &zone, at("2026-11-01T01:00:00Z"));
         assert_eq!(first.amount, 4.0);
-        let later = Spend::after(Some(first), 3.0, &zone, at("2026-11-01T02:30:00Z"));
+        let later = Spend::after(Some(first), seen(3.0), &zone, at("2026-11-01T02:30:00Z"));
         assert_eq!(later.amount, 8.5);
         // Three an hour for three and a half hours would have been 10.5.
         assert_eq!((first.saved(&zone), later.saved(&zone)), (Some(0.0), Some(1.0 - 8.5 / 10.5)));
-        assert_eq!(Spend::after(Some(later), 9.0, &zone, at("2026-11-01T02:00:00Z")), later, "counted");
+        assert_eq!(Spend::after(Some(later), seen(9.0), &zone, at("2026-11-01T02:00:00Z")), later, "counted");
         assert_eq!(later.in_month_of(&zone, at("2026-11-30T22:59:59Z")), 8.5);
         assert_eq!(later.in_month_of(&zone, at("2026-11-30T23:00:00Z")), 0.0);
-        let next = Spend::after(Some(later), 1.0, &zone, at("2026-12-01T00:00:00Z"));
+        let next = Spend::after(Some(later), seen(1.0), &zone, at("2026-12-01T00:00:00Z"));
         assert_eq!((next.amount, next.peak_hourly), (1.0, 1.0));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_charged_as_it_was() {
+        let check = |spend: Spend, expected: (f64, f64, f64)| {
+            assert_eq!((spend.amount, spend.hourly, spend.unseen_hourly), expected);
+            spend
+        };
+        let after = |spend, hourly, complete, hour| {
+            let now = at(&format!("2026-11-01T0{hour}:00:00Z"));
+            Spend::after(spend, Rate { hourly, complete }, &TimeZone::UTC, now)
+        };
+        let first = check(after(None, 5.0, true, 1), (5.0, 5.0, 0.0));
+        let dark = check(after(Some(first), 2.0, false, 2), (10.0, 5.0, 3.0));
+        // What is seen meanwhile moves.
+        let moved = check(after(Some(dark), 4.0, false, 3), (17.0, 7.0, 3.0));
+        check(after(Some(moved), 6.0, true, 4), (23.0, 6.0, 0.0));
+        check(after(None, 2.0, false, 1), (2.0, 2.0, 0.0));
     }
 }
