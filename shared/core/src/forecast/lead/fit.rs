@@ -40,6 +40,8 @@ struct Lessons {
     targets: Vec<f32>,
     /// What is weighed of each row's window, relative to the newest level.
     weighed: Vec<Vec<f32>>,
+    /// Rows that one moment is in the window of.
+    alike: usize,
 }
 
 impl Lessons {
@@ -50,7 +52,8 @@ impl Lessons {
         // The first day has no day before it to compare with; a short history cannot be choosy.
         let first = past.max(if 3 * day < last { day } else { day.min(last / 8) });
         let stride = (last - first).div_ceil(ROWS_MAX).max(1);
-        let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new(), weighed: Vec::new() };
+        let alike = window.to.div_ceil(stride);
+        let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new(), weighed: Vec::new(), alike };
         for now in (first..last).step_by(stride) {
             let Some(peak) = views.peak(now, window) else { continue };
             lessons.rows.push(views.row(now, reach));
@@ -60,6 +63,14 @@ impl Lessons {
             lessons.weighed.push(weighed.map(|level| level - base).collect());
         }
         lessons
+    }
+
+    /// What came once teaches nothing about when it comes: values beyond those of a second event are cut to it.
+    fn cut(&self, values: &[f32]) -> Vec<f32> {
+        let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).collect();
+        sizes.sort_unstable_by(|a, b| b.total_cmp(a));
+        let most = sizes.get(self.alike).copied().unwrap_or(0.0);
+        values.iter().map(|value| value.clamp(-most, most)).collect()
     }
 
     fn fold(&self, row: usize) -> usize {
@@ -77,7 +88,8 @@ impl Lessons {
     fn without(&self, fold: usize) -> Boost {
         let others = |row: usize| self.fold(row) != fold;
         let targets = self.targets.iter().enumerate().filter(|(row, _)| others(*row));
-        fit(&self.bins(others), &targets.map(|(_, target)| *target).collect::<Vec<_>>(), &LOCATION)
+        let targets: Vec<f32> = targets.map(|(_, target)| *target).collect();
+        fit(&self.bins(others), &self.cut(&targets), &LOCATION)
     }
 
     /// The error of each row where the model had not learned from its part.
@@ -104,8 +116,8 @@ impl WindowModel {
         let errors = lessons.unseen_errors();
         let sizes: Vec<f32> = errors.iter().map(|error| error.abs()).collect();
         let bins = lessons.bins(|_| true);
-        let location = fit(&bins, &lessons.targets, &LOCATION);
-        let scale = fit(&bins, &sizes, &SCALE);
+        let location = fit(&bins, &lessons.cut(&lessons.targets), &LOCATION);
+        let scale = fit(&bins, &lessons.cut(&sizes), &SCALE);
         let mut model = WindowModel { window, location, scale, errors: Vec::new() };
         let mut scaled = Vec::new();
         for ((error, target), (row, weighed)) in

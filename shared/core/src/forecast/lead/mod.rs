@@ -445,4 +445,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn one_rise_is_not_expected_again() {
+        let noise = |minute: u32| f64::from(minute.wrapping_mul(2_654_435_769) >> 16) / 65_536.0;
+        // Measured every five minutes, with a line between.
+        let point = |point: u32| if point < 2_000 { 100.0 } else { 10_000.0 } * (0.98 + 0.04 * noise(point));
+        let value = |minute: u32| {
+            let (from, to) = (point(minute / 5), point(minute / 5 + 1));
+            Some(from + (to - from) * f64::from(minute % 5) / 5.0)
+        };
+        let setting = Setting { provisioning_s: 180, unit: 1_150.0, ..SETTING };
+        let known = Series::new(Timestamp::UNIX_EPOCH, 60, (0..10_060).map(value));
+        let mut lead = Lead::new(setting, &known);
+        let mut most: f64 = 0.0;
+        for minute in (10_060..12_800).step_by(5) {
+            lead.push((minute..minute + 5).map(value));
+            most = most.max(lead.outlook().unwrap().arrival.quantile(0.99));
+        }
+        assert!(most < 14_000.0, "{most} after 10,000");
+    }
 }

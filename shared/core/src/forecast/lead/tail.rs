@@ -24,14 +24,16 @@ pub(super) struct Tail {
 pub(super) type Weighted = (f32, u8);
 
 /// One error in so many belongs to the tail.
-const IN_TAIL: usize = 50;
+const IN_TAIL: usize = 200;
 /// A fit to fewer is chance.
 const IN_TAIL_MIN: usize = 20;
 /// Beyond it a tail has hardly a mean.
 const SHAPE_MAX: f64 = 0.4;
 /// Levels of the body: dense where decisions look.
-const LEVELS: [f64; 16] =
-    [0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98];
+const LEVELS: [f64; 19] = [
+    0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99,
+    0.995,
+];
 
 /// Errors as they are stored: of `alike` that say nearly the same one, and of the smaller nine tenths one for [`THIN`] times
 /// as many.
