@@ -1,6 +1,6 @@
 //! The calendar: which events are on, and when the next one starts.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::name::GroupName;
 use crate::platform::{Event, Platform, When};
@@ -87,18 +87,32 @@ impl Factors {
         on.map(|(_, _, factor)| *factor).fold(1.0, f64::max)
     }
 
-    /// A load as it would have been without the events.
-    pub fn without(&self, load: &Series) -> Series {
-        if self.0.is_empty() {
-            return load.clone();
-        }
-        let value = |index: usize| {
-            let factor = self.during(load.time_of(index), load.time_of(index + 1));
-            load.get(index).map(|value| value / factor)
+    /// A load as it would have been without the events. `usual` is what it was before, and is kept up: an event that has
+    /// only begun and is not in the load yet is no reason to expect less of it.
+    pub fn without(&self, load: &Series, usual: &mut Option<f64>) -> Series {
+        let share = (f64::from(load.step_s()) / USUAL_S).min(1.0);
+        let mut value = |index: usize| {
+            let (from, to) = (load.time_of(index), load.time_of(index + 1));
+            let (value, factor) = (load.get(index)?, self.during(from, to));
+            if factor == 1.0 {
+                *usual = Some(usual.map_or(value, |usual| usual + (value - usual) * share));
+                return Some(value);
+            }
+            let plain = value / factor;
+            let begun = self.0.iter().any(|(start, end, _)| {
+                *start < to && from < *end && from.duration_since(*start) < EFFECT_WITHIN
+            });
+            Some(usual.filter(|_| begun).map_or(plain, |usual| plain.max(value.min(usual))))
         };
-        Series::new(load.start(), load.step_s(), (0..load.len()).map(value))
+        let values: Vec<Option<f64>> = (0..load.len()).map(&mut value).collect();
+        Series::new(load.start(), load.step_s(), values)
     }
 }
+
+/// Seconds over which it is seen what a load usually is.
+const USUAL_S: f64 = 1_800.0;
+/// An event has so long to take effect: a sale is announced before people come. After it the load says what it is worth.
+const EFFECT_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +191,15 @@ calendar:
             [3.0, 1.0, 2.0]
         );
         let load = Series::new("2026-11-27T06:00:00Z".parse().unwrap(), 1_800, [10.0, 10.0, 30.0].map(Some));
-        assert_eq!(factors.without(&load).known().collect::<Vec<_>>(), [10.0, 10.0, 15.0]);
+        let plain = |load: &Series, mut usual| factors.without(load, &mut usual).known().collect::<Vec<_>>();
+        assert_eq!(plain(&load, None), [10.0, 10.0, 15.0]);
+        // Half an hour after its beginning a sale shows a little, then wholly, then less than nothing.
+        let slow = Series::new("2026-11-27T06:30:00Z".parse().unwrap(), 900, [10.0, 10.0, 12.0, 26.0, 8.0].map(Some));
+        assert_eq!(plain(&slow, None), [10.0, 10.0, 10.0, 13.0, 8.0]);
+        // What was usual is also known from before, and after an hour the load speaks for itself.
+        let on = |from: &str| Series::new(from.parse().unwrap(), 900, [12.0].map(Some));
+        assert_eq!(plain(&on("2026-11-27T07:45:00Z"), Some(11.0)), [11.0]);
+        assert_eq!(plain(&on("2026-11-27T07:45:00Z"), None), [6.0]);
+        assert_eq!(plain(&on("2026-11-27T08:00:00Z"), Some(11.0)), [6.0]);
     }
 }

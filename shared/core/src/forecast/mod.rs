@@ -39,7 +39,7 @@ use crate::units::Ratio;
 pub const LEVELS: [f64; 6] = [0.05, 0.5, 0.9, 0.95, 0.99, 0.999];
 
 /// A history that ends longer ago says too little about now.
-const STALE_S: i64 = 1_800;
+pub(crate) const STALE_S: i64 = 1_800;
 
 /// Forecasts are made on this grid; a finer one costs more and knows no more two hours ahead.
 pub const STEP_S: u32 = 300;

@@ -77,7 +77,7 @@ pub fn study(
     let fine = fine_series(chunks, &column).until(now);
     let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
-    let (history, fine) = (factors.without(&history), factors.without(&fine));
+    let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
     let columns = columns(platform, place, &history, until);
     let context = Context { extras: columns.as_slice() };
     let before = models.load.as_ref().map(Trained::seen_until);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::calendar::Factors;
 use crate::decide::{Change, Decision, MetricForecast, NOTHING, World, decision};
-use crate::forecast::NoForecast;
+use crate::forecast::{NoForecast, STALE_S};
 use crate::forecast::lead::{Lead, Setting};
 use crate::name::{DimensionKey, GroupName};
 use crate::observe::Seen;
@@ -33,6 +33,8 @@ pub struct Pilot<'a> {
     key: DimensionKey,
     metric: &'a Metric,
     lead: Lead,
+    /// What the load was before an event, and the newest of it.
+    usual: Option<f64>,
     recent: Series,
     changes: Vec<Change>,
     /// What the last decision asked for.
@@ -87,12 +89,15 @@ impl<'a> Pilot<'a> {
             Setting::of(platform, &NOTHING, place, metric.measure.carried_per_unit().unwrap_or(1.0));
         let group = &place.group.name;
         let factors = Factors::of(platform, group, history.start(), history.end());
+        let mut usual = None;
+        let plain = factors.without(history, &mut usual);
         Ok(Pilot {
             platform,
             group,
             key: key.clone(),
             metric,
-            lead: Lead::new(setting, &factors.without(history)),
+            lead: Lead::new(setting, &plain),
+            usual,
             recent: history.tail(RECENT),
             changes: Vec::new(),
             asked: None,
@@ -104,7 +109,7 @@ impl<'a> Pilot<'a> {
     pub fn observe(&mut self, values: &[Option<f64>]) {
         let new = Series::new(self.end(), self.recent.step_s(), values.iter().copied());
         let factors = Factors::of(self.platform, self.group, new.start(), new.end());
-        let plain = factors.without(&new);
+        let plain = factors.without(&new, &mut self.usual);
         self.lead.push((0..plain.len()).map(|index| plain.get(index)));
         let known = (0..self.recent.len()).map(|index| self.recent.get(index)).chain(values.iter().copied());
         let grown = Series::new(self.recent.start(), self.recent.step_s(), known.collect::<Vec<_>>());
@@ -137,13 +142,24 @@ impl<'a> Pilot<'a> {
         let capacity = Capacity { mode, set, ready, ..Capacity::default() };
         let readings = vec![reading(self.metric, &self.recent, now, cycle_s)];
         let observation = Observation { key: self.key.clone(), capacity: Seen::Known(capacity), readings };
-        let none = NoForecast::TooShort { known: self.recent.len(), needed: RECENT };
-        let lead = self.lead.outlook().map(|outlook| {
+        let none = self.no_forecast(now);
+        let outlook = self.lead.outlook().filter(|_| !matches!(none, NoForecast::Stale { .. }));
+        let lead = outlook.map(|outlook| {
             let factors = Factors::of(self.platform, self.group, outlook.from, outlook.until);
             outlook.multiplied(|from, to| factors.during(from, to))
         });
         let made = MetricForecast { lead, ..MetricForecast::none(&self.metric.name, none) };
         (observation, made)
+    }
+
+    /// Why there is no forecast beyond the lead window, or none at all when the load is silent for too long.
+    fn no_forecast(&self, now: Timestamp) -> NoForecast {
+        let newest = self.recent.newest().map_or(self.recent.start(), |(at, _)| at);
+        let age_s = now.as_second() - newest.as_second();
+        if STALE_S.max(2 * i64::from(self.recent.step_s())) < age_s {
+            return NoForecast::Stale { age_s };
+        }
+        NoForecast::TooShort { known: self.lead.known(), needed: self.lead.needed() }
     }
 
     /// The decision at `now`, with `desired` units ordered of which `ready` serve. It is taken to be carried out.
@@ -184,3 +200,35 @@ impl<'a> Pilot<'a> {
 
 /// Values kept for the measured load: an hour at one minute.
 const RECENT: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    #[test]
+    fn half_an_hour_of_silence_leaves_no_forecast() {
+        let text = "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 20, metrics: [{name: load, kind: load, target_per_unit: 10}]}
+orchestration: {rollout_phase: full}
+";
+        let platform = parse(text).unwrap().platform;
+        let key = "web/desired".parse().unwrap();
+        let start = Timestamp::UNIX_EPOCH;
+        let history = Series::new(start, 60, [Some(50.0); 600]);
+        let mut pilot = Pilot::new(&platform, &key, &history).unwrap();
+        let mut silent = |minutes: usize, expected: &str| {
+            pilot.observe(&vec![None; minutes]);
+            let now = pilot.end();
+            let decided = pilot.decide(now, Units(6), Units(6)).unwrap();
+            let reasons: Vec<String> = decided.reasons.iter().map(ToString::to_string).collect();
+            assert_eq!(decided.target, Some(Units(6)), "unknown never scales in: {reasons:?}");
+            assert!(reasons.iter().any(|reason| reason.contains(expected)), "{reasons:?}");
+        };
+        silent(5, "in the lead window");
+        silent(26, "the history ends 1860 s before now");
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct WindowModel {
 const ROWS_MAX: usize = 5_000;
 /// Fewer rows say nothing about what is rare.
 const ROWS_MIN: usize = 60;
+/// Of a short history, what is left out at its beginning: one part in so many.
+const FIRST: usize = 8;
 /// Two weeks; what is older was another workload.
 const PAST_S: u32 = 14 * 86_400;
 /// No prediction is so sure that it is never off.
@@ -50,7 +52,7 @@ impl Lessons {
         let day = steps(super::DAY_S, views.step_s());
         let past = last.saturating_sub(steps(PAST_S, views.step_s()));
         // The first day has no day before it to compare with; a short history cannot be choosy.
-        let first = past.max(if 3 * day < last { day } else { day.min(last / 8) });
+        let first = past.max(if 3 * day < last { day } else { day.min(last / FIRST) });
         let stride = (last - first).div_ceil(ROWS_MAX).max(1);
         let alike = window.to.div_ceil(stride);
         let mut lessons = Lessons { rows: Vec::new(), targets: Vec::new(), weighed: Vec::new(), alike };
@@ -101,6 +103,11 @@ impl Lessons {
         };
         self.rows.iter().enumerate().map(error).collect()
     }
+}
+
+/// Steps of a history that windows of `reach` can be learned from.
+pub(super) fn needed(reach: usize) -> usize {
+    (ROWS_MIN * FIRST).div_ceil(FIRST - 1) + reach
 }
 
 fn fit(bins: &Bins, targets: &[f32], settings: &Settings) -> Boost {

@@ -275,6 +275,17 @@ impl Lead {
         }
     }
 
+    /// Steps known, gaps left out.
+    pub fn known(&self) -> usize {
+        self.views.known()
+    }
+
+    /// Steps that a model needs.
+    pub fn needed(&self) -> usize {
+        let (ready, cycle) = (self.setting.provisioning_s, self.setting.cycle_s);
+        fit::needed(steps(ready, self.views.step_s()) + steps(cycle, self.views.step_s()).max(1))
+    }
+
     /// When the newest value ends.
     pub fn end(&self) -> Timestamp {
         self.views.time_of(self.views.len())

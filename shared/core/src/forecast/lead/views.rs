@@ -45,6 +45,10 @@ impl Views {
         self.levels.len()
     }
 
+    pub(super) fn known(&self) -> usize {
+        self.known.iter().filter(|known| **known).count()
+    }
+
     pub(super) fn step_s(&self) -> u32 {
         self.step_s
     }
