@@ -19,7 +19,7 @@ pub fn during<'a>(
 ) -> impl Iterator<Item = &'a Event> {
     events
         .iter()
-        .filter(move |event| event.groups.is_empty() || event.groups.contains(group))
+        .filter(move |event| event.concerns(group))
         .filter(move |event| overlaps(&event.when, zone, from, to))
 }
 
@@ -71,8 +71,7 @@ pub struct Factors(Vec<(Timestamp, Timestamp, f64)>);
 impl Factors {
     /// The factors for a group within `from..to`.
     pub fn of(platform: &Platform, group: &GroupName, from: Timestamp, to: Timestamp) -> Factors {
-        let concerned =
-            platform.calendar.iter().filter(|event| event.groups.is_empty() || event.groups.contains(group));
+        let concerned = platform.calendar.iter().filter(|event| event.concerns(group));
         let multiplied = concerned.filter_map(|event| Some((event, event.effect.multiply?)));
         let each = multiplied.flat_map(|(event, factor)| {
             let on = occurrences(&event.when, &platform.zone, from, to);
@@ -194,7 +193,11 @@ calendar:
         let plain = |load: &Series, mut usual| factors.without(load, &mut usual).known().collect::<Vec<_>>();
         assert_eq!(plain(&load, None), [10.0, 10.0, 15.0]);
         // Half an hour after its beginning a sale shows a little, then wholly, then less than nothing.
-        let slow = Series::new("2026-11-27T06:30:00Z".parse().unwrap(), 900, [10.0, 10.0, 12.0, 26.0, 8.0].map(Some));
+        let slow = Series::new(
+            "2026-11-27T06:30:00Z".parse().unwrap(),
+            900,
+            [10.0, 10.0, 12.0, 26.0, 8.0].map(Some),
+        );
         assert_eq!(plain(&slow, None), [10.0, 10.0, 10.0, 13.0, 8.0]);
         // What was usual is also known from before, and after an hour the load speaks for itself.
         let on = |from: &str| Series::new(from.parse().unwrap(), 900, [12.0].map(Some));

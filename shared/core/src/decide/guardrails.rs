@@ -262,13 +262,17 @@ fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// The most that may change in one cycle; at least one unit, or small capacities could never move.
+pub(super) fn paced(set: Units, share: f64) -> u32 {
+    Units::at_most(set.real() * share).0.max(1)
+}
+
 fn pace(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let guardrails = &facts.world.platform.guardrails;
     let share = match direction(facts, wanted) {
         Direction::Out => guardrails.out_share_max,
         Direction::In => guardrails.in_share_max,
     };
-    let allowed = toward(facts.set(), wanted, Units::at_most(facts.set().real() * share).0.max(1));
+    let allowed = toward(facts.set(), wanted, paced(facts.set(), share));
     (allowed != wanted).then_some((allowed, Reason::Pace { wanted, allowed }))
 }
 

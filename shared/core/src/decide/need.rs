@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::guardrails::paced;
 use super::lead::{self, Scales, Worth};
 use super::{MetricForecast, Strategy, World, backlog, steps};
 use crate::calendar::{self, Factors};
@@ -111,7 +112,7 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
     .collect();
     let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
     let rise = rise(world, place, factor);
-    needs.scheduled = scheduled(&events);
+    needs.scheduled = scheduled(world, place, capacity.set, windows.lead);
     asked_for(&mut needs, world, place);
     for metric in &place.dimension.metrics {
         if let Measure::QueueDepth { .. } = metric.measure {
@@ -173,12 +174,36 @@ fn trust(needs: &mut Needs, world: &World<'_>) {
     needs.reasons.push(Reason::NotTrusted { confidence, needed });
 }
 
-fn scheduled(events: &[&Event]) -> Option<Pair> {
-    let floors = events.iter().filter_map(|event| Some((event.effect.floor?, &event.name)));
+/// The largest floor of the calendar that has to be begun with.
+fn scheduled(world: &World<'_>, place: Place<'_>, set: Units, lead: Timestamp) -> Option<Pair> {
+    let begins = |event: &&Event| {
+        let floor = event.effect.floor.unwrap_or_default().min(place.dimension.bounds.max());
+        let by = lead.checked_add(world.platform.orchestration.cycle * cycles_before(world, set, floor));
+        let until = by.unwrap_or(Timestamp::MAX);
+        calendar::overlaps(&event.when, &world.platform.zone, world.now, until)
+    };
+    let name = &place.group.name;
+    let concerned = world.platform.calendar.iter().filter(|event| event.concerns(name));
+    let floors = concerned.filter(begins).filter_map(|event| Some((event.effect.floor?, &event.name)));
     let (floor, event) = floors.max_by_key(|(floor, _)| *floor)?;
     let reason = Some(Reason::EventFloor { event: event.clone(), floor });
     let need = Need { units: floor, strategy: Strategy::Scheduled, reason };
     Some(Pair { out: need.clone(), keep: need })
+}
+
+/// Cycles that the pace takes from `set` to `floor` before the one in which it is reached: a floor is begun with so much
+/// sooner.
+fn cycles_before(world: &World<'_>, set: Units, floor: Units) -> u32 {
+    /// Sooner than an hour at five minutes nothing is bought for an event.
+    const CYCLES_MAX: u32 = 12;
+    let share = world.platform.guardrails.out_share_max;
+    let mut units = set;
+    (0..CYCLES_MAX)
+        .find(|_| {
+            units = Units(units.0.saturating_add(paced(units, share)));
+            floor <= units
+        })
+        .unwrap_or(CYCLES_MAX)
 }
 
 /// A floor that a person asked for counts like one of the calendar: it is guarded, and more may be needed.

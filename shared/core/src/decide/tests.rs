@@ -356,6 +356,15 @@ fn the_calendar_asks_and_multiplies() {
     let floor =
         case(&format!("{FULL}calendar: [{{name: sale, cron: '0 0 * * *', duration: 1d, floor: 14}}]\n"));
     floor.check("10 -> 14 by Scheduled: no_forecast event_floor");
+    // In steps of a half, 14 are reached at once and 20 in two cycles: they are begun with a cycle sooner.
+    let paced = |minute: u32, floor: u32| {
+        let event = format!("{{name: sale, cron: '{minute} 12 * * *', duration: 2h, floor: {floor}}}");
+        case(&format!("{FULL}guardrails: {{max_scale_out_percent: 50}}\ncalendar: [{event}]\n"))
+    };
+    paced(7, 14).check("10 -> 14 by Scheduled: no_forecast event_floor");
+    paced(8, 14).check("hold 10: no_forecast measured_load enough");
+    paced(12, 20).check("10 -> 15 by Scheduled: no_forecast event_floor pace");
+    paced(13, 20).check("hold 10: no_forecast measured_load enough");
     // What is on already is in what is measured; what starts within the lead window is not.
     let sale = |cron: &str| {
         case(&format!("{FULL}calendar: [{{name: sale, cron: '{cron}', duration: 2h, multiply: 1.5}}]\n"))

@@ -113,7 +113,7 @@ fn steps(platform: &Platform, age_s: i64) -> usize {
 
 /// What comes back by the calendar, a column an event: those that say how much to hold, but not how the load changes.
 fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Extra> {
-    let concerned = |event: &&Event| event.groups.is_empty() || event.groups.contains(&place.group.name);
+    let concerned = |event: &&Event| event.concerns(&place.group.name);
     let learned = |event: &&Event| event.effect.floor.is_some() && event.effect.multiply.is_none();
     let column = |event: &Event| {
         let on = calendar::occurrences(&event.when, &platform.zone, history.start(), to);

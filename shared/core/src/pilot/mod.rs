@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use crate::calendar::Factors;
 use crate::decide::{Change, Decision, MetricForecast, NOTHING, World, decision};
-use crate::forecast::{NoForecast, STALE_S};
 use crate::forecast::lead::{Lead, Setting};
+use crate::forecast::{NoForecast, STALE_S};
 use crate::name::{DimensionKey, GroupName};
 use crate::observe::Seen;
 use crate::observe::{Capacity, Observation, reading};

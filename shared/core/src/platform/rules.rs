@@ -227,6 +227,13 @@ pub struct Event {
     pub effect: Effect,
 }
 
+impl Event {
+    /// Whether it is for a group.
+    pub fn concerns(&self, group: &GroupName) -> bool {
+        self.groups.is_empty() || self.groups.contains(group)
+    }
+}
+
 /// When an event is.
 #[derive(Clone, Debug)]
 pub enum When {
