@@ -51,22 +51,32 @@ struct Reply {
 /// Answers every line; a bad one gets an error of its own and ends nothing.
 pub(crate) fn forecast() -> Result<ExitCode, String> {
     let (input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
-    for line in input.lines() {
-        let line = line.map_err(|error| error.to_string())?;
-        if line.trim().is_empty() {
+    // Bytes, because a line that is not UTF-8 is one bad line and not the end.
+    for line in input.split(b'\n') {
+        let line = line.map_err(|error| format!("standard input: {error}"))?;
+        if line.trim_ascii().is_empty() {
             continue;
         }
         let reply = match answer(&line) {
             Ok(reply) => serde_json::to_string(&reply).map_err(|error| error.to_string())?,
-            Err(error) => serde_json::json!({ "error": error }).to_string(),
+            Err(error) => failed(&line, error).to_string(),
         };
         writeln!(output, "{reply}").and_then(|()| output.flush()).map_err(|error| error.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(line: &str) -> Result<Reply, String> {
-    let request: Request = serde_json::from_str(line).map_err(|error| error.to_string())?;
+/// An error with the line's `id`, as far as that can be read.
+fn failed(line: &[u8], error: String) -> serde_json::Value {
+    let read = serde_json::from_slice::<serde_json::Value>(line);
+    match read.ok().and_then(|line| line.get("id").cloned()) {
+        Some(id) => serde_json::json!({"id": id, "error": error}),
+        None => serde_json::json!({ "error": error }),
+    }
+}
+
+fn answer(line: &[u8]) -> Result<Reply, String> {
+    let request: Request = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if !(1..=HORIZON_MAX).contains(&request.horizon) {
         return Err(format!("horizon {} is not between 1 and {HORIZON_MAX}", request.horizon));
     }
@@ -76,17 +86,33 @@ fn answer(line: &str) -> Result<Reply, String> {
     if request.step_s == 0 {
         return Err("step_s is zero".to_owned());
     }
-    let history = Series::new(request.start, request.step_s, request.values.iter().copied());
+    // A forecast goes on from the newest known point; what came after it and is not known is foreseen, too.
+    let known = request.values.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let unknown = request.values.len() - known;
+    let horizon = request.horizon + unknown;
+    if HORIZON_MAX < horizon {
+        return Err(format!("{unknown} unknown values at the end are too many"));
+    }
+    let history = Series::new(request.start, request.step_s, request.values.iter().take(known).copied());
     let extras = extras(&request)?;
     let context = Context { extras: &extras };
     let begun = Instant::now();
-    let trained = Trained::train(&history, &context, request.horizon).map_err(|why| why.to_string())?;
+    let trained = Trained::train(&history, &context, horizon).map_err(|why| why.to_string())?;
     let train_ms = ms(begun);
     let begun = Instant::now();
-    let made = trained.predict(&history, &context, request.horizon, &request.levels);
-    let made = made.map_err(|why| why.to_string())?;
+    let made = trained.predict(&history, &context, horizon, &request.levels);
+    let made = from(made.map_err(|why| why.to_string())?, unknown);
     let predict_ms = ms(begun);
     Ok(reply(request.id, (made, Pattern::of(&history)), &trained, (train_ms, predict_ms)))
+}
+
+/// The forecast without its first steps.
+fn from(mut forecast: Forecast, first: usize) -> Forecast {
+    let quantiles = forecast.quantiles.iter_mut().map(|quantile| &mut quantile.values);
+    for values in quantiles.chain([&mut forecast.mean]) {
+        values.drain(..first.min(values.len()));
+    }
+    forecast
 }
 
 fn ms(begun: Instant) -> f64 {
@@ -139,6 +165,10 @@ fn extras(request: &Request) -> Result<Vec<Extra>, String> {
 mod tests {
     use super::*;
 
+    fn answer(line: &str) -> Result<Reply, String> {
+        super::answer(line.as_bytes())
+    }
+
     fn request(values: usize, more: &str) -> String {
         let values: Vec<f64> = (0_u32..).take(values).map(|index| f64::from(index % 24)).collect();
         format!(
@@ -161,6 +191,24 @@ mod tests {
     fn a_short_history_has_the_small_members() {
         let reply = answer(&request(30, r#""horizon": 3"#)).unwrap();
         assert_eq!((reply.dropped["boosted_line"], reply.quantiles.len()), (Why::ShortHistory, 4));
+    }
+
+    #[test]
+    fn unknown_values_at_the_end_move_no_forecast() {
+        let whole = answer(&request(240, r#""horizon": 6"#)).unwrap();
+        let cut = request(240, r#""horizon": 6"#).replace("22.0, 23.0], ", "null, null], ");
+        assert!(cut.contains("null"));
+        let cut = answer(&cut).unwrap();
+        assert_eq!(cut.mean.len(), 6);
+        for (cut, whole) in cut.mean.iter().zip(&whole.mean) {
+            assert!((cut - whole).abs() < 1.5, "{cut} instead of {whole}");
+        }
+    }
+
+    #[test]
+    fn errors_say_of_which_line() {
+        assert_eq!(failed(br#"{"id": "a"}"#, "no".to_owned()), serde_json::json!({"id": "a", "error": "no"}));
+        assert_eq!(failed(b"\xff", "no".to_owned()), serde_json::json!({"error": "no"}));
     }
 
     #[test]
