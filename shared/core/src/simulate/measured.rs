@@ -46,7 +46,6 @@ pub fn measured(loads: Vec<(DimensionKey, Vec<(Timestamp, f64)>)>) -> Result<Mea
             ));
             continue;
         }
-        notes.extend(gaps(&key, &points));
         names.push(key.to_string());
         columns.push(points);
     }
@@ -74,16 +73,6 @@ fn distinct(mut points: Vec<(Timestamp, f64)>) -> Vec<(f64, f64)> {
         }
     }
     distinct
-}
-
-/// Hours of which nothing is known: the longest period that CloudWatch keeps is one.
-fn gaps(key: &DimensionKey, points: &[(f64, f64)]) -> Option<String> {
-    const HOUR: f64 = 60.0;
-    let apart = points.iter().zip(points.iter().skip(1)).map(|(before, after)| after.0 - before.0);
-    let unknown: f64 = apart.filter(|minutes| HOUR < *minutes).sum();
-    (0.0 < unknown).then(|| {
-        format!("{key}: {:.1} hours have no points; straight lines stand in for them", unknown / HOUR)
-    })
 }
 
 /// Replayed is what all dimensions have in common; what one is short of, the others lose.
@@ -153,7 +142,8 @@ mod tests {
             (key("users/read"), points(1_000..2_000)),
             (key("api/desired"), Vec::new()),
         ]);
-        let notes = told.unwrap().notes.join("\n");
+        let told = told.unwrap();
+        let notes = [told.notes, told.trace.notes].concat().join("\n");
         for part in [
             "web/desired: 3.4 hours have no points",
             "api/desired: no load was measured",

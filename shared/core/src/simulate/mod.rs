@@ -179,7 +179,10 @@ pub enum NoReplay {
     #[error("nothing can be replayed: {0}")]
     Nothing(String),
     /// A load without a peak has no scale.
-    #[error("the load of {0} is zero nearly always")]
+    #[error(
+        "the load of {0} is zero nearly always, or negative: nothing says how many units it takes; look whether the \
+         column is the right one, or cut the trace to when there was load"
+    )]
     NoLoad(DimensionKey),
 }
 
@@ -202,7 +205,8 @@ pub fn replay(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Replay, NoReplay> {
     let platform = &steered(platform);
-    let (mut loaded, mut notes) = tiers::tiers(platform, trace, options)?;
+    let (mut loaded, of_tiers) = tiers::tiers(platform, trace, options)?;
+    let mut notes = [trace.notes.clone(), of_tiers].concat();
     for (index, tier) in loaded.iter_mut().enumerate() {
         tier.plant.chances = tiers::seeded(options.chances, index);
     }

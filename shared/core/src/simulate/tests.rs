@@ -131,7 +131,7 @@ fn chain(delays: [u32; 3]) -> Platform {
 
 fn trace(values: impl Iterator<Item = f64>) -> Trace {
     let load = Series::new(Timestamp::UNIX_EPOCH, 60, values.map(Some));
-    Trace { columns: vec![Column { name: "value".into(), load }] }
+    Trace { columns: vec![Column { name: "value".into(), load }], notes: Vec::new() }
 }
 
 fn wave(minute: usize) -> f64 {

@@ -11,6 +11,8 @@ use crate::series::Series;
 pub struct Trace {
     /// In the order of the file, all on the same grid of minutes.
     pub columns: Vec<Column>,
+    /// What was made of it that bears on the figures.
+    pub notes: Vec<String>,
 }
 
 /// A column of a trace.
@@ -39,7 +41,7 @@ const MINUTES_MAX: f64 = 800.0 * 1_440.0;
 pub(super) type Point = (f64, f64);
 
 /// Reads `timestamp,value`, or `timestamp` and one column for each dimension. Empty fields and NaN are not known; between
-/// the points of a coarser trace lie lines.
+/// the points of a coarser trace lie lines, and of a finer one each minute has the mean of its points.
 ///
 /// # Errors
 /// The first line that cannot be read, with what is wrong with it.
@@ -126,8 +128,9 @@ fn number(text: &str) -> Result<Option<f64>, String> {
 
 /// All columns on the minutes that every one of them covers.
 pub(super) fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trace, String> {
+    let columns: Vec<Vec<Point>> = columns.iter().map(|points| by_minute(points)).collect();
     let (mut first, mut last) = (f64::NEG_INFINITY, f64::INFINITY);
-    for (name, points) in names.iter().zip(columns) {
+    for (name, points) in names.iter().zip(&columns) {
         let (Some(from), Some(to), 2..) = (points.first(), points.last(), points.len()) else {
             return Err(format!("the column `{name}` has fewer than two values"));
         };
@@ -143,8 +146,52 @@ pub(super) fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trac
         .checked_add(jiff::SignedDuration::from_secs_f64(first * 60.0))
         .map_err(|_| "the trace begins outside the calendar".to_owned())?;
     let load = |points: &[Point]| Series::new(start, 60, minutes(points, first, last));
-    let columns = names.into_iter().zip(columns).map(|(name, points)| Column { name, load: load(points) });
-    Ok(Trace { columns: columns.collect() })
+    let notes = names.iter().zip(&columns).flat_map(|(name, points)| notes(name, points)).collect();
+    let columns = names.into_iter().zip(&columns).map(|(name, points)| Column { name, load: load(points) });
+    Ok(Trace { columns: columns.collect(), notes })
+}
+
+/// Points of a minute that has several, as their mean at its beginning.
+fn by_minute(points: &[Point]) -> Vec<Point> {
+    let minutes = points.chunk_by(|a, b| a.0.floor() == b.0.floor());
+    let point = |minute: &[Point]| match minute {
+        [(at, _), _, ..] => {
+            let count = f64::from(u32::try_from(minute.len()).unwrap_or(u32::MAX));
+            Some((at.floor(), minute.iter().map(|(_, value)| value).sum::<f64>() / count))
+        }
+        one => one.first().copied(),
+    };
+    minutes.filter_map(point).collect()
+}
+
+/// What the reader of a replay has to know of a column.
+fn notes(name: &str, points: &[Point]) -> Vec<String> {
+    /// Coarser than decisions usually are.
+    const COARSE: f64 = 5.0;
+    const HOUR: f64 = 60.0;
+    let mut apart: Vec<f64> =
+        points.windows(2).filter_map(|pair| Some(pair.last()?.0 - pair.first()?.0)).collect();
+    apart.sort_unstable_by(f64::total_cmp);
+    let usual = apart.get(apart.len() / 2).copied().unwrap_or(0.0);
+    let unknown: f64 = apart.iter().filter(|minutes| HOUR.max(3.0 * usual) < **minutes).sum();
+    let negative = points.iter().filter(|(_, value)| *value < 0.0).count();
+    let mut notes = Vec::new();
+    if 0.0 < unknown {
+        notes.push(format!(
+            "{name}: {:.1} hours have no points; straight lines stand in for them, as if they had been measured",
+            unknown / HOUR
+        ));
+    }
+    if COARSE < usual {
+        notes.push(format!(
+            "{name}: points lie {usual:.0} minutes apart; the straight lines between them show what comes sooner than \
+             it would be seen, and every policy that looks ahead does better here than it would"
+        ));
+    }
+    if 0 < negative {
+        notes.push(format!("{name}: {negative} negative values were read as zero"));
+    }
+    notes
 }
 
 /// One value for every minute from `first` to `last`, never negative, on the lines between points.
@@ -190,6 +237,33 @@ mod tests {
         check(
             "timestamp,value\n2026-01-01T00:00:30Z,0\n2026-01-01T00:02:30Z,4\n2026-01-01T00:04:30Z,-8\n",
             expect!["value from 2026-01-01T00:01:00Z: 1 3 1 0"],
+        );
+    }
+
+    #[test]
+    fn a_minute_has_the_mean_of_its_points() {
+        let second = |second: u32| {
+            format!(
+                "2026-01-01T00:{:02}:{:02}Z,{}\n",
+                second / 60,
+                second % 60,
+                if second % 60 == 0 { 60 } else { 0 }
+            )
+        };
+        let text: String = (0..180).map(second).collect();
+        check(&format!("timestamp,value\n{text}"), expect!["value from 2026-01-01T00:00:00Z: 1 1 1"]);
+    }
+
+    #[test]
+    fn what_bears_on_the_figures_is_noted() {
+        let check = |points: &[Point], expected: Expect| expected.assert_eq(&notes("web", points).join("\n"));
+        check(&[(0.0, 1.0), (5.0, 1.0), (10.0, 2.0)], expect![""]);
+        check(
+            &[(0.0, 1.0), (60.0, -1.0), (120.0, 1.0), (480.0, 2.0)],
+            expect![[r#"
+                web: 6.0 hours have no points; straight lines stand in for them, as if they had been measured
+                web: points lie 60 minutes apart; the straight lines between them show what comes sooner than it would be seen, and every policy that looks ahead does better here than it would
+                web: 1 negative values were read as zero"#]],
         );
     }
 
