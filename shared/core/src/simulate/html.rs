@@ -69,10 +69,12 @@ fn told_tier(replay: &Replay, tier: &Tier, step: usize) -> Value {
 }
 
 fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) -> Value {
-    let tier = |tier: &super::TierRun| {
-        // Of supply the smallest: what is too little must be seen.
-        let supply = tier.supply.chunks(step).map(|part| part.iter().copied().min().unwrap_or(0));
-        json!({"figures": tier.figures, "supply": supply.collect::<Vec<_>>()})
+    let tier = |(run, tier): (&super::TierRun, &Tier)| {
+        // Of supply the smallest: what is too little must be seen. It may not be of the minute with the largest load, so
+        // the minutes that are short are counted.
+        let supply = run.supply.chunks(step).map(|part| part.iter().copied().min().unwrap_or(0));
+        let short = short_minutes(run, tier, step);
+        json!({"figures": run.figures, "supply": supply.collect::<Vec<_>>(), "short": short})
     };
     let mut changes: Vec<&Told> = run.decisions.iter().filter(|told| told.kind != Kind::Hold).collect();
     if CHANGES_MAX < changes.len() {
@@ -93,7 +95,17 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
         "name": run.name,
         "figures": run.figures,
         "together": run.together,
-        "tiers": run.tiers.iter().map(tier).collect::<Vec<_>>(),
+        "tiers": run.tiers.iter().zip(&replay.tiers).map(tier).collect::<Vec<_>>(),
         "changes": changes.iter().map(change).collect::<Vec<_>>(),
     })
+}
+
+/// How many minutes of every stretch had fewer units than their load needs.
+fn short_minutes(run: &super::TierRun, tier: &Tier, step: usize) -> Vec<usize> {
+    let least = tier.bounds.min().real();
+    let is_short = |(supply, load): &(&u32, &f64)| {
+        f64::from(**supply) < (*load / tier.limit_per_unit - 1e-9).ceil().max(least)
+    };
+    let minutes: Vec<bool> = run.supply.iter().zip(&tier.load).map(|minute| is_short(&minute)).collect();
+    minutes.chunks(step).map(|part| part.iter().filter(|short| **short).count()).collect()
 }

@@ -275,13 +275,26 @@ fn loads_are_scaled_by_one_rule() {
 #[test]
 fn a_replay_reads_well() {
     let replay =
-        replayed(&chain([120, 60, 180]), &swings(|_| 1.0), &Options { peers: true, ..Options::default() });
+        replayed(&chain([120, 60, 180]), &days(5, |_| 1.0), &Options { peers: true, ..Options::default() });
     let table = text::text(&replay);
     assert!(table.lines().any(|line| line.starts_with("target tracking")), "{table}");
     assert!(table.lines().all(|line| line.starts_with("note:") || line.chars().count() <= 110), "{table}");
     let page = html::html(&replay);
     assert!(page.contains("\"dimension\":\"web/desired\"") && !page.contains("/*DATA*/"));
     assert!(!page.contains("http://") && !page.contains("https://"), "nothing is fetched");
+    // What is painted as short is what the table counts, however many minutes a point stands for.
+    let at = page.find("{\"currency\"").unwrap();
+    let data = serde_json::Deserializer::from_str(&page[at..]).into_iter::<serde_json::Value>().next();
+    let data = data.unwrap().unwrap();
+    assert!(1 < data["step"].as_u64().unwrap());
+    for (run, of_page) in replay.runs.iter().zip(data["runs"].as_array().unwrap()) {
+        for (tier, of_page) in run.tiers.iter().zip(of_page["tiers"].as_array().unwrap()) {
+            let short: u64 =
+                of_page["short"].as_array().unwrap().iter().map(|short| short.as_u64().unwrap()).sum();
+            let share = 100.0 * real(usize::try_from(short).unwrap()) / real(replay.minutes);
+            assert!((share - tier.figures.tau_u).abs() < 1e-6, "{} {share} {:?}", run.name, tier.figures);
+        }
+    }
 }
 
 /// A week and a day of a bookshop: evenings, a quiet weekend, and a novel that everybody wants on the last Thursday.

@@ -75,9 +75,12 @@ function draw() {
   svg.replaceChildren();
   axes(svg, f);
   if (state.shown.has(0)) {
-    const mine = data.runs[0].tiers[state.tier].supply;
+    const short = data.runs[0].tiers[state.tier].short;
     let path = '';
-    for (let i = state.from; i < f.end; i++) if (mine[i] < needed(i)) path += `M${f.x(i).toFixed(1)} ${f.top}V${f.box.height - f.bottom}H${Math.max(f.x(i + 1), f.x(i) + 1.5).toFixed(1)}V${f.top}Z`;
+    for (let i = state.from; i < f.end; i++) if (short[i]) {
+      const width = Math.max((f.x(i + 1) - f.x(i)) * short[i] / data.step, 1.5);
+      path += `M${f.x(i).toFixed(1)} ${f.top}V${f.box.height - f.bottom}H${(f.x(i) + width).toFixed(1)}V${f.top}Z`;
+    }
     svg.append(make('path', { d: path, fill: 'var(--short)', opacity: .3 }));
   }
   if (state.band) svg.append(make('path', { d: area(f, i => one.high[i] === null ? null : one.high[i] / one.limit, i => one.low[i] / one.limit), fill: 'var(--band)', opacity: .2 }));
@@ -118,8 +121,10 @@ function tell() {
   const index = Math.min(count - 1, Math.max(0, Math.floor(state.at / data.step))), one = tier();
   const has = [...state.shown].filter(run => run >= 0).sort((a, b) => a - b).map(run => `${data.runs[run].name} ${data.runs[run].tiers[state.tier].supply[index]}`);
   const expected = one.high[index] === null ? '' : ` (${number(one.low[index])} to ${number(one.high[index])} expected)`;
+  const short = state.shown.has(0) ? data.runs[0].tiers[state.tier].short[index] : 0;
+  const missed = short ? `; headroom was short in ${short} of ${data.step} minutes` : '';
   const first = html('p');
-  first.append(html('strong', stamp(index * data.step)), ` load ${number(one.load[index])}${expected}, needs ${needed(index)} units; ${has.join(', ') || 'no line chosen'}`);
+  first.append(html('strong', stamp(index * data.step)), ` load ${number(one.load[index])}${expected}, needs ${needed(index)} units; ${has.join(', ') || 'no line chosen'}${missed}`);
   out.replaceChildren(first);
   const own = state.shown.has(1) && !state.shown.has(0) ? 1 : 0;
   const last = changes(own).filter(change => change.minute < (index + 1) * data.step).pop();
