@@ -53,9 +53,9 @@ fn short_cost(objective: Ratio) -> f64 {
 /// However dear units are, no window may be short with a higher chance than this.
 ///
 /// It is above what the objective allows in all, since few windows come near it: with a provisioning time of five minutes
-/// 1 % for 99.9 and 5 % for 99. The factors are those with which 99.9 % holds on real traces at the cost of native scaling.
+/// 1 % for 99.9 and 5.5 % for 99. The factors are those with which 99.9 % holds on real traces at the cost of native scaling.
 fn chance_max(objective: Ratio, provisioning: Duration) -> f64 {
-    (1.7 * allowed(objective).powf(0.75) * dearer(provisioning)).min(0.5)
+    (1.75 * allowed(objective).powf(0.75) * dearer(provisioning)).min(0.5)
 }
 
 /// How much dearer certainty is than with a provisioning time of five minutes.
