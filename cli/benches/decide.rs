@@ -158,7 +158,7 @@ fn replay_of_a_fortnight(tiers: &[&str]) -> impl FnMut() -> Duration {
     // The last 40 % of a trace are replayed: fourteen days of 35.
     let load = Series::new(Timestamp::UNIX_EPOCH, 60, (0..35 * 1_440).map(|minute| Some(wave(minute))));
     let column = |name: &&str| Column { name: (*name).to_owned(), load: load.clone() };
-    let trace = Trace { columns: tiers.iter().map(column).collect() };
+    let trace = Trace { columns: tiers.iter().map(column).collect(), notes: Vec::new() };
     move || {
         let begun = Instant::now();
         let replayed = replay(&platform, &trace, &Options::default(), &mut |_, _| ());

@@ -247,7 +247,7 @@ mod tests {
                 "2026-01-01T00:{:02}:{:02}Z,{}\n",
                 second / 60,
                 second % 60,
-                if second % 60 == 0 { 60 } else { 0 }
+                if second.is_multiple_of(60) { 60 } else { 0 }
             )
         };
         let text: String = (0..180).map(second).collect();
