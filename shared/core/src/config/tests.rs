@@ -209,6 +209,18 @@ fn wrapped_and_unwrapped_files_are_the_same() {
 }
 
 #[test]
+fn a_floor_that_nothing_can_have_is_warned_about() {
+    let warned = |floor: u32| {
+        let event = format!("{{name: sale, cron: '0 9 * * *', duration: 2h, floor: {floor}}}");
+        let parsed = parse(&small(&format!("calendar: [{event}]"))).unwrap();
+        parsed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(warned(2), "");
+    let warning = warned(10_000);
+    assert!(warning.contains("calendar[0].floor: nothing it is for may have more than "), "{warning}");
+}
+
+#[test]
 fn alerts_that_can_never_be_raised_are_warned_about() {
     let alert = |condition: &str| {
         let text = small(&format!("monitoring: {{alerts: [{{name: A, condition: \"{condition}\"}}]}}"));

@@ -207,6 +207,9 @@ pub fn replay(
     let platform = &steered(platform);
     let (mut loaded, of_tiers) = tiers::tiers(platform, trace, options)?;
     let mut notes = [trace.notes.clone(), of_tiers].concat();
+    if !platform.orchestration.cycle.as_secs().is_multiple_of(60) {
+        notes.push("replayed is by the minute: a cycle begins at the full minute after it would".to_owned());
+    }
     for (index, tier) in loaded.iter_mut().enumerate() {
         tier.plant.chances = tiers::seeded(options.chances, index);
     }

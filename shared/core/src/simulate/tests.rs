@@ -283,8 +283,8 @@ fn a_replay_reads_well() {
     assert!(page.contains("\"dimension\":\"web/desired\"") && !page.contains("/*DATA*/"));
     assert!(!page.contains("http://") && !page.contains("https://"), "nothing is fetched");
     // What is painted as short is what the table counts, however many minutes a point stands for.
-    let at = page.find("{\"currency\"").unwrap();
-    let data = serde_json::Deserializer::from_str(&page[at..]).into_iter::<serde_json::Value>().next();
+    let (_, data) = page.split_once("const data = ").unwrap();
+    let data = serde_json::Deserializer::from_str(data).into_iter::<serde_json::Value>().next();
     let data = data.unwrap().unwrap();
     assert!(1 < data["step"].as_u64().unwrap());
     for (run, of_page) in replay.runs.iter().zip(data["runs"].as_array().unwrap()) {
