@@ -261,7 +261,8 @@ fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (allowed != wanted).then_some((allowed, Reason::PhaseShare { phase, allowed }))
 }
 
-/// The most that may change in one cycle; at least one unit, or small capacities could never move.
+/// The units that a share of `set` is, the most that may change in one cycle; at least one, or small capacities could never
+/// move.
 pub(super) fn paced(set: Units, share: f64) -> u32 {
     Units::at_most(set.real() * share).0.max(1)
 }

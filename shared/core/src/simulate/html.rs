@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::tiers::short;
 use super::{Band, Kind, Replay, Run, Tier, Told};
+use crate::units::Units;
 
 /// Points drawn of each line at most; of every stretch what must not be missed.
 const POINTS: usize = 1_500;
@@ -102,10 +103,8 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
 
 /// How many minutes of every stretch had fewer units than their load needs.
 fn short_minutes(run: &super::TierRun, tier: &Tier, step: usize) -> Vec<usize> {
-    let least = tier.bounds.min().real();
-    let is_short = |(supply, load): &(&u32, &f64)| {
-        f64::from(**supply) < (*load / tier.limit_per_unit - 1e-9).ceil().max(least)
-    };
-    let minutes: Vec<bool> = run.supply.iter().zip(&tier.load).map(|minute| is_short(&minute)).collect();
+    let need = |load: &f64| Units::at_least(load / tier.limit_per_unit).max(tier.bounds.min());
+    let minutes: Vec<bool> =
+        run.supply.iter().zip(&tier.load).map(|(supply, load)| Units(*supply) < need(load)).collect();
     minutes.chunks(step).map(|part| part.iter().filter(|short| **short).count()).collect()
 }

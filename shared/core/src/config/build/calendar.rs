@@ -44,15 +44,17 @@ fn event(
     if effect == Effect::default() {
         build.fault(at, "changes nothing; give it `multiply`, `floor` or `no_scale_in: true`");
     }
-    let concerned = groups.iter().filter(|group| named.is_empty() || named.contains(&group.name.0));
+    let event =
+        Event { name: raw.name, when: when?, groups: named.into_iter().map(GroupName).collect(), effect };
+    let concerned = groups.iter().filter(|group| event.concerns(&group.name));
     let dimensions = concerned.flat_map(|group| &group.resources).flat_map(|resource| &resource.dimensions);
     let most = dimensions.map(|dimension| dimension.bounds.max()).max();
-    if let (Some(floor), Some(most)) = (effect.floor, most)
+    if let (Some(floor), Some(most)) = (event.effect.floor, most)
         && most < floor
     {
         build.warn(&at.key("floor"), format!("nothing it is for may have more than {most} units"));
     }
-    Some(Event { name: raw.name, when: when?, groups: named.into_iter().map(GroupName).collect(), effect })
+    Some(event)
 }
 
 fn when(build: &mut Build<'_>, at: &Path, raw: &raw::Event, zone: &TimeZone) -> Option<When> {
