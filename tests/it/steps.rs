@@ -90,6 +90,7 @@ impl<'a> Hands<'a> {
             plan_id: decided.plan.id.clone(),
             wave,
             batch: 0,
+            started_at: None,
             at: Timestamp::now(),
         };
         match execute::handle(&self.execute_ports(), ExecuteRequest::Apply(steps)).await.unwrap() {

@@ -10,10 +10,11 @@ use headroom_aws::table::Table;
 use headroom_core::cycle::{Executed, ExecutedKind, Steps, few};
 use headroom_core::journal::{Entry, StepEvent, StepState};
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::Seen;
-use headroom_core::plan::{Permit, Plan, Remaining, Step, StepId};
+use headroom_core::observe::{Busy, Seen};
+use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
 use headroom_core::units::Units;
+use jiff::Timestamp;
 
 use crate::Ports;
 
@@ -44,6 +45,8 @@ pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
         refused: 0,
         skipped: 0,
         failed: 0,
+        pending: 0,
+        stands: 0,
         reasons: Vec::new(),
         usage: Default::default(),
     };
@@ -57,10 +60,12 @@ pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
             count(&mut executed, &entry);
         }
     }
-    executed.kind = match (executed.failed, executed.made) {
-        (0, 0) => ExecutedKind::Nothing,
-        (0, _) => ExecutedKind::Made,
-        _ => ExecutedKind::Failed,
+    executed.kind = match (executed.pending, executed.failed, executed.made) {
+        // What failed is tried again with what is pending, so that one of them does not leave the other half undone.
+        (1.., _, _) => ExecutedKind::Pending,
+        (0, 1.., _) => ExecutedKind::Failed,
+        (0, 0, 1..) => ExecutedKind::Made,
+        (0, 0, 0) => ExecutedKind::Nothing,
     };
     executed.reasons = few(executed.reasons);
     executed.usage = ports.meter.take();
@@ -109,13 +114,48 @@ fn count(executed: &mut Executed, entry: &Versioned<Entry>) {
         StepState::Found => &mut executed.found,
         StepState::Refused => &mut executed.refused,
         StepState::Skipped => &mut executed.skipped,
-        _ => &mut executed.failed,
+        StepState::Undoing => &mut executed.pending,
+        StepState::Stands => &mut executed.stands,
+        StepState::Pending | StepState::Started | StepState::Failed | StepState::UndoFailed => {
+            &mut executed.failed
+        }
     };
     *place += 1;
     if !matches!(entry.value.state, StepState::Done | StepState::Undone | StepState::Found) {
         let why = entry.value.detail().unwrap_or("no reason recorded");
         executed.reasons.push(format!("{}: {why}", entry.value.step.resource));
     }
+}
+
+/// The detail of a step whose call was made by an earlier run, which did not come to write down how it went.
+const LOST: &str = "its answer had been lost";
+/// A description is as new as our own call after so many seconds. Describe calls are eventually consistent; AWS names no
+/// bound, and in practice it is a second or two.
+const DESCRIBE_LAG_S: i64 = 10;
+/// Taking a wave back waits so long for AWS to finish what it is doing; after that a person must look. Table updates take
+/// minutes, and the execution itself may run for two hours.
+const UNDO_WAIT_S: i64 = 1_800;
+
+/// What is left of a step to do, as far as that can be seen.
+enum Look {
+    /// Everything is at its target.
+    Nothing,
+    /// Everything is as it should be before the step, whatever else is in progress.
+    Apply(Option<Busy>),
+    /// Somebody has moved it: it is neither.
+    Moved(String),
+    /// AWS is carrying out an update and may describe the capacity from before.
+    Locked(String),
+    /// It cannot be seen.
+    Unseen(String),
+}
+
+/// How far taking a step back came.
+enum UndoEnd {
+    /// As far as this event, with its sentence.
+    Event(StepEvent, Option<String>),
+    /// Not to an end: ask again later.
+    NotYet(String),
 }
 
 /// What is needed to carry out one step.
@@ -136,45 +176,122 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         if let Some(missing) = self.missing(step) {
             return self.write(&entry, StepEvent::Skipped, Some(missing)).await.map(Some);
         }
-        match self.remaining(step) {
-            Ok(Remaining::Nothing) if entry.value.state == StepState::Started => self
-                .write(&entry, StepEvent::Succeeded, Some("its answer had been lost".to_owned()))
-                .await
-                .map(Some),
-            Ok(Remaining::Nothing) => self.write(&entry, StepEvent::Found, None).await.map(Some),
-            Ok(Remaining::Refuse(why)) | Err(why) => {
+        // An earlier run of this invocation may have made the call and lost the answer.
+        let called_before = entry.value.state == StepState::Started;
+        match self.look(step) {
+            Look::Nothing if called_before => {
+                self.write(&entry, StepEvent::Succeeded, Some(LOST.to_owned())).await.map(Some)
+            }
+            Look::Nothing => self.write(&entry, StepEvent::Found, None).await.map(Some),
+            // It may well be our own call that is being carried out. The health check finds out whether it was.
+            Look::Locked(what) if called_before => {
+                self.write(&entry, StepEvent::Succeeded, Some(format!("{LOST}; {what}"))).await.map(Some)
+            }
+            Look::Unseen(why) if called_before => {
+                self.write(&entry, StepEvent::Failed, Some(why)).await.map(Some)
+            }
+            Look::Moved(why) | Look::Unseen(why) => {
                 self.write(&entry, StepEvent::Refused, Some(why)).await.map(Some)
             }
-            Ok(Remaining::Apply) => {
-                let entry = self.write(&entry, StepEvent::Started, None).await?;
-                let (event, detail) = match self.call(step).await {
-                    Ok(()) => (StepEvent::Succeeded, None),
-                    // Somebody else is changing it: nothing was done, and the next cycle decides again.
-                    Err(error) if error.kind == Kind::Stale => (StepEvent::Refused, Some(error.to_string())),
-                    Err(error) if is_transient(error.kind) => return Err(error.into()),
-                    Err(error) => (StepEvent::Failed, Some(error.to_string())),
-                };
-                self.write(&entry, event, detail).await.map(Some)
+            Look::Locked(what) => {
+                self.write(&entry, StepEvent::Refused, Some(format!("left alone: {what}"))).await.map(Some)
             }
+            Look::Apply(busy) => match busy.filter(|busy| !called_before && busy.holds(step.direction())) {
+                Some(busy) => {
+                    let why = format!("left alone: {}", busy.what());
+                    self.write(&entry, StepEvent::Refused, Some(why)).await.map(Some)
+                }
+                None => self.start(step, &entry, called_before).await.map(Some),
+            },
         }
+    }
+
+    async fn start(
+        &self,
+        step: &Step,
+        entry: &Versioned<Entry>,
+        called_before: bool,
+    ) -> Result<Versioned<Entry>, Failure> {
+        let entry = self.write(entry, StepEvent::Started, None).await?;
+        let (event, detail) = match self.call(step).await {
+            Ok(()) => (StepEvent::Succeeded, None),
+            // What is in the way of a repeated call may be the first one.
+            Err(error) if error.kind == Kind::Stale && called_before => {
+                (StepEvent::Succeeded, Some(format!("{LOST}; {error}")))
+            }
+            // Somebody else is changing it: nothing was done, and the next cycle decides again.
+            Err(error) if error.kind == Kind::Stale => (StepEvent::Refused, Some(error.to_string())),
+            Err(error) if is_transient(error.kind) => return Err(error.into()),
+            Err(error) => (StepEvent::Failed, Some(error.to_string())),
+        };
+        self.write(&entry, event, detail).await
     }
 
     async fn take_back(&self, step: &Step) -> Result<Option<Versioned<Entry>>, Failure> {
         let entry = self.entry(step);
         let Some(undo) = entry.value.undo() else { return Ok(None) };
+        let called_at = entry.value.when(StepEvent::Started);
         let entry = self.write(&entry, StepEvent::UndoStarted, None).await?;
-        let (event, detail) = match self.remaining(&undo) {
-            Ok(Remaining::Nothing) => (StepEvent::UndoSucceeded, Some("nothing stood".to_owned())),
-            Ok(Remaining::Refuse(why)) | Err(why) => (StepEvent::UndoFailed, Some(why)),
-            Ok(Remaining::Apply) => match self.call(&undo).await {
-                Ok(()) => (StepEvent::UndoSucceeded, None),
-                Err(error) if is_transient(error.kind) || error.kind == Kind::Stale => {
-                    return Err(error.into());
-                }
-                Err(error) => (StepEvent::UndoFailed, Some(error.to_string())),
-            },
+        let end = match self.look(&undo) {
+            // A description that lags behind our own call looks like nothing.
+            Look::Nothing if self.may_lag(called_at) => {
+                UndoEnd::NotYet("its capacity may not be described as it is yet".to_owned())
+            }
+            Look::Nothing => UndoEnd::Event(StepEvent::UndoSucceeded, Some("nothing stood".to_owned())),
+            Look::Moved(why) => UndoEnd::Event(StepEvent::UndoFailed, Some(why)),
+            Look::Locked(why) | Look::Unseen(why) => UndoEnd::NotYet(why),
+            Look::Apply(_) => self.call_back(&undo).await?,
         };
-        self.write(&entry, event, detail).await.map(Some)
+        match end {
+            UndoEnd::Event(event, detail) => self.write(&entry, event, detail).await.map(Some),
+            UndoEnd::NotYet(why) if self.is_over() => {
+                self.write(&entry, StepEvent::UndoFailed, Some(why)).await.map(Some)
+            }
+            UndoEnd::NotYet(why) => {
+                tracing::info!(resource = %step.resource, "{} is not taken back yet: {why}", step.resource);
+                Ok(Some(entry))
+            }
+        }
+    }
+
+    /// Makes the call that takes a step back.
+    async fn call_back(&self, undo: &Step) -> Result<UndoEnd, Failure> {
+        if let Some(why) = self.no_decrease_left(undo) {
+            return Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(why)));
+        }
+        match self.call(undo).await {
+            Ok(()) => Ok(UndoEnd::Event(StepEvent::UndoSucceeded, None)),
+            Err(error) if is_transient(error.kind) => Err(error.into()),
+            Err(error) if error.kind == Kind::Stale => Ok(UndoEnd::NotYet(error.to_string())),
+            Err(error) if error.kind == Kind::DecreaseLimit => {
+                Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string())))
+            }
+            Err(error) => Ok(UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string()))),
+        }
+    }
+
+    /// Why AWS would refuse to take a scale-out back, where it counts decreases.
+    fn no_decrease_left(&self, undo: &Step) -> Option<String> {
+        let lowered = undo.changes.iter().filter(|change| change.target < change.expected);
+        let none_left = |change: &&StepChange| {
+            let capacity = self.observed.get(&change.key).and_then(Seen::known);
+            capacity.is_some_and(|capacity| capacity.decreases_left == Some(0))
+        };
+        lowered.into_iter().find(none_left).map(|change| {
+            format!("{} stays at {}: AWS allows it no decrease now", change.key, change.expected)
+        })
+    }
+
+    /// Whether a description may still be older than our own call.
+    fn may_lag(&self, called_at: Option<Timestamp>) -> bool {
+        let now = self.batch.cycle.time(self.batch.at);
+        called_at.is_some_and(|called_at| now.as_second() - called_at.as_second() < DESCRIBE_LAG_S)
+    }
+
+    /// Whether taking back has waited long enough for what AWS is doing.
+    fn is_over(&self) -> bool {
+        let started_at = self.batch.started_at.unwrap_or(self.batch.at);
+        UNDO_WAIT_S <= self.batch.at.as_second() - started_at.as_second()
     }
 
     /// The journal's entry of a step, or an empty one.
@@ -195,21 +312,26 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         Some(format!("it builds on {missing}, which was not made"))
     }
 
-    /// What is left of a step, or why that cannot be told.
-    fn remaining(&self, step: &Step) -> Result<Remaining, String> {
+    /// What is left of a step to do, as far as that can be seen.
+    fn look(&self, step: &Step) -> Look {
         let mut set: BTreeMap<DimensionKey, Units> = BTreeMap::new();
+        let mut busy = None;
         for change in &step.changes {
             match self.observed.get(&change.key) {
-                Some(Seen::Known(capacity)) => set.insert(change.key.clone(), capacity.set),
-                Some(Seen::Unknown(why)) => return Err(why.clone()),
-                None => return Err(format!("{} was not observed", change.key)),
+                Some(Seen::Known(capacity)) => {
+                    set.insert(change.key.clone(), capacity.set);
+                    busy = busy.or_else(|| capacity.busy.clone());
+                }
+                Some(Seen::Unknown(why)) => return Look::Unseen(why.clone()),
+                None => return Look::Unseen(format!("{} was not observed", change.key)),
             };
         }
-        let busy =
-            step.changes.iter().find_map(|change| self.observed.get(&change.key)?.known()?.busy.clone());
         match (step.against(&set), busy) {
-            (Remaining::Apply, Some(busy)) => Err(format!("left alone: {busy}")),
-            (remaining, _) => Ok(remaining),
+            // What is described may be the capacity from before the update.
+            (_, Some(busy)) if busy.is_locked() => Look::Locked(busy.what().to_owned()),
+            (Remaining::Nothing, _) => Look::Nothing,
+            (Remaining::Refuse(why), _) => Look::Moved(why),
+            (Remaining::Apply, busy) => Look::Apply(busy),
         }
     }
 

@@ -178,7 +178,7 @@ async fn capacity_that_is_lost_or_late_is_told() {
     let lost = bench(5, false).await.check(5, 0, false).await;
     assert_eq!(
         (lost.kind, lost.reasons),
-        (Verdict::Unhealthy, vec!["web/desired: is set to 5, and not to 8 any more".to_owned()])
+        (Verdict::Unhealthy, vec!["web/desired: is set to 5, and not to 8".to_owned()])
     );
     let gone = bench(8, false).await;
     gone.ports.fleet.remove("web/desired");

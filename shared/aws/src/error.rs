@@ -19,6 +19,8 @@ pub enum Kind {
     Stale,
     /// A limit of AWS.
     Limit,
+    /// AWS counts decreases of this resource, and there is none left now.
+    DecreaseLimit,
     /// It does not exist.
     NotFound,
     /// AWS refuses the request itself.
@@ -34,18 +36,20 @@ impl Kind {
             Kind::Denied => "Denied",
             Kind::Stale => "Stale",
             Kind::Limit => "LimitExceeded",
+            Kind::DecreaseLimit => "DecreaseLimitExceeded",
             Kind::NotFound => "NotFound",
             Kind::Invalid => "Invalid",
         }
     }
 
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Throttled,
         Kind::Unavailable,
         Kind::Denied,
         Kind::Stale,
         Kind::Limit,
+        Kind::DecreaseLimit,
         Kind::NotFound,
         Kind::Invalid,
     ];
@@ -156,6 +160,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
         | "ResourceContentionFault"
         | "ConflictException"
         | "ServiceNotActiveException" => Kind::Stale,
+        // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
+        "LimitExceededException" if message.to_lowercase().contains("decrease") => Kind::DecreaseLimit,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => Kind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
@@ -209,6 +215,12 @@ mod tests {
             ("AccessDeniedException", "", Some(400), Kind::Denied),
             ("ResourceInUseException", "", Some(400), Kind::Stale),
             ("LimitExceededException", "", Some(400), Kind::Limit),
+            (
+                "LimitExceededException",
+                "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day.",
+                Some(400),
+                Kind::DecreaseLimit,
+            ),
             ("ValidationError", "AutoScalingGroup name not found - null", Some(400), Kind::NotFound),
             (
                 "ValidationError",

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::observe::{Capacity, Seen};
+use crate::observe::{Busy, Capacity, Seen};
 use crate::plan::{Direction, StepChange};
+use crate::platform::Mode;
+use crate::units::Units;
 
 /// A probe that fails so often in a row, with the capacity already there, is not just a glitch.
 pub const STRIKES_MAX: u32 = 3;
@@ -124,35 +126,47 @@ fn state(change: &StepChange, capacity: &Seen<Capacity>) -> Health {
         Seen::Known(capacity) => capacity,
         Seen::Unknown(why) => return Health::Pending(why.clone()),
     };
-    if let Some(why) = &capacity.failed {
-        return Health::Unhealthy(why.clone());
-    }
     let (target, set, ready) = (change.target, capacity.set, capacity.ready);
     let direction = Direction::of(change.expected, target);
+    // While AWS carries out an update it describes the capacity from before, so nothing else can be judged yet.
+    if let Some(Busy::Locked(what)) = &capacity.busy {
+        return Health::Pending(what.clone());
+    }
     let kept = match direction {
         Direction::Out => target <= set,
         Direction::In => set <= target,
     };
     if !kept {
-        return Health::Unhealthy(format!("is set to {set}, and not to {target} any more"));
+        // Describe calls lag behind writes, so the value from before is not yet evidence of anything.
+        let before = set == change.expected;
+        let told = format!("is set to {set}, and not to {target}");
+        return if before { Health::Pending(told) } else { Health::Unhealthy(told) };
     }
-    if let Some(what) = &capacity.busy {
-        return Health::Pending(what.clone());
-    }
-    // A floor lets the native policy keep more than that.
-    let there = match (direction, capacity.mode) {
-        (Direction::Out, _) => target <= ready,
-        (Direction::In, crate::platform::Mode::Desired) => ready <= target,
-        (Direction::In, crate::platform::Mode::Floor) => true,
+    let there = match direction {
+        Direction::Out => target <= ready,
+        Direction::In => is_gone(capacity, target),
     };
-    if there { Health::Healthy } else { Health::Pending(format!("{ready} of {target} are ready")) }
+    match (&capacity.busy, there) {
+        (Some(Busy::Held(what)), _) => Health::Pending(what.clone()),
+        (_, true) => Health::Healthy,
+        // A deployment that failed has nothing to do with how many tasks there are, but may be why there are too few.
+        (_, false) => {
+            let failed = capacity.failed.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+            Health::Pending(format!("{ready} of {target} are ready{failed}"))
+        }
+    }
+}
+
+/// Whether no more is left than should be. A floor lets the native policy keep more, and so does a deployment, which runs
+/// old and new tasks side by side; neither can be waited for.
+fn is_gone(capacity: &Capacity, target: Units) -> bool {
+    let more_is_meant = capacity.mode == Mode::Floor || matches!(capacity.busy, Some(Busy::ScaleInHeld(_)));
+    more_is_meant || capacity.ready <= Units(target.0.saturating_add(capacity.overshoot.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::Mode;
-    use crate::units::Units;
 
     fn limit(age_s: i64) -> Limit {
         let started_at = Timestamp::UNIX_EPOCH;
@@ -215,5 +229,55 @@ mod tests {
         assert_eq!(found(8, 4, 4, 6, Mode::Desired), Health::Pending("6 of 4 are ready".into()));
         assert_eq!(found(8, 4, 4, 4, Mode::Desired), Health::Healthy);
         assert_eq!(found(8, 4, 4, 9, Mode::Floor), Health::Healthy); // the native policy holds more
+    }
+
+    fn check_capacity((from, to): (u32, u32), capacity: Capacity, expected: &str) {
+        let change =
+            StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
+        assert_eq!(format!("{:?}", reached(&change, &Seen::Known(capacity)).state), expected);
+    }
+
+    fn capacity(set: u32, ready: u32) -> Capacity {
+        Capacity { set: Units(set), ready: Units(ready), ..Capacity::default() }
+    }
+
+    #[test]
+    fn while_a_table_is_updating_its_old_throughput_is_not_taken_for_a_lost_change() {
+        let updating = || Some(Busy::Locked("the table is UPDATING".into()));
+        let pending = "Pending(\"the table is UPDATING\")";
+        check_capacity((10, 20), Capacity { busy: updating(), ..capacity(10, 10) }, pending);
+        check_capacity((20, 10), Capacity { busy: updating(), ..capacity(20, 20) }, pending);
+        // Even something else: whose update it is cannot be known before it is over.
+        check_capacity((10, 20), Capacity { busy: updating(), ..capacity(13, 13) }, pending);
+    }
+
+    #[test]
+    fn a_description_that_lags_behind_the_write_is_pending_and_another_value_unhealthy() {
+        check_capacity((4, 8), capacity(4, 4), "Pending(\"is set to 4, and not to 8\")");
+        check_capacity((8, 4), capacity(8, 8), "Pending(\"is set to 8, and not to 4\")");
+        check_capacity((4, 8), capacity(5, 5), "Unhealthy(\"is set to 5, and not to 8\")");
+    }
+
+    #[test]
+    fn a_deployment_neither_hides_what_is_ready_nor_fails_a_wave() {
+        let deploying = || Some(Busy::ScaleInHeld("a deployment is in progress".into()));
+        check_capacity((4, 8), Capacity { busy: deploying(), ..capacity(8, 8) }, "Healthy");
+        check_capacity(
+            (4, 8),
+            Capacity { busy: deploying(), ..capacity(8, 6) },
+            "Pending(\"6 of 8 are ready\")",
+        );
+        check_capacity((8, 4), Capacity { busy: deploying(), ..capacity(4, 7) }, "Healthy");
+        let failed = Capacity { failed: Some("its deployment failed: crash".into()), ..capacity(8, 6) };
+        check_capacity((4, 8), failed, "Pending(\"6 of 8 are ready; its deployment failed: crash\")");
+        let held = Capacity { busy: Some(Busy::Held("an instance refresh".into())), ..capacity(8, 8) };
+        check_capacity((4, 8), held, "Pending(\"an instance refresh\")");
+    }
+
+    #[test]
+    fn what_weights_leave_over_does_not_hold_up_a_scale_in() {
+        let weighted = |ready| Capacity { overshoot: Units(3), ..capacity(10, ready) };
+        check_capacity((20, 10), weighted(13), "Healthy");
+        check_capacity((20, 10), weighted(14), "Pending(\"14 of 10 are ready\")");
     }
 }

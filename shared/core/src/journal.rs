@@ -30,6 +30,8 @@ pub enum StepState {
     Undone,
     /// It could not be taken back. A person must look.
     UndoFailed,
+    /// It stands: AWS does not allow the change that would take it back, and a later cycle may make it.
+    Stands,
 }
 
 /// What happens to a step.
@@ -54,6 +56,8 @@ pub enum StepEvent {
     UndoSucceeded,
     /// It cannot be taken back.
     UndoFailed,
+    /// AWS does not allow it to be taken back now: it has counted out the decreases of a table.
+    UndoDeclined,
 }
 
 /// An event that cannot happen in a state.
@@ -82,6 +86,7 @@ impl StepState {
             (S::Started | S::Done | S::Failed | S::Undoing | S::UndoFailed, E::UndoStarted) => Ok(S::Undoing),
             (S::Undoing | S::Undone, E::UndoSucceeded) => Ok(S::Undone),
             (S::Undoing | S::UndoFailed, E::UndoFailed) => Ok(S::UndoFailed),
+            (S::Undoing | S::Stands, E::UndoDeclined) => Ok(S::Stands),
             (state, event) => Err(IllegalEvent { state, event }),
         }
     }
@@ -181,7 +186,7 @@ impl Entry {
 /// What stands of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing was begun, or everything was taken back.
+    /// Nothing was begun, or everything was taken back as far as AWS allows.
     Nothing,
     /// Every step holds, or was not made on purpose.
     Applied,
@@ -252,6 +257,7 @@ mod tests {
             "Undone, undo false",
         );
         check(&[E::Started, E::UndoStarted, E::UndoFailed], "UndoFailed, undo true");
+        check(&[E::Started, E::Succeeded, E::UndoStarted, E::UndoDeclined], "Stands, undo false");
         check(&[E::Started, E::UndoStarted, E::UndoFailed, E::UndoStarted], "Undoing, undo true"); // a person retries
         check(&[E::Succeeded], "a step that is Pending cannot take Succeeded");
         check(&[E::UndoStarted], "a step that is Pending cannot take UndoStarted");
@@ -283,6 +289,7 @@ mod tests {
         assert_eq!(standing_of(&[&[E::Started], &[E::Skipped]]), Standing::Partly);
         assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoSucceeded], &[]]), Standing::Nothing);
         assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoFailed], &[]]), Standing::NeedsHuman);
+        assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoDeclined], &[]]), Standing::Nothing);
     }
 
     #[test]

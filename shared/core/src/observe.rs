@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::DimensionKey;
+use crate::plan::Direction;
 use crate::platform::{Measure, Metric, Mode};
 use crate::series::Series;
 use crate::units::Units;
@@ -48,8 +49,8 @@ pub struct Capacity {
     pub set: Units,
     /// What is ready to serve.
     pub ready: Units,
-    /// Why it should not be touched now: a deployment, an update in progress.
-    pub busy: Option<String>,
+    /// What is going on that a change would disturb: a deployment, an update in progress.
+    pub busy: Option<Busy>,
     /// What went wrong on it: a deployment that failed.
     pub failed: Option<String>,
     /// Bounds that AWS enforces besides the operator's own.
@@ -58,6 +59,45 @@ pub struct Capacity {
     pub aws_max: Option<Units>,
     /// How many more decreases AWS allows now, where it counts them.
     pub decreases_left: Option<u32>,
+    /// By how much `ready` may stay above `set` for good: an instance with a weight above one is not cut in two.
+    #[serde(default)]
+    pub overshoot: Units,
+}
+
+/// Something in progress on a dimension, by what it still allows. Each holds the sentence that says what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Busy {
+    /// AWS refuses every change until it is over, and may describe the capacity from before meanwhile: a table that is
+    /// being updated.
+    Locked(String),
+    /// AWS would take a change, but no new one is begun: instances being replaced, a suspended process, a blue/green
+    /// deployment.
+    Held(String),
+    /// Only scale-in is held, as AWS's own scaling does it: a rolling deployment of an ECS service.
+    ScaleInHeld(String),
+}
+
+impl Busy {
+    /// What is going on, as a sentence.
+    pub fn what(&self) -> &str {
+        match self {
+            Busy::Locked(what) | Busy::Held(what) | Busy::ScaleInHeld(what) => what,
+        }
+    }
+
+    /// Whether a new change in this direction has to wait.
+    pub fn holds(&self, direction: Direction) -> bool {
+        match self {
+            Busy::Locked(_) | Busy::Held(_) => true,
+            Busy::ScaleInHeld(_) => direction == Direction::In,
+        }
+    }
+
+    /// Whether AWS refuses every call that would change it, one that takes a change back included.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Busy::Locked(_))
+    }
 }
 
 /// The newest load of a metric.

@@ -1,6 +1,7 @@
 //! A cycle with a plan on fakes, for tests of steps and of settling.
 
 mod settling;
+mod slow;
 mod steps;
 
 use headroom_aws::configs::Configs;
@@ -114,16 +115,23 @@ impl Bench {
         Bench { ports, state, cycle, plan }
     }
 
-    fn steps(&self, wave: usize) -> Steps {
-        Steps { cycle: self.cycle.clone(), plan_id: self.plan.id.clone(), wave, batch: 0, at: at(10) }
+    /// The steps of a wave, asked for at a time in seconds. The wave starts at 10, its taking back at 30.
+    fn steps(&self, wave: usize, second: i64) -> Steps {
+        let started_at = Some(at(if second < 30 { 10 } else { 30 }));
+        let (cycle, plan_id) = (self.cycle.clone(), self.plan.id.clone());
+        Steps { cycle, plan_id, wave, batch: 0, started_at, at: at(second) }
     }
 
     async fn apply(&self, wave: usize) -> Result<Executed, Failure> {
-        executed(handle(&self.ports, ExecuteRequest::Apply(self.steps(wave))).await)
+        executed(handle(&self.ports, ExecuteRequest::Apply(self.steps(wave, 10))).await)
     }
 
     async fn undo(&self, wave: usize) -> Result<Executed, Failure> {
-        executed(handle(&self.ports, ExecuteRequest::Undo(self.steps(wave))).await)
+        self.undo_at(wave, 30).await
+    }
+
+    async fn undo_at(&self, wave: usize, second: i64) -> Result<Executed, Failure> {
+        executed(handle(&self.ports, ExecuteRequest::Undo(self.steps(wave, second))).await)
     }
 
     /// The state machine tries again what is transient.

@@ -50,7 +50,7 @@ async fn a_call_that_breaks_is_finished_by_trying_again_or_taken_back() {
 
 #[tokio::test]
 async fn a_call_that_is_refused_for_good_is_a_typed_outcome() {
-    for kind in [Kind::Denied, Kind::Limit, Kind::NotFound, Kind::Invalid] {
+    for kind in [Kind::Denied, Kind::Limit, Kind::DecreaseLimit, Kind::NotFound, Kind::Invalid] {
         let bench = Bench::new().await;
         bench.ports.fleet.breaks(Break::Before(1), kind);
         let executed = bench.apply(0).await.unwrap();

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_autoscaling::config::Config;
+use aws_sdk_autoscaling::config::retry::RetryConfig;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, InstanceRefreshStatus, LifecycleState};
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Seen};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
@@ -62,7 +64,7 @@ async fn see(
     let mut capacity = capacity(group, target.mode);
     if depth == Depth::Close && capacity.busy.is_none() {
         match refreshing(clients, name).await {
-            Ok(busy) => capacity.busy = busy,
+            Ok(busy) => capacity.busy = busy.map(Busy::Held),
             Err(error) => return every(target.resource, &Seen::Unknown(error.to_string())),
         }
     }
@@ -72,24 +74,44 @@ async fn see(
 fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
     let (min, max) = (units(group.min_size().unwrap_or(0)), units(group.max_size().unwrap_or(i32::MAX)));
     let desired = units(group.desired_capacity().unwrap_or(0));
-    let ready = group.instances().iter().filter(|instance| is_ready(instance)).count();
+    let ready: u32 = group.instances().iter().filter(|instance| is_ready(instance)).map(weight).sum();
     let suspended = group.suspended_processes().iter().filter_map(|process| process.process_name());
     let halted = suspended.into_iter().find(|name| NEEDED_PROCESSES.contains(name));
     let busy = match (group.status(), halted) {
-        (Some(status), _) => Some(format!("the group is being changed: {status}")),
-        (None, Some(process)) => Some(format!("its process {process} is suspended")),
+        (Some(status), _) => Some(Busy::Held(format!("the group is being changed: {status}"))),
+        (None, Some(process)) => Some(Busy::Held(format!("its process {process} is suspended"))),
         (None, None) => None,
     };
     Capacity {
         mode,
         set: if mode == Mode::Floor { min } else { desired },
-        ready: Units(u32::try_from(ready).unwrap_or(u32::MAX)),
+        ready: Units(ready),
         busy,
         failed: None,
         aws_min: (mode == Mode::Desired).then_some(min),
         aws_max: Some(max),
         decreases_left: None,
+        overshoot: Units(heaviest(group).saturating_sub(1)),
     }
+}
+
+/// The units of capacity that an instance counts for. With weights, a group's sizes are sums of weights.
+fn weight(instance: &Instance) -> u32 {
+    parsed_weight(instance.weighted_capacity())
+}
+
+/// The largest weight of a group's instance types. AWS launches whole instances, so a group may have more than it should,
+/// by less than this.
+fn heaviest(group: &AutoScalingGroup) -> u32 {
+    let template = group.mixed_instances_policy().and_then(|policy| policy.launch_template());
+    let types = template.map(|template| template.overrides()).unwrap_or_default();
+    let types = types.iter().map(|types| parsed_weight(types.weighted_capacity()));
+    types.chain(group.instances().iter().map(weight)).max().unwrap_or(1)
+}
+
+/// AWS writes weights as text, and none where there are no weights.
+fn parsed_weight(text: Option<&str>) -> u32 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 fn is_ready(instance: &Instance) -> bool {
@@ -131,7 +153,9 @@ pub(super) async fn set(
                 .autoscaling
                 .update_auto_scaling_group()
                 .auto_scaling_group_name(name)
-                .min_size(target);
+                .min_size(target)
+                .customize()
+                .config_override(once());
             update.send().await.map_err(|error| AwsError::of(error, doing()))?;
         }
         Mode::Desired => {
@@ -141,10 +165,16 @@ pub(super) async fn set(
                 .auto_scaling_group_name(name)
                 .desired_capacity(target);
             // Pace is our guardrails' business, not the group's.
-            set.honor_cooldown(false).send().await.map_err(|error| AwsError::of(error, doing()))?;
+            let set = set.honor_cooldown(false).customize().config_override(once());
+            set.send().await.map_err(|error| AwsError::of(error, doing()))?;
         }
     }
     Ok(())
+}
+
+/// A call that changes capacity is tried again by the state machine, which looks first whether it took effect.
+fn once() -> aws_sdk_autoscaling::config::Builder {
+    Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// Groups with an enabled scaling policy of their own.
@@ -257,6 +287,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn with_weights_what_is_ready_is_the_sum_of_weights() {
+        use aws_sdk_autoscaling::types::{LaunchTemplate, LaunchTemplateOverrides, MixedInstancesPolicy};
+        let instance = |weight: &str| {
+            Instance::builder()
+                .instance_id("i-1")
+                .lifecycle_state(LifecycleState::InService)
+                .health_status("Healthy")
+                .weighted_capacity(weight)
+                .build()
+        };
+        let types = |weight: &str| LaunchTemplateOverrides::builder().weighted_capacity(weight).build();
+        let template = LaunchTemplate::builder().overrides(types("2")).overrides(types("4"));
+        let weighted = AutoScalingGroup::builder()
+            .auto_scaling_group_name("web-asg")
+            .desired_capacity(6)
+            .max_size(12)
+            .mixed_instances_policy(MixedInstancesPolicy::builder().launch_template(template.build()).build())
+            .instances(instance("4"))
+            .instances(instance("4"))
+            .build();
+        let Seen::Known(capacity) = seen(&[&describes(weighted)], Mode::Desired, Depth::Cheap).await else {
+            panic!()
+        };
+        assert_eq!((capacity.set, capacity.ready, capacity.overshoot), (Units(6), Units(8), Units(3)));
+        let Seen::Known(plain) = seen(&[&describes(group(5, 0))], Mode::Desired, Depth::Cheap).await else {
+            panic!()
+        };
+        assert_eq!(plain.overshoot, Units(0));
+    }
+
+    #[tokio::test]
     async fn what_is_not_there_or_not_told_is_unknown() {
         let none = mock!(Client::describe_auto_scaling_groups)
             .then_output(|| DescribeAutoScalingGroupsOutput::builder().build());
@@ -280,7 +341,7 @@ mod tests {
         let Seen::Known(capacity) = seen(&[&describes(halted)], Mode::Desired, Depth::Cheap).await else {
             panic!()
         };
-        assert_eq!(capacity.busy.as_deref(), Some("its process Launch is suspended"));
+        assert_eq!(capacity.busy, Some(Busy::Held("its process Launch is suspended".into())));
         let refresh = mock!(Client::describe_instance_refreshes).then_output(|| {
             let refresh = InstanceRefresh::builder().status(InstanceRefreshStatus::InProgress).build();
             DescribeInstanceRefreshesOutput::builder().instance_refreshes(refresh).build()
@@ -290,7 +351,7 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(capacity.busy.as_deref(), Some("an instance refresh is InProgress"));
+        assert_eq!(capacity.busy, Some(Busy::Held("an instance refresh is InProgress".into())));
     }
 
     #[tokio::test]

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::config::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{
     BillingMode, GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput,
     ProvisionedThroughputDescription, TableDescription, TableStatus, UpdateGlobalSecondaryIndexAction,
 };
 use futures_util::stream::{self, StreamExt as _};
 use headroom_core::name::DimensionKey;
-use headroom_core::observe::{Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Seen};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
@@ -92,6 +94,7 @@ fn capacity(
         failed: None,
         aws_min: None,
         aws_max,
+        overshoot: Units(0),
         decreases_left: (target.mode == Mode::Desired).then(|| decreases_left(&throughput, now)),
     })
 }
@@ -114,19 +117,20 @@ fn throughput(table: &TableDescription, index: Option<&str>) -> Option<Provision
     }
 }
 
-/// While a table or one of its indexes is updated, AWS refuses every other update of it.
-fn busy(table: &TableDescription) -> Option<String> {
+/// While a table or one of its indexes is updated, AWS refuses every other update of it, and describes the throughput
+/// from before.
+fn busy(table: &TableDescription) -> Option<Busy> {
     if table.table_status() != Some(&TableStatus::Active) {
-        return Some(format!(
+        return Some(Busy::Locked(format!(
             "the table is {}",
             table.table_status().map_or("in no known state", TableStatus::as_str)
-        ));
+        )));
     }
     let mut indexes = table.global_secondary_indexes().iter();
     let index =
         indexes.find(|index| index.index_status().is_some_and(|status| *status != IndexStatus::Active))?;
     let status = index.index_status().map_or("in no known state", IndexStatus::as_str);
-    Some(format!("its index {} is {status}", index.index_name().unwrap_or_default()))
+    Some(Busy::Locked(format!("its index {} is {status}", index.index_name().unwrap_or_default())))
 }
 
 fn decreases_left(throughput: &ProvisionedThroughputDescription, now: Timestamp) -> u32 {
@@ -144,21 +148,40 @@ pub(super) async fn set(
 ) -> Result<(), AwsError> {
     // AWS sets read and write units together, so what is not changed must be known.
     let table = describe(clients, &resource.name).await?;
+    let wanted = wanted(&table, resource, mode, targets)?;
+    if !wanted.is_empty() {
+        update(clients, resource, &table, &wanted).await?;
+    }
+    // RegisterScalableTarget moves capacity into the new bounds by itself, but only of a table that is not being updated:
+    // of two floors moved one after the other it would move one capacity. So ours comes first, with all parts in one call.
+    if mode == Mode::Floor {
+        for (key, target) in targets {
+            scalable::set_floor(clients, resource, &key.dimension, *target).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What has to change: all that is not at its target, or in floor mode what is below it, since going down is the native
+/// policy's business. AWS refuses throughput that is what it was.
+fn wanted<'a>(
+    table: &TableDescription,
+    resource: &Resource,
+    mode: Mode,
+    targets: &'a BTreeMap<DimensionKey, Units>,
+) -> Result<Wanted<'a>, AwsError> {
     let mut wanted: Wanted<'_> = Wanted::new();
     for (key, target) in targets {
         let (index, is_read) = part(&key.dimension);
-        let now = throughput(&table, index).map(|now| current(&now, is_read));
+        let now = throughput(table, index).map(|now| current(&now, is_read));
         let now =
             now.ok_or_else(|| invalid(resource, format!("it has no index {}", index.unwrap_or_default())))?;
-        if mode == Mode::Floor {
-            scalable::set_floor(clients, resource, &key.dimension, *target).await?;
-        }
-        // A new minimum moves nothing by itself until the native policy next acts; going down is the policy's business.
-        if mode == Mode::Desired || now < i64::from(target.0) {
-            wanted.entry(index).or_default().insert(is_read, i64::from(target.0));
+        let target = i64::from(target.0);
+        if now < target || (mode == Mode::Desired && now != target) {
+            wanted.entry(index).or_default().insert(is_read, target);
         }
     }
-    if wanted.is_empty() { Ok(()) } else { update(clients, resource, &table, &wanted).await }
+    Ok(wanted)
 }
 
 /// New units of the table (no index) and its indexes: of reads (true) and writes (false).
@@ -192,7 +215,9 @@ async fn update(
             }
         };
     }
-    request.send().await.map(drop).map_err(|error| AwsError::of(error, doing(resource)))
+    let once = Config::builder().retry_config(RetryConfig::disabled());
+    let sent = request.customize().config_override(once).send().await;
+    sent.map(drop).map_err(|error| AwsError::of(error, doing(resource)))
 }
 
 fn current(throughput: &ProvisionedThroughputDescription, is_read: bool) -> i64 {
@@ -282,8 +307,8 @@ mod tests {
     async fn updates_make_the_whole_table_busy() {
         let observed = seen(&describes(table().table_status(TableStatus::Updating).build())).await;
         assert_eq!(
-            of(&observed, "users/read").known().unwrap().busy.as_deref(),
-            Some("the table is UPDATING")
+            of(&observed, "users/read").known().unwrap().busy,
+            Some(Busy::Locked("the table is UPDATING".into()))
         );
         let index = GlobalSecondaryIndexDescription::builder()
             .index_name("by-email")
@@ -292,8 +317,8 @@ mod tests {
         let observed =
             seen(&describes(table().set_global_secondary_indexes(Some(vec![index.build()])).build())).await;
         assert_eq!(
-            of(&observed, "users/write").known().unwrap().busy.as_deref(),
-            Some("its index by-email is UPDATING")
+            of(&observed, "users/write").known().unwrap().busy,
+            Some(Busy::Locked("its index by-email is UPDATING".into()))
         );
     }
 
@@ -354,5 +379,71 @@ mod tests {
         let targets = units_of(&[("users/read", 40), ("users/by-email:read", 14)]);
         set(&clients, resource, Mode::Desired, &targets).await.unwrap();
         assert_eq!(update.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn throughput_that_is_what_it_should_be_is_not_sent_again() {
+        let update = mock!(Client::update_table)
+            .match_requests(|request| request.provisioned_throughput().is_none())
+            .then_output(|| UpdateTableOutput::builder().build());
+        let describe = describes(table().build());
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
+        let clients = Clients { dynamodb: client, ..clients() };
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        // The table's own 20 and 10 stand, so only its index is sent; and when that stands too, nothing is.
+        for (index, calls) in [(14, 1), (7, 1)] {
+            let targets =
+                units_of(&[("users/read", 20), ("users/write", 10), ("users/by-email:read", index)]);
+            set(&clients, resource, Mode::Desired, &targets).await.unwrap();
+            assert_eq!(update.num_calls(), calls, "{index}");
+        }
+    }
+
+    #[tokio::test]
+    async fn floors_move_after_one_update_of_all_that_is_below_them() {
+        use aws_sdk_applicationautoscaling::Client as Scaling;
+        use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
+        let update = mock!(Client::update_table)
+            .match_requests(|request| {
+                let table = request.provisioned_throughput().unwrap();
+                (table.read_capacity_units(), table.write_capacity_units()) == (40, 30)
+            })
+            .then_output(|| UpdateTableOutput::builder().build());
+        let register = mock!(Scaling::register_scalable_target)
+            .then_output(|| RegisterScalableTargetOutput::builder().build());
+        let describe = describes(table().build());
+        let clients = Clients {
+            dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]),
+            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
+            ..clients()
+        };
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        let targets = units_of(&[("users/read", 40), ("users/write", 30)]);
+        set(&clients, resource, Mode::Floor, &targets).await.unwrap();
+        assert_eq!((update.num_calls(), register.num_calls()), (1, 2));
+        // A floor that is lowered moves no capacity.
+        set(&clients, resource, Mode::Floor, &units_of(&[("users/read", 10)])).await.unwrap();
+        assert_eq!((update.num_calls(), register.num_calls()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn an_update_is_sent_once_as_the_second_would_be_refused_for_the_first() {
+        let unavailable = || {
+            aws_sdk_dynamodb::operation::update_table::UpdateTableError::InternalServerError(
+                aws_sdk_dynamodb::types::error::InternalServerError::builder()
+                    .meta(ErrorMetadata::builder().code("InternalServerError").build())
+                    .build(),
+            )
+        };
+        let update = mock!(Client::update_table).then_error(unavailable);
+        let describe = describes(table().build());
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
+        let clients = Clients { dynamodb: client, ..clients() };
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        let error = set(&clients, resource, Mode::Desired, &units_of(&[("users/read", 40)])).await;
+        assert_eq!((error.unwrap_err().kind, update.num_calls()), (ErrorKind::Unavailable, 1));
     }
 }

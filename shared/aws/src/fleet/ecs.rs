@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_ecs::config::Config;
+use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
 use headroom_core::name::DimensionKey;
-use headroom_core::observe::{Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Seen};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
@@ -80,8 +82,6 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
     };
     let rollout = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
     let state = rollout.and_then(|deployment| deployment.rollout_state());
-    let replaced = service.deployments().iter().any(|deployment| deployment.status() == Some("ACTIVE"));
-    let deploying = replaced || state == Some(&DeploymentRolloutState::InProgress);
     let failed = (state == Some(&DeploymentRolloutState::Failed)).then(|| {
         let reason =
             rollout.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("no reason given");
@@ -91,12 +91,26 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
         mode: target.mode,
         set,
         ready: units(service.running_count()),
-        busy: deploying.then(|| "a deployment is in progress".to_owned()),
+        busy: busy(service, state),
         failed,
         aws_min: None,
         aws_max,
         decreases_left: None,
+        overshoot: Units(0),
     })
+}
+
+/// A rolling deployment goes on while the service scales out, and Application Auto Scaling only holds scale-in meanwhile.
+/// A blue/green deployment by CodeDeploy or an external controller works with task sets, which the service lists instead
+/// of deployments, and fails when the number of tasks changes under it.
+fn busy(service: &Service, state: Option<&DeploymentRolloutState>) -> Option<Busy> {
+    let being_replaced = |status: Option<&str>| status == Some("ACTIVE");
+    if service.task_sets().iter().any(|set| being_replaced(set.status())) {
+        return Some(Busy::Held("a deployment with task sets is in progress".to_owned()));
+    }
+    let older = service.deployments().iter().any(|deployment| being_replaced(deployment.status()));
+    let deploying = older || state == Some(&DeploymentRolloutState::InProgress);
+    deploying.then(|| Busy::ScaleInHeld("a deployment is in progress".to_owned()))
 }
 
 pub(super) async fn set(
@@ -108,14 +122,13 @@ pub(super) async fn set(
 ) -> Result<(), AwsError> {
     let (name, target) = (&resource.name, only(targets)?);
     if mode == Mode::Floor {
-        scalable::set_floor(clients, resource, "desired", target).await?;
-        // A new minimum moves nothing by itself until the native policy next acts; going down is the policy's business.
-        if count(target) <= one(clients, cluster, name).await?.desired_count() {
-            return Ok(());
-        }
+        // AWS raises the number of tasks to a new minimum by itself; going down is the native policy's business.
+        return scalable::set_floor(clients, resource, "desired", target).await;
     }
     let update = clients.ecs.update_service().cluster(cluster).service(name).desired_count(count(target));
     update
+        .customize()
+        .config_override(Config::builder().retry_config(RetryConfig::disabled()))
         .send()
         .await
         .map(drop)
@@ -149,7 +162,7 @@ mod tests {
     use aws_sdk_ecs::Client;
     use aws_sdk_ecs::operation::describe_services::DescribeServicesOutput;
     use aws_sdk_ecs::operation::update_service::UpdateServiceOutput;
-    use aws_sdk_ecs::types::Deployment;
+    use aws_sdk_ecs::types::{Deployment, TaskSet};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
     use super::super::testing::{clients, platform, target, units_of};
@@ -193,7 +206,7 @@ mod tests {
     async fn deployments_make_it_busy_and_failures_failed() {
         let older = Deployment::builder().status("ACTIVE").build();
         let Seen::Known(capacity) = seen(Some(service().deployments(older).build())).await else { panic!() };
-        assert_eq!(capacity.busy.as_deref(), Some("a deployment is in progress"));
+        assert_eq!(capacity.busy, Some(Busy::ScaleInHeld("a deployment is in progress".into())));
         let broken = Deployment::builder()
             .status("PRIMARY")
             .rollout_state(DeploymentRolloutState::Failed)
@@ -233,27 +246,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_floor_never_lowers_what_the_native_policy_wants() {
+    async fn task_sets_of_blue_green_deployments_make_it_busy() {
+        let set = |status: &str| TaskSet::builder().status(status).build();
+        let with = |sets: Vec<TaskSet>| service().set_deployments(None).set_task_sets(Some(sets)).build();
+        let Seen::Known(quiet) = seen(Some(with(vec![set("PRIMARY"), set("DRAINING")]))).await else {
+            panic!()
+        };
+        assert_eq!(quiet.busy, None);
+        let Seen::Known(both) = seen(Some(with(vec![set("PRIMARY"), set("ACTIVE")]))).await else { panic!() };
+        assert_eq!(both.busy, Some(Busy::Held("a deployment with task sets is in progress".into())));
+    }
+
+    #[tokio::test]
+    async fn a_floor_is_one_call_as_aws_moves_the_tasks_into_it() {
         use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
         let register = mock!(aws_sdk_applicationautoscaling::Client::register_scalable_target)
             .match_requests(|request| request.min_capacity().is_some())
             .then_output(|| RegisterScalableTargetOutput::builder().build());
-        let describe = mock!(Client::describe_services)
-            .then_output(|| DescribeServicesOutput::builder().services(service().build()).build());
-        let update = mock!(Client::update_service)
-            .match_requests(|request| request.desired_count() == Some(7))
-            .then_output(|| UpdateServiceOutput::builder().build());
+        let update = mock!(Client::update_service).then_output(|| UpdateServiceOutput::builder().build());
         let clients = Clients {
-            ecs: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&describe, &update]),
+            ecs: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&update]),
             application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
             ..clients()
         };
         let platform = platform(SERVICE);
         let resource = platform.resources().next().unwrap().1;
-        for (floor, updates) in [(3, 0), (7, 1)] {
+        for floor in [3, 7] {
             set(&clients, resource, "prod", Mode::Floor, &units_of(&[("api/desired", floor)])).await.unwrap();
-            assert_eq!(update.num_calls(), updates, "desired is 4, the floor is {floor}");
         }
-        assert_eq!(register.num_calls(), 2);
+        assert_eq!((register.num_calls(), update.num_calls()), (2, 0));
     }
 }

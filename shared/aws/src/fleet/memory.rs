@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Seen};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
@@ -19,6 +19,19 @@ struct State {
     breaks: Option<(Break, Kind)>,
     calls: usize,
     sets: Vec<String>,
+    slow: Option<Slow>,
+    unfinished: BTreeMap<DimensionKey, Units>,
+    no_decrease_left: bool,
+    unseen: Option<String>,
+}
+
+/// How a fleet is seen before what was set has taken effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// The capacity from before, and every further change is refused, like a table that is being updated.
+    Locked,
+    /// The capacity from before, and no sign of the change: descriptions lag behind.
+    Lagging,
 }
 
 /// A fleet in memory. Clones share their state.
@@ -52,6 +65,36 @@ impl MemoryFleet {
         state.calls = 0;
     }
 
+    /// From now on what is set takes effect at the next `finish`.
+    pub fn slow(&self, how: Slow) {
+        self.state().slow = Some(how);
+    }
+
+    /// Somebody else sets a dimension, as slowly as everything is.
+    pub fn set_elsewhere(&self, key: &str, units: u32) {
+        if let Ok(key) = key.parse() {
+            self.state().unfinished.insert(key, Units(units));
+        }
+    }
+
+    /// What was set slowly takes effect, and everything is quick again.
+    pub fn finish(&self) {
+        let mut state = self.state();
+        let unfinished = std::mem::take(&mut state.unfinished);
+        state.units.extend(unfinished);
+        state.slow = None;
+    }
+
+    /// From now on AWS allows no decrease.
+    pub fn allows_no_decrease(&self) {
+        self.state().no_decrease_left = true;
+    }
+
+    /// From now on nothing can be seen, for this reason; or everything again.
+    pub fn unseen(&self, why: Option<&str>) {
+        self.state().unseen = why.map(str::to_owned);
+    }
+
     /// Takes a dimension away.
     pub fn remove(&self, key: &str) {
         if let Ok(key) = key.parse() {
@@ -80,12 +123,18 @@ impl Fleet for MemoryFleet {
         let state = self.state();
         let see = |resource: &&Resource| {
             let mode = if natives.contains(&resource.id) { Mode::Floor } else { Mode::Desired };
-            let gone = Seen::Unknown(format!("there is no {}", resource.id));
-            let seen = every(resource, &gone).into_iter().map(|(key, gone)| match state.units.get(&key) {
-                Some(units) => {
-                    (key, Seen::Known(Capacity { mode, set: *units, ready: *units, ..Capacity::default() }))
-                }
-                None => (key, gone),
+            let gone = state.unseen.clone().unwrap_or_else(|| format!("there is no {}", resource.id));
+            let updating = resource.dimensions.iter().any(|one| state.unfinished.contains_key(&one.key));
+            let locked = updating && state.slow == Some(Slow::Locked);
+            let busy = locked.then(|| Busy::Locked("it is being updated".to_owned()));
+            let decreases_left = state.no_decrease_left.then_some(0);
+            let known = |units: Units| {
+                let busy = busy.clone();
+                Capacity { mode, set: units, ready: units, busy, decreases_left, ..Capacity::default() }
+            };
+            let seen = every(resource, &Seen::Unknown(gone)).into_iter().map(|(key, gone)| {
+                let units = state.units.get(&key).filter(|_| state.unseen.is_none());
+                (key.clone(), units.map_or(gone, |units| Seen::Known(known(*units))))
             });
             seen.collect::<Vec<_>>()
         };
@@ -105,8 +154,13 @@ impl Fleet for MemoryFleet {
         if let Some((Break::Before(_), kind)) = broken {
             return Err(error(kind));
         }
+        if resource.dimensions.iter().any(|one| state.unfinished.contains_key(&one.key)) {
+            return Err(error(Kind::Stale));
+        }
         for (key, units) in targets {
-            state.units.insert(key.clone(), *units);
+            let slow = state.slow.is_some();
+            let place = if slow { &mut state.unfinished } else { &mut state.units };
+            place.insert(key.clone(), *units);
             state.sets.push(format!("{key}={units}"));
         }
         broken.map_or(Ok(()), |(_, kind)| Err(error(kind)))

@@ -19,7 +19,7 @@ use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 #[cfg(feature = "fakes")]
-pub use memory::MemoryFleet;
+pub use memory::{MemoryFleet, Slow};
 
 use crate::error::{AwsError, Kind as ErrorKind};
 use crate::sdk::Aws;

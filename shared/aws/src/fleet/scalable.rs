@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_applicationautoscaling::config::Config;
+use aws_sdk_applicationautoscaling::config::retry::RetryConfig;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use headroom_core::name::ResourceId;
 use headroom_core::observe::Seen;
@@ -143,6 +145,8 @@ pub(super) async fn set_floor(
         .resource_id(id)
         .scalable_dimension(scalable)
         .min_capacity(count(target))
+        .customize()
+        .config_override(Config::builder().retry_config(RetryConfig::disabled()))
         .send()
         .await
         .map(drop)

@@ -33,6 +33,9 @@ pub struct Steps {
     pub wave: usize,
     /// The batch within the wave.
     pub batch: usize,
+    /// When the wave, or its taking back, started.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
     /// When the state was entered.
     pub at: Timestamp,
 }
@@ -53,6 +56,12 @@ pub struct Executed {
     pub skipped: usize,
     /// Steps that failed.
     pub failed: usize,
+    /// Steps that cannot be taken back yet, because AWS is still changing the resource or cannot be read.
+    #[serde(default)]
+    pub pending: usize,
+    /// Steps that stand, because AWS does not allow the change that would take them back.
+    #[serde(default)]
+    pub stands: usize,
     /// Why, for those that were not made.
     pub reasons: Vec<String>,
     /// What it used.
@@ -69,6 +78,8 @@ pub enum ExecutedKind {
     Nothing,
     /// Something failed: take back what was begun.
     Failed,
+    /// Something cannot be taken back yet: ask again later.
+    Pending,
 }
 
 /// To settle: how far the state machine came.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{BreakerState, Change, Needs, Strategy, World};
 use crate::calendar;
-use crate::observe::Capacity;
+use crate::observe::{Busy, Capacity};
 use crate::plan::Direction;
 use crate::platform::{Phase, Place};
 use crate::reason::Reason;
@@ -94,10 +94,13 @@ fn aws_bounds(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (allowed != wanted).then_some((allowed, Reason::AwsBounds { wanted, allowed }))
 }
 
-/// A deployment computes with the capacity it found; changing that under it breaks both.
-fn busy(facts: &Facts<'_>, _: Units) -> Option<(Units, Reason)> {
-    let what = facts.capacity.busy.as_ref().or(facts.capacity.failed.as_ref())?;
-    hold(facts, Reason::Busy { what: what.clone() })
+/// What is in progress says what it still allows. AWS's own scaling goes on scaling out during a rolling deployment of a
+/// service and after a failed one, and so do we: the load does not wait for either.
+fn busy(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let direction = direction(facts, wanted);
+    let in_progress = facts.capacity.busy.as_ref().filter(|busy| busy.holds(direction)).map(Busy::what);
+    let failed = facts.capacity.failed.as_deref().filter(|_| direction == Direction::In);
+    hold(facts, Reason::Busy { what: in_progress.or(failed)?.to_owned() })
 }
 
 fn unknown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {

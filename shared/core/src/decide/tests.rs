@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::config::parse;
 use crate::forecast::Quantile;
-use crate::observe::{Load, Reading};
+use crate::observe::{Busy, Load, Reading};
 
 const NOW: &str = "2026-11-24T12:00:00Z";
 
@@ -38,7 +38,8 @@ struct Case {
     platform: Platform,
     set: u32,
     cpu: Option<f64>,
-    busy: bool,
+    busy: Option<Busy>,
+    failed: bool,
     /// Load forecast at every level, and how far it is trusted.
     forecast: Option<(f64, f64)>,
     /// Seconds since the last change, and whether it was out.
@@ -55,7 +56,8 @@ fn case(rest: &str) -> Case {
         platform,
         set: 10,
         cpu: Some(50.0),
-        busy: false,
+        busy: None,
+        failed: false,
         forecast: None,
         changed: None,
         manual: None,
@@ -79,7 +81,8 @@ impl Case {
             mode: Mode::Desired,
             set: Units(self.set),
             ready: Units(self.set),
-            busy: self.busy.then(|| "a deployment runs".into()),
+            busy: self.busy.clone(),
+            failed: self.failed.then(|| "its deployment failed".into()),
             aws_max: self.aws_max.map(Units),
             decreases_left: self.decreases_left,
             ..Capacity::default()
@@ -187,7 +190,18 @@ fn unknown_never_scales_in_and_may_scale_out() {
 fn guardrails_bite_with_a_reason() {
     let quiet = case(FULL);
     let low = Case { cpu: Some(20.0), ..quiet.clone() };
-    Case { busy: true, ..low.clone() }.check("hold 10: no_forecast measured_load busy");
+    let held = |busy: fn(String) -> Busy| Some(busy("a deployment runs".into()));
+    let high = Case { cpu: Some(90.0), ..low.clone() };
+    for all in [Busy::Locked, Busy::Held] {
+        Case { busy: held(all), ..low.clone() }.check("hold 10: no_forecast measured_load busy");
+        Case { busy: held(all), ..high.clone() }.check("hold 10: no_forecast measured_load busy");
+    }
+    // AWS's own scaling scales out during a rolling deployment and after a failed one, and not in.
+    let deploying = held(Busy::ScaleInHeld);
+    Case { busy: deploying.clone(), ..low.clone() }.check("hold 10: no_forecast measured_load busy");
+    Case { busy: deploying, ..high.clone() }.check("10 -> 18 by Reactive: no_forecast measured_load");
+    Case { failed: true, ..low.clone() }.check("hold 10: no_forecast measured_load busy");
+    Case { failed: true, ..high }.check("10 -> 18 by Reactive: no_forecast measured_load");
     Case { changed: Some((100, true)), ..low.clone() }.check("hold 10: no_forecast measured_load cooldown");
     Case { changed: Some((301, true)), ..low.clone() }
         .check("10 -> 5 by Reactive: no_forecast measured_load pace");

@@ -177,6 +177,12 @@ pub enum Remaining {
 }
 
 impl Step {
+    /// The direction of its changes, which all go the same way.
+    pub fn direction(&self) -> Direction {
+        let out = self.changes.iter().any(|change| change.expected < change.target);
+        if out { Direction::Out } else { Direction::In }
+    }
+
     /// The step that takes this one back.
     pub fn undo(&self) -> Step {
         let back = |change: &StepChange| StepChange {

@@ -152,6 +152,7 @@ fn happened(entry: &Entry) -> String {
             StepEvent::Failed => "failed",
             StepEvent::UndoSucceeded => "taken back",
             StepEvent::UndoFailed => "could not be taken back",
+            StepEvent::UndoDeclined => "stands",
         };
         let detail = happened.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         told.push(format!("{} {what}{detail}", happened.at.strftime("%H:%M:%S")));

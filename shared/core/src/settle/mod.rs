@@ -128,6 +128,9 @@ pub struct Steps {
     pub undone: usize,
     /// They may stand although they should not.
     pub left: usize,
+    /// They stand, because AWS does not allow the change that would take them back.
+    #[serde(default)]
+    pub stands: usize,
 }
 
 impl Steps {
@@ -140,6 +143,7 @@ impl Steps {
                 StepState::Refused => steps.refused += 1,
                 StepState::Skipped => steps.skipped += 1,
                 StepState::Undone => steps.undone += 1,
+                StepState::Stands => steps.stands += 1,
                 StepState::Started | StepState::Failed | StepState::Undoing | StepState::UndoFailed => {
                     steps.left += 1
                 }
@@ -248,8 +252,12 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
             crate::cycle::few(why_not).join("; ")
         ),
         Ending::Trained | Ending::Skipped | Ending::Resumed => collected.unwrap_or_default().to_owned(),
-        Ending::Recovered => format!("{}: {} steps taken back", collected.unwrap_or_default(), steps.undone),
-        Ending::RolledBack => format!("taken back ({} steps): {}", steps.undone, told(&request.failure)),
+        Ending::Recovered => {
+            format!("{}: {} taken back", collected.unwrap_or_default(), taken_back(steps, entries))
+        }
+        Ending::RolledBack => {
+            format!("taken back ({}): {}", taken_back(steps, entries), told(&request.failure))
+        }
         Ending::Stopped => {
             format!("stopped with {} steps standing: {}", steps.done + steps.left, told(&request.failure))
         }
@@ -262,6 +270,16 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
         }
         Ending::Failed => told(&request.failure),
     }
+}
+
+/// How much was taken back, and what stands because AWS does not allow more.
+fn taken_back(steps: Steps, entries: &[Entry]) -> String {
+    let stands = entries.iter().filter(|entry| entry.state == StepState::Stands);
+    let stands: Vec<String> = stands
+        .map(|entry| format!("{} stands: {}", entry.step.resource, entry.detail().unwrap_or_default()))
+        .collect();
+    let undone = format!("{} steps", steps.undone);
+    if stands.is_empty() { undone } else { format!("{undone}; {}", crate::cycle::few(stands).join("; ")) }
 }
 
 /// Lambda wraps an error into JSON; people want the sentence in it.

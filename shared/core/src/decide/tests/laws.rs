@@ -5,7 +5,7 @@ use proptest::prelude::{ProptestConfig, Strategy as _, any, prop, prop_assert, p
 use super::*;
 
 fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
-    let world = (1_u32..30, proptest::option::of(0.0..200.0), any::<bool>());
+    let world = (1_u32..30, proptest::option::of(0.0..200.0), prop::sample::select(any_busy()));
     let forecast = proptest::option::of((0.0..3_000.0, 0.0..1.0));
     let rest = (proptest::option::of((0_i64..600, any::<bool>())), proptest::option::of(0_u32..40));
     let phase = prop::sample::select(vec!["observe", "limited", "full", "optimized"]);
@@ -18,6 +18,13 @@ fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
         manual,
         ..case(&format!("orchestration: {{rollout_phase: {phase}}}\n"))
     })
+}
+
+/// Nothing in progress, or each way in which something may be.
+fn any_busy() -> Vec<Option<Busy>> {
+    let all: [fn(String) -> Busy; 3] = [Busy::Locked, Busy::Held, Busy::ScaleInHeld];
+    let busy = all.map(|busy| Some(busy("something is in progress".into())));
+    [None, None, None].into_iter().chain(busy).collect()
 }
 
 proptest! {
@@ -45,6 +52,13 @@ proptest! {
     fn unknown_never_scales_in(case in any_case()) {
         let decision = Case { cpu: None, manual: None, ..case }.decide();
         prop_assert_ne!(decision.direction(), Some(Direction::In));
+    }
+
+    #[test]
+    fn what_is_in_progress_holds_what_it_holds(case in any_case()) {
+        let direction = case.decide().direction();
+        let held = direction.zip(case.busy.as_ref()).is_some_and(|(direction, busy)| busy.holds(direction));
+        prop_assert!(!held, "{direction:?} during {:?}", case.busy);
     }
 
     #[test]
