@@ -36,7 +36,8 @@ async fn world() -> &'static World {
     WORLD
         .get_or_init(|| async {
             let folder = root().join("target/it");
-            let server = Server::start(&folder, Options { wait_scale: 0.0, faults: true }).await.unwrap();
+            let server =
+                Server::start(&folder, Options { wait_scale: 0.0, faults: true, pace: 0.0 }).await.unwrap();
             let template = template_of_this_build(&folder);
             let packaged = deploy::package(&server, &template).await.unwrap();
             let machine = deploy::deploy_headroom(&server, &packaged, STACK).await.unwrap();

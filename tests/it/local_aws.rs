@@ -1,4 +1,6 @@
-//! The local AWS is like AWS where it matters here: one test for each patch of tests/local-aws/serve.py.
+//! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
+
+mod dynamodb;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDatum, Statistic};

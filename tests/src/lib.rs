@@ -6,6 +6,7 @@ pub mod load;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod unkind;
 
 use std::path::PathBuf;
 

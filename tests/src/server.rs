@@ -29,6 +29,9 @@ pub struct Options {
     pub wait_scale: f64,
     /// Faults can be injected into what functions ask of AWS.
     pub faults: bool,
+    /// How many seconds a table's update, an instance's and a task's start take, unless a test asks for others
+    /// ([`Server::unkind`]); 0 is at once.
+    pub pace: f64,
 }
 
 /// A running local AWS. Dropping it stops it; so does the end of this process, however it ends.
@@ -55,7 +58,7 @@ impl Server {
         let (port, faults_port) = (free_port()?, free_port()?);
         let endpoint = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
         let faults = options.faults.then(|| format!("http://{}:{faults_port}", Ipv4Addr::LOCALHOST));
-        let process = serve(folder, port, faults.as_ref().map(|_| faults_port), options.wait_scale)?;
+        let process = serve(folder, port, faults.as_ref().map(|_| faults_port), options)?;
         let aws = connect(&endpoint).await;
         let mut server = Server { process: Some(process), endpoint, faults, folder: folder.to_owned(), aws };
         server.wait().await?;
@@ -122,7 +125,7 @@ impl Drop for Server {
 }
 
 /// The functions inherit the server's whole environment, so it gets nothing but what it needs.
-fn serve(folder: &Path, port: u16, faults: Option<u16>, wait_scale: f64) -> Result<Child> {
+fn serve(folder: &Path, port: u16, faults: Option<u16>, options: Options) -> Result<Child> {
     let loopback = Ipv4Addr::LOCALHOST.to_string();
     let mut command = Command::new(tool("python"));
     command
@@ -142,7 +145,8 @@ fn serve(folder: &Path, port: u16, faults: Option<u16>, wait_scale: f64) -> Resu
         .env("LOG_LEVEL", "WARNING")
         // Functions ask where faults can be injected; everybody else asks directly.
         .env("AWS_ENDPOINT_URL", format!("http://{loopback}:{}", faults.unwrap_or(port)))
-        .env("SFN_WAIT_SCALE", wait_scale.to_string());
+        .env("SFN_WAIT_SCALE", options.wait_scale.to_string())
+        .env("LOCAL_AWS_PACE", options.pace.to_string());
     if let Some(faults) = faults {
         command.env("FAULTS_PORT", faults.to_string());
     }

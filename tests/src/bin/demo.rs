@@ -77,8 +77,11 @@ async fn demo() -> Result<()> {
         load::story(&load).ok_or("the trace is shorter than five days; the demo needs that much")?;
 
     say("starting a local AWS");
-    let server =
-        Server::start(&root().join("target/demo"), Options { wait_scale: WAIT_SCALE, faults: false }).await?;
+    let server = Server::start(
+        &root().join("target/demo"),
+        Options { wait_scale: WAIT_SCALE, faults: false, pace: 0.0 },
+    )
+    .await?;
     say("deploying template.yaml with the AWS CLI");
     let packaged = deploy::package(&server, &root().join("template.yaml")).await?;
     let machine = deploy::deploy_headroom(&server, &packaged, "shop").await?;
