@@ -1,5 +1,7 @@
 //! Whole files: what they come out as, and every fault they have.
 
+mod metrics;
+
 use expect_test::{Expect, expect};
 
 use super::{Parsed, parse};
