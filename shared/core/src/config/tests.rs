@@ -1,5 +1,6 @@
 //! Whole files: what they come out as, and every fault they have.
 
+mod calendar;
 mod metrics;
 
 use expect_test::{Expect, expect};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Build, PredictiveDefaults, resources};
+use super::{Build, PredictiveDefaults, calendar, resources};
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::name::{GroupName, ResourceId};
@@ -28,7 +28,7 @@ pub(super) fn own_events(groups: &BTreeMap<String, raw::Group>) -> Vec<Event> {
     scheduled
         .map(|(group, scheduled)| Event {
             name: format!("schedule of {group}"),
-            when: When::Every { cron: scheduled.cron.clone(), duration: scheduled.duration.0 },
+            when: When::Every { cron: scheduled.cron.clone(), duration: scheduled.duration },
             groups: vec![group],
             effect: Effect { floor: Some(Units(scheduled.floor)), ..Effect::default() },
         })
@@ -112,7 +112,12 @@ fn rules(
                 }
             }
             // `own_events` has it: one mechanism for everything that is known in advance.
-            raw::ScalingPolicy::Scheduled(_) => (),
+            raw::ScalingPolicy::Scheduled(scheduled) => {
+                calendar::pattern(build, &at.key("cron"), &scheduled.cron);
+                if scheduled.duration.is_zero() {
+                    build.fault(&at.key("duration"), "is zero; the schedule would never be on");
+                }
+            }
         }
     }
     rules
