@@ -69,9 +69,7 @@ pub fn parse(text: &str) -> Result<Trace, BadTrace> {
     }
     let mut notes = shortened(&names, &columns);
     notes.extend((0 < again).then(|| {
-        format!(
-            "{again} lines have the same time as the line before; the mean of their values stands in for both"
-        )
+        format!("lines with the same time as the line before: {again}; their values count by their mean")
     }));
     let mut trace = gridded(names, &columns).map_err(|problem| BadTrace { line: last_line, problem })?;
     trace.notes.extend(notes);
