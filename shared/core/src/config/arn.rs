@@ -143,7 +143,7 @@ impl Named {
     }
 
     /// What else is written where this belongs, and finds as little as an ARN: addresses, and ends of ARNs cut too early.
-    fn cut<'a>(self, text: &'a str) -> Option<&'a str> {
+    fn cut(self, text: &str) -> Option<&str> {
         match self {
             Named::LoadBalancer => text.strip_prefix("loadbalancer/"),
             Named::Queue if text.starts_with("https://") => text.rsplit('/').next(),

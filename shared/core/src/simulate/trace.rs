@@ -83,24 +83,28 @@ const UNSORTED: &str = "its time is before that of the line before: sort the tra
 fn shortened(names: &[String], columns: &[Vec<Point>]) -> Vec<String> {
     /// Columns that differ by less lose too little to be told.
     const APART_MIN: f64 = 60.0;
-    let ends = |of: fn(&[Point]) -> Option<&Point>| {
-        let ends = names.iter().zip(columns);
-        ends.filter_map(|(name, points)| Some((name, of(points)?.0))).collect::<Vec<_>>()
+    let ends = |of: fn(&[Point]) -> Option<&Point>| -> Vec<End<'_>> {
+        let each = names.iter().zip(columns);
+        each.filter_map(|(name, points)| Some((name.as_str(), of(points)?.0))).collect()
     };
-    let by_time = |a: &&(&String, f64), b: &&(&String, f64)| a.1.total_cmp(&b.1);
+    let by_time = |a: &&End<'_>, b: &&End<'_>| a.1.total_cmp(&b.1);
     let (begins, ends) = (ends(|points| points.first()), ends(|points| points.last()));
-    let late = begins.iter().max_by(by_time).zip(begins.iter().min_by(by_time));
-    let early = ends.iter().min_by(by_time).zip(ends.iter().max_by(by_time));
-    let told = |pair: Option<(&(&String, f64), &(&String, f64))>, word: &str, side: &str| {
-        let ((name, at), (_, furthest)) = pair?;
+    let told = |(name, at): End<'_>, (_, furthest): End<'_>, (does, side): (&str, &str)| {
         let hours = (furthest - at).abs() / 60.0;
         let sentence = format!(
-            "{name} {word} {hours:.1} hours {side} the longest column; only what all columns cover is replayed"
+            "{name} {does} {hours:.1} hours {side} the longest column; only what all columns cover is replayed"
         );
         (APART_MIN < hours * 60.0).then_some(sentence)
     };
-    [told(late, "begins", "after"), told(early, "ends", "before")].into_iter().flatten().collect()
+    let late = begins.iter().max_by(by_time).zip(begins.iter().min_by(by_time));
+    let early = ends.iter().min_by(by_time).zip(ends.iter().max_by(by_time));
+    let late = late.and_then(|(one, furthest)| told(*one, *furthest, ("begins", "after")));
+    let early = early.and_then(|(one, furthest)| told(*one, *furthest, ("ends", "before")));
+    [late, early].into_iter().flatten().collect()
 }
+
+/// A column, and when it begins or ends.
+type End<'a> = (&'a str, f64);
 
 /// The fields of a line of CSV, without the quotes and the spaces around them.
 fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
