@@ -102,8 +102,19 @@ fn answer(line: &[u8]) -> Result<Reply, String> {
     let begun = Instant::now();
     let made = trained.predict(&history, &context, horizon, &request.levels);
     let made = from(made.map_err(|why| why.to_string())?, unknown);
+    if !is_finite(&made) {
+        return Err(
+            "the forecast of this series is no finite number; scale its values or its regressors".to_owned()
+        );
+    }
     let predict_ms = ms(begun);
     Ok(reply(request.id, (made, Pattern::of(&history)), &trained, (train_ms, predict_ms)))
+}
+
+/// JSON has no infinity: it would come out as `null`, with nothing that says why.
+fn is_finite(made: &Forecast) -> bool {
+    let values = made.quantiles.iter().flat_map(|quantile| &quantile.values);
+    values.chain(&made.mean).all(|value| value.is_finite())
 }
 
 /// The forecast without its first steps.
@@ -226,5 +237,36 @@ mod tests {
             let error = answer(line).unwrap_err();
             assert!(error.contains(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn huge_values_are_finite_or_refused_with_a_reason() {
+        let of = |value: &str, more: &str| {
+            let values: Vec<String> =
+                (0..60).map(|index| if index == 40 { value.to_owned() } else { index.to_string() }).collect();
+            let values = values.join(", ");
+            answer(&format!(
+                r#"{{"id": 1, "start": "2026-01-01T00:00:00Z", "step_s": 3600, "values": [{values}], "horizon": 3{more}}}"#
+            ))
+        };
+        for huge in ["1.7e308", "-1.7e308", "1e304"] {
+            assert!(of(huge, "").unwrap_err().contains("is beyond 1e303"), "{huge}");
+        }
+        for large in ["1e302", "-1e302", "2.3e108", "1e12"] {
+            let reply = of(large, "").unwrap();
+            assert!(!serde_json::to_string(&reply).unwrap().contains("null"), "{large}");
+            let values = reply.quantiles.values().flatten().chain(&reply.mean);
+            assert!(values.clone().all(|value| value.is_finite()), "{large}: {:?}", reply.quantiles);
+        }
+        let column: Vec<f64> =
+            (0_u32..63).map(|index| if index == 30 { 1.7e308 } else { f64::from(index) }).collect();
+        match of("1", &format!(r#", "regressors": {{"sale": {column:?}}}"#)) {
+            Ok(reply) => assert!(is_finite_reply(&reply), "{:?}", reply.quantiles),
+            Err(error) => assert!(error.contains("scale"), "{error}"),
+        }
+    }
+
+    fn is_finite_reply(reply: &Reply) -> bool {
+        reply.quantiles.values().flatten().chain(&reply.mean).all(|value| value.is_finite())
     }
 }

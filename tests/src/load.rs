@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use headroom_core::series::Series;
+use headroom_core::simulate::trace;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Result;
@@ -64,49 +65,28 @@ impl Random {
     }
 }
 
-/// A trace (`timestamp,value`) moved in time so that it ends at `end`, on a five-minute grid, scaled to a peak of 1.
+/// The first column of a trace, read as `headroom simulate` reads it, moved in time so that it ends at `end`, on a
+/// five-minute grid, scaled to a peak of 1.
 ///
 /// # Errors
 /// When the file cannot be read or is no trace.
 pub fn trace(file: &Path, end: Timestamp) -> Result<Series> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut points: Vec<(Timestamp, f64)> = Vec::new();
-    for (number, line) in text.lines().enumerate().skip(1) {
-        let wrong = || format!("{}:{}: not `timestamp,value`: {line}", file.display(), number + 1);
-        let (at, value) = line.split_once(',').ok_or_else(wrong)?;
-        let at: Timestamp = at.trim().parse().map_err(|_| wrong())?;
-        if let Ok(value) = value.trim().parse::<f64>() {
-            points.push((at, value));
-        }
-    }
-    let last =
-        points.iter().map(|(at, _)| *at).max().ok_or_else(|| format!("{}: no points", file.display()))?;
-    let step_s = i64::from(STEP_S);
-    let shift = SignedDuration::from_secs((end.as_second() - last.as_second()).div_euclid(step_s) * step_s);
-    let moved = Series::from_points(60, points.iter().map(|(at, value)| (*at + shift, *value)));
-    let steps = filled(&moved.regrid(STEP_S));
-    let largest = steps.known().fold(f64::MIN_POSITIVE, f64::max);
-    let values: Vec<Option<f64>> = steps.values().iter().map(|value| Some(value / largest)).collect();
-    Ok(Series::new(steps.start(), STEP_S, values))
+    Ok(moved(&text, end).map_err(|bad| format!("{}:{bad}", file.display()))?)
 }
 
-/// Coarser traces and gaps, with the line between their points.
-fn filled(series: &Series) -> Series {
-    let known: Vec<(usize, f64)> =
-        (0..series.len()).filter_map(|index| Some((index, series.get(index)?))).collect();
-    let value = |index: usize| {
-        let after = known.partition_point(|(known, _)| *known < index);
-        match (after.checked_sub(1).and_then(|before| known.get(before)), known.get(after)) {
-            (_, Some((next, value))) if *next == index => Some(*value),
-            (Some((from, a)), Some((to, b))) => {
-                let share =
-                    f64::from(u32::try_from(index - from).ok()?) / f64::from(u32::try_from(to - from).ok()?);
-                Some(a + (b - a) * share)
-            }
-            _ => None,
-        }
-    };
-    Series::new(series.start(), series.step_s(), (0..series.len()).map(value))
+fn moved(text: &str, end: Timestamp) -> std::result::Result<Series, String> {
+    let trace = trace::parse(text).map_err(|bad| bad.to_string())?;
+    let load = &trace.columns.first().ok_or("1: the trace has no column")?.load;
+    let last_s = load.end().as_second() - i64::from(load.step_s());
+    let step_s = i64::from(STEP_S);
+    let shift = SignedDuration::from_secs((end.as_second() - last_s).div_euclid(step_s) * step_s);
+    let steps = Series::new(load.start() + shift, load.step_s(), load.values().iter().copied().map(Some))
+        .regrid(STEP_S);
+    let largest = steps.known().fold(f64::MIN_POSITIVE, f64::max);
+    let values: Vec<Option<f64>> =
+        (0..steps.len()).map(|index| steps.get(index).map(|value| value / largest)).collect();
+    Ok(Series::new(steps.start(), STEP_S, values))
 }
 
 /// Times of a story within the last three days of a load: before it rises most, after it has fallen, before it rises
@@ -144,5 +124,27 @@ mod tests {
         assert!(one.known().all(|load| 0.0 < load));
         let [up, down, again] = story(&one).unwrap();
         assert!(up < down && down < again);
+    }
+
+    #[test]
+    fn a_trace_is_read_as_simulate_reads_it_and_ends_now() {
+        let end: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let line = |minute: u32| {
+            format!(
+                "2026-03-01T{:02}:{:02}[Europe/Zurich],\"{},000\"\n",
+                minute / 60,
+                minute % 60,
+                1 + minute / 60
+            )
+        };
+        let text: String = (0..240).step_by(5).map(line).collect();
+        let load = moved(&format!("timestamp,value\n{text}2026-03-01T03:55[Europe/Zurich],\"4,000\"\n"), end)
+            .unwrap();
+        let age = end.duration_since(load.end()).as_secs();
+        assert!((-300..=300).contains(&age), "{age}");
+        assert_eq!((load.step_s(), load.get(2), load.get(load.len() - 2)), (STEP_S, Some(0.25), Some(1.0)));
+        assert!(
+            moved("timestamp,value\n2026-03-01T00:00Z,many\n", end).unwrap_err().starts_with("2: `many`")
+        );
     }
 }

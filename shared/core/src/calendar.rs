@@ -1,7 +1,10 @@
 //! The calendar: which events are on, and when the next one starts.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
+use crate::config::scalar::{Cron, Length};
 use crate::name::GroupName;
 use crate::platform::{Event, Platform, When};
 use crate::series::Series;
@@ -27,10 +30,9 @@ pub fn during<'a>(
 pub fn overlaps(when: &When, zone: &TimeZone, from: Timestamp, to: Timestamp) -> bool {
     match when {
         When::Once { from: start, to: end } => *start < to && from < *end,
+        // It is on in the window if it last started before the window's end and had not ended when it began.
         When::Every { cron, duration } => {
-            // It is on in the window if it last started before the window's end and had not ended when it began.
-            let last = cron.0.find_previous_occurrence(&to.to_zoned(zone.clone()), false);
-            last.is_ok_and(|start| from < start.timestamp().checked_add(*duration).unwrap_or(Timestamp::MAX))
+            starts(cron, zone, to).next().is_some_and(|start| from < start.end(*duration, zone))
         }
     }
 }
@@ -47,18 +49,62 @@ pub fn occurrences(
         When::Once { .. } => return Vec::new(),
         When::Every { cron, duration } => (cron, *duration),
     };
-    let mut found = Vec::new();
-    let mut before = to.to_zoned(zone.clone());
-    while let Ok(start) = cron.0.find_previous_occurrence(&before, false) {
-        let end = start.timestamp().checked_add(duration).unwrap_or(Timestamp::MAX);
-        if end <= from || found.len() == OCCURRENCES_MAX {
-            break;
-        }
-        found.push((start.timestamp(), end));
-        before = start;
-    }
+    let on = starts(cron, zone, to).map(|start| (start.at, start.end(duration, zone)));
+    let mut found: Vec<_> = on.take_while(|(_, end)| from < *end).take(OCCURRENCES_MAX).collect();
     found.reverse();
     found
+}
+
+/// When a pattern comes.
+struct Start {
+    at: Timestamp,
+    /// What the pattern says, which the clock may skip.
+    written: DateTime,
+}
+
+impl Start {
+    fn end(&self, duration: Length, zone: &TimeZone) -> Timestamp {
+        duration.after(self.at, self.written, zone)
+    }
+}
+
+/// When a pattern comes before `to`, newest first.
+///
+/// As most crons do when the clock changes: a time that the clock skips comes at the first moment after, and a time that it
+/// shows twice comes the first time. Patterns of every hour, or every so many, go by the hours that pass.
+fn starts<'a>(cron: &'a Cron, zone: &'a TimeZone, to: Timestamp) -> impl Iterator<Item = Start> + 'a {
+    let by_hours = cron.counts_hours();
+    let walked = if by_hours { Some(to.to_zoned(zone.clone())) } else { shown_by(zone, to) };
+    let previous = |before: &Zoned| cron.0.find_previous_occurrence(before, false).ok();
+    let found = std::iter::successors(walked.as_ref().and_then(previous), move |start| previous(start));
+    let start = move |start: Zoned| {
+        let written = start.datetime();
+        let at = if by_hours { start.timestamp() } else { first_shown(zone, written)? };
+        Some(Start { at, written })
+    };
+    found.map_while(start).skip_while(move |start| to <= start.at)
+}
+
+/// The latest that the clock has shown before `to`, as if there were no changes: where it was put back lately, that is later
+/// than what it shows now.
+fn shown_by(zone: &TimeZone, to: Timestamp) -> Option<Zoned> {
+    /// No clock is put back by more.
+    const PUT_BACK_MAX: SignedDuration = SignedDuration::from_hours(3);
+    let before = to.checked_sub(PUT_BACK_MAX).unwrap_or(Timestamp::MIN);
+    let offset = zone.to_offset(to).max(zone.to_offset(before));
+    offset.to_datetime(to).to_zoned(TimeZone::UTC).ok()
+}
+
+/// The first moment at which the clock shows at least `time`, having been before it.
+fn first_shown(zone: &TimeZone, time: DateTime) -> Option<Timestamp> {
+    match zone.to_ambiguous_timestamp(time).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(time).ok(),
+        AmbiguousOffset::Fold { before, .. } => before.to_timestamp(time).ok(),
+        AmbiguousOffset::Gap { before, .. } => {
+            let within = before.to_timestamp(time).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
+            zone.preceding(within).next().map(|change| change.timestamp())
+        }
+    }
 }
 
 /// By how much events multiply the load of a group, over some time.
@@ -80,14 +126,23 @@ impl Factors {
         Factors(each.collect())
     }
 
-    /// The largest factor of `from..to`; one where there is none.
+    /// The largest factor of `from..to`, where moments without an event count as one: a holiday lowers only what lies wholly
+    /// within it. Of events that are on together the largest factor counts.
     pub fn during(&self, from: Timestamp, to: Timestamp) -> f64 {
-        let on = self.0.iter().filter(|(start, end, _)| *start < to && from < *end);
-        on.map(|(_, _, factor)| *factor).fold(1.0, f64::max)
+        let on = || self.0.iter().filter(|(start, end, _)| *start < to && from < *end);
+        let largest = on().map(|(_, _, factor)| *factor).reduce(f64::max).unwrap_or(1.0);
+        if 1.0 <= largest || self.covers(from, to) { largest } else { 1.0 }
+    }
+
+    /// Whether some event is on at every moment of `from..to`: at its first, and wherever one ends.
+    fn covers(&self, from: Timestamp, to: Timestamp) -> bool {
+        let is_on = |at: Timestamp| self.0.iter().any(|(start, end, _)| *start <= at && at < *end);
+        let mut ends = self.0.iter().map(|(_, end, _)| *end).filter(|end| from < *end && *end < to);
+        is_on(from) && ends.all(is_on)
     }
 
     /// A load as it would have been without the events. `usual` is what it was before, and is kept up: an event that has
-    /// only begun and is not in the load yet is no reason to expect less of it.
+    /// only begun and is not in the load yet is no reason to expect less of it, or more of it once a holiday is over.
     pub fn without(&self, load: &Series, usual: &mut Option<f64>) -> Series {
         let share = (f64::from(load.step_s()) / USUAL_S).min(1.0);
         let mut value = |index: usize| {
@@ -101,7 +156,11 @@ impl Factors {
             let begun = self.0.iter().any(|(start, end, _)| {
                 *start < to && from < *end && from.duration_since(*start) < EFFECT_WITHIN
             });
-            Some(usual.filter(|_| begun).map_or(plain, |usual| plain.max(value.min(usual))))
+            let kept = |usual: f64| match factor < 1.0 {
+                true => plain.min(value.max(usual)),
+                false => plain.max(value.min(usual)),
+            };
+            Some(usual.filter(|_| begun).map_or(plain, kept))
         };
         let values: Vec<Option<f64>> = (0..load.len()).map(&mut value).collect();
         Series::new(load.start(), load.step_s(), values)
@@ -112,6 +171,9 @@ impl Factors {
 const USUAL_S: f64 = 1_800.0;
 /// An event has so long to take effect: a sale is announced before people come. After it the load says what it is worth.
 const EFFECT_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+#[cfg(test)]
+mod clock_tests;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,8 @@
 //! Text is read into a tree that knows its places (`yaml`), held against the schema (`check`), read into its shape
 //! (`raw`) and built into a [`Platform`] (`build`). Every fault is reported at once, with line, column and path.
 
+mod arn;
+mod aws_metrics;
 mod build;
 mod check;
 mod fault;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value as Json;
@@ -59,7 +59,7 @@ macro_rules! scalars {
     };
 }
 
-scalars!(Span, Zone, Moment, Cron, Name, Statistic, Endpoint);
+scalars!(Span, Length, Zone, Moment, Cron, Name, Statistic, Endpoint);
 
 /// A length of time: seconds as a number, or text such as `90s`, `15m`, `2h`, `14d`, `1h30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,26 +68,77 @@ pub struct Span(pub Duration);
 /// Ten years: longer than anything here can mean, short enough that sums cannot overflow.
 const SPAN_S_MAX: u64 = 10 * 365 * 86_400;
 
+const DAY_S: u64 = 86_400;
+
 impl Span {
     /// Text such as `1h30m` to a span. Errors are left to the caller to word.
     fn read(text: &str) -> Option<Span> {
-        let mut total_s = 0_u64;
+        Length::read(text).map(|length| Span(length.exact + Duration::from_secs(length.days * DAY_S)))
+    }
+}
+
+/// How long an event lasts: like a [`Span`], but its days and weeks are those of the clock on the wall, which have an hour
+/// more or less when it changes. Hours, minutes and seconds are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Length {
+    days: u64,
+    exact: Duration,
+}
+
+impl Length {
+    fn read(text: &str) -> Option<Length> {
+        let (mut days, mut exact_s) = (0_u64, 0_u64);
         let mut rest = text.trim();
         while !rest.is_empty() {
             let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
             let (digits, tail) = rest.split_at(end);
-            let unit_s = match tail.chars().next()? {
-                's' => 1,
-                'm' => 60,
-                'h' => 3_600,
-                'd' => 86_400,
-                'w' => 604_800,
+            let (part, unit) = match tail.chars().next()? {
+                's' => (&mut exact_s, 1),
+                'm' => (&mut exact_s, 60),
+                'h' => (&mut exact_s, 3_600),
+                'd' => (&mut days, 1),
+                'w' => (&mut days, 7),
                 _ => return None,
             };
-            total_s = total_s.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit_s)?)?;
+            *part = part.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
             rest = tail.get(1..)?;
         }
-        (!text.trim().is_empty() && total_s <= SPAN_S_MAX).then(|| Span(Duration::from_secs(total_s)))
+        let total_s = days.checked_mul(DAY_S)?.checked_add(exact_s)?;
+        let length = Length { days, exact: Duration::from_secs(exact_s) };
+        (!text.trim().is_empty() && total_s <= SPAN_S_MAX).then_some(length)
+    }
+
+    /// Whether it is no time at all.
+    pub fn is_zero(self) -> bool {
+        self == Length::default()
+    }
+
+    /// When what begins at `start` is over. `written` is the time of day that its days are counted from: that of the start,
+    /// where the clock has such a time.
+    pub fn after(self, start: Timestamp, written: civil::DateTime, zone: &TimeZone) -> Timestamp {
+        let days_later = || {
+            let days = jiff::Span::new().try_days(i64::try_from(self.days).ok()?).ok()?;
+            let later = written.checked_add(days).ok()?;
+            Some(zone.to_ambiguous_zoned(later).compatible().ok()?.timestamp())
+        };
+        let from = if self.days == 0 { start } else { days_later().unwrap_or(Timestamp::MAX).max(start) };
+        from.checked_add(self.exact).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Scalar for Length {
+    const FORMAT: &'static str = "headroom-calendar-duration";
+    const EXPECTS: &'static str = Span::EXPECTS;
+
+    fn parse(value: &Json) -> Option<Length> {
+        match value {
+            Json::String(text) => Length::read(text),
+            _ => Span::parse(value).map(|span| Length { days: 0, exact: span.0 }),
+        }
+    }
+
+    fn schema() -> Schema {
+        Span::schema()
     }
 }
 
@@ -186,6 +237,10 @@ impl Scalar for Moment {
 
     fn parse(value: &Json) -> Option<Moment> {
         let text = value.as_str()?;
+        // A zone in brackets is the one that is meant, whatever the platform's is.
+        if text.contains('[') {
+            return Zoned::from_str(text).ok().map(|at| Moment::Absolute(at.timestamp()));
+        }
         let absolute = Timestamp::from_str(text).ok().map(Moment::Absolute);
         absolute.or_else(|| civil::DateTime::from_str(text).ok().map(Moment::Local))
     }
@@ -217,6 +272,26 @@ impl Scalar for Cron {
 
     fn schema() -> Schema {
         json_schema!({"type": "string", "examples": ["0 1 * * *"]})
+    }
+}
+
+impl Cron {
+    /// Whether its hours are written as `*`, or as every so many of them: it then counts hours as they pass, and not by what
+    /// the clock shows.
+    pub fn counts_hours(&self) -> bool {
+        self.field(1).is_some_and(|hours| hours.starts_with('*'))
+    }
+
+    /// Its day of the month and its day of the week, where either is enough: both are written, and nothing says that a day
+    /// has to be both.
+    pub fn either_day(&self) -> Option<(&str, &str)> {
+        let pattern = &self.0.pattern;
+        let free = pattern.is_dom_wildcard() || pattern.is_dow_wildcard() || pattern.matches_dom_and_dow();
+        if free { None } else { Some((self.field(2)?, self.field(4)?)) }
+    }
+
+    fn field(&self, index: usize) -> Option<&str> {
+        self.0.as_str().split_whitespace().nth(index)
     }
 }
 
@@ -327,6 +402,7 @@ mod tests {
         for (format, good, bad) in [
             (Zone::FORMAT, "Europe/Zurich", "Europe/Zuerich"),
             (Moment::FORMAT, "2026-11-27T08:00", "27.11.2026"),
+            (Moment::FORMAT, "2026-11-27T08:00[Europe/Zurich]", "2026-11-27T08:00[Mars/Olympus]"),
             (Cron::FORMAT, "0 16 * * FRI", "0 16 * *"),
             (Name::FORMAT, "e-commerce.v2", "e commerce"),
             (Statistic::FORMAT, "p99.9", "median"),
@@ -343,6 +419,7 @@ mod tests {
         let instant = |text: &str| Moment::parse(&Json::from(text)).unwrap().instant(&zone).to_string();
         assert_eq!(instant("2026-11-27T08:00"), "2026-11-27T07:00:00Z");
         assert_eq!(instant("2026-07-27T08:00"), "2026-07-27T06:00:00Z");
+        assert_eq!(instant("2026-07-27T08:00[America/New_York]"), "2026-07-27T12:00:00Z");
         assert_eq!(instant("2026-03-29T02:30"), "2026-03-29T01:30:00Z"); // does not exist: one hour later
         assert_eq!(instant("2026-10-25T02:30"), "2026-10-25T00:30:00Z"); // exists twice: the first
     }

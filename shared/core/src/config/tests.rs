@@ -1,5 +1,8 @@
 //! Whole files: what they come out as, and every fault they have.
 
+mod calendar;
+mod metrics;
+
 use expect_test::{Expect, expect};
 
 use super::{Parsed, parse};
@@ -246,4 +249,26 @@ fn alerts_that_can_never_be_raised_are_warned_about() {
     {
         assert!(alert(wrong).contains("must read like"), "{wrong}");
     }
+}
+
+#[test]
+fn a_capacity_that_is_owned_twice_is_warned_about() {
+    let warned = |second: &str| {
+        let text = small("").replace(
+            "  data:\n",
+            &format!("      - {{{second}, min_capacity: 1, max_capacity: 9}}\n  data:\n"),
+        );
+        let warnings = parse(&text).unwrap().warnings;
+        warnings.iter().map(|warning| format!("{}: {}", warning.path, warning.sentence)).collect::<String>()
+    };
+    assert_eq!(
+        warned("type: EC2_AUTO_SCALING_GROUP, name: web-asg, id: again"),
+        "scaling_groups.web.resources[1].name: is the same in AWS as `web-asg`, and both would set its capacity; write it once, in one group"
+    );
+    assert_eq!(
+        warned("type: ECS_SERVICE, name: web-asg, id: again"),
+        "",
+        "a service of the same name is another thing"
+    );
+    assert_eq!(warned("type: EC2_AUTO_SCALING_GROUP, name: web-asg-2"), "");
 }

@@ -110,7 +110,8 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
         windows.lead,
     )
     .collect();
-    let factor = events.iter().filter_map(|event| event.effect.multiply).fold(1.0, f64::max);
+    let factor = Factors::of(world.platform, &place.group.name, world.now, windows.lead)
+        .during(world.now, windows.lead);
     let rise = rise(world, place, factor);
     needs.scheduled = scheduled(world, place, capacity.set, windows.lead);
     asked_for(&mut needs, world, place);
@@ -133,6 +134,9 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
             }
             None => place.group.policy.predictive && forecast(&mut needs, world, place, metric, &windows),
         };
+        if factor < 1.0 && foreseen && !followed {
+            lull(&mut needs, observation, metric, rise);
+        }
         // Where the measured load may not step in, nothing says that units can go.
         needs.complete &= foreseen || followed || metric.measure.target_per_unit().is_none();
     }
@@ -242,6 +246,13 @@ fn measured(
     }
     if let Some(pair) = steps::out(place, capacity, metric, load) {
         merge(&mut needs.reactive, pair);
+    }
+}
+
+/// A holiday that the load does not keep takes nothing away that is measured.
+fn lull(needs: &mut Needs, observation: &Observation, metric: &Metric, rise: f64) {
+    if let (Ok(load), Some(per_unit)) = (known(observation, metric), metric.measure.target_per_unit()) {
+        merge(&mut needs.reactive, by_load(metric, load, per_unit, rise));
     }
 }
 

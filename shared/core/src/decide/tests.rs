@@ -471,3 +471,27 @@ orchestration: {rollout_phase: full}
     Case { cpu: Some(51.5), ..large.clone() }.check("1000 -> 1030 by Reactive: no_forecast measured_load");
     Case { cpu: Some(49.0), ..large }.check("hold 1000: no_forecast measured_load minor");
 }
+
+#[test]
+fn a_holiday_lowers_what_is_foreseen_and_takes_away_nothing_that_is_measured() {
+    let day = |multiply: &str| {
+        let event =
+            format!("{{name: day, from: 2026-11-24T00:00:00Z, to: 2026-11-25T00:00:00Z, {multiply}}}");
+        let settings = "predictive: {fallback: {reactive: false}}\n";
+        case(&format!("{FULL}{settings}calendar: [{event}]\n"))
+    };
+    let low = |quiet: Case, cpu: f64| Case { forecast: Some((200.0, 0.95)), cpu: Some(cpu), ..quiet };
+    low(day("floor: 1"), 50.0).check("10 -> 5 by Predictive: forecast_load pace");
+    low(day("multiply: 0.4"), 50.0).check("hold 10: event_multiplies measured_load enough");
+    low(day("multiply: 0.4"), 20.0).check("10 -> 5 by Hybrid: event_multiplies forecast_load pace");
+}
+
+#[test]
+fn the_end_of_a_holiday_is_ordered_for_before_it_comes() {
+    let until = |to: &str| {
+        let event = format!("{{name: day, from: 2026-11-24T00:00:00Z, to: {to}, multiply: 0.5}}");
+        case(&format!("{FULL}calendar: [{event}]\n"))
+    };
+    until("2026-11-24T12:04:00Z").check("10 -> 20 by Reactive: no_forecast measured_load");
+    until("2026-11-24T18:00:00Z").check("hold 10: no_forecast event_multiplies measured_load enough");
+}

@@ -115,6 +115,20 @@ pub enum NoForecast {
         /// Points needed.
         needed: usize,
     },
+    /// Points enough, and no model of them yet.
+    #[error("no model of the lead window has been learned from {known} known points yet")]
+    NotLearned {
+        /// Points there are.
+        known: usize,
+    },
+    /// The lead window has a model, and beyond it nothing is foreseen: that is left to the cycles of a deployed platform.
+    #[error("nothing is foreseen beyond the lead window here")]
+    LeadWindowOnly,
+    /// A value that no forecast can be calculated with.
+    #[error(
+        "a value of the history is beyond {LOAD_MAX:e}, with which nothing can be calculated; scale the series"
+    )]
+    TooLarge,
     /// The history is on another grid than the one that the model was trained on.
     #[error("the model is for steps of {trained_s} s, and the history has steps of {found_s} s")]
     OtherStep {
@@ -131,6 +145,27 @@ pub enum NoForecast {
     },
 }
 
+/// With larger values the sum over a year of five-minute points may be more than a number can hold. CloudWatch takes none above
+/// 2^360, which is 2e108.
+const LOAD_MAX: f64 = 1e303;
+
+/// Whether a history is one that can be calculated with.
+///
+/// # Errors
+/// When there are too few known points, or one is too large.
+pub(crate) fn usable(history: &Series) -> Result<usize, NoForecast> {
+    let (mut known, mut largest) = (0, 0.0_f64);
+    for value in history.known() {
+        known += 1;
+        largest = largest.max(value.abs());
+    }
+    match known {
+        known if known < KNOWN_MIN => Err(NoForecast::TooShort { known, needed: KNOWN_MIN }),
+        _ if LOAD_MAX < largest => Err(NoForecast::TooLarge),
+        known => Ok(known),
+    }
+}
+
 /// Below this there is nothing to learn a spread from.
 const KNOWN_MIN: usize = 6;
 
@@ -141,12 +176,9 @@ const KNOWN_MIN: usize = 6;
 /// that the same method made at origins within the history.
 ///
 /// # Errors
-/// When there are too few known points.
+/// When there are too few known points, or one is too large.
 pub fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Result<Forecast, NoForecast> {
-    let known = history.known().count();
-    if known < KNOWN_MIN {
-        return Err(NoForecast::TooShort { known, needed: KNOWN_MIN });
-    }
+    usable(history)?;
     Ok(season::forecast(history, horizon, levels))
 }
 

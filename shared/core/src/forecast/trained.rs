@@ -18,7 +18,7 @@ use super::members::{Past, Small};
 use super::middle::{BUCKETS, Middle, Row, bucket};
 use super::online::{Online, Score};
 use super::trial::{Trial, Why, joined, season_of};
-use super::{Forecast, KNOWN_MIN, NoForecast, Quantile, real};
+use super::{Forecast, NoForecast, Quantile, real, usable};
 use crate::series::Series;
 use crate::units::Ratio;
 
@@ -87,13 +87,10 @@ impl Trained {
     /// little confidence.
     ///
     /// # Errors
-    /// When there are too few known points.
+    /// When there are too few known points, or one is too large.
     pub fn train(history: &Series, context: &Context<'_>, horizon: usize) -> Result<Trained, NoForecast> {
         let horizon = horizon.max(1);
-        let known = history.known().count();
-        if known < KNOWN_MIN {
-            return Err(NoForecast::TooShort { known, needed: KNOWN_MIN });
-        }
+        let known = usable(history)?;
         let extras = Scaled::of(context, history.start(), history.end());
         let frame = Frame::with_extras(history, context, &extras, horizon);
         let period = season_of(history, &frame);

@@ -159,7 +159,12 @@ impl<'a> Pilot<'a> {
         if STALE_S.max(2 * i64::from(self.recent.step_s())) < age_s {
             return NoForecast::Stale { age_s };
         }
-        NoForecast::TooShort { known: self.lead.known(), needed: self.lead.needed() }
+        let (known, needed) = (self.lead.known(), self.lead.needed());
+        match self.lead.model() {
+            Some(_) => NoForecast::LeadWindowOnly,
+            None if known < needed => NoForecast::TooShort { known, needed },
+            None => NoForecast::NotLearned { known },
+        }
     }
 
     /// The decision at `now`, with `desired` units ordered of which `ready` serve. It is taken to be carried out.
@@ -230,5 +235,43 @@ orchestration: {rollout_phase: full}
         };
         silent(5, "in the lead window");
         silent(26, "the history ends 1860 s before now");
+    }
+
+    #[test]
+    fn what_is_not_trusted_is_not_called_too_short() {
+        let text = "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 20, metrics: [{name: load, kind: load, target_per_unit: 10}]}
+predictive: {scale_up_confidence: 1.0}
+orchestration: {rollout_phase: full}
+";
+        let platform = parse(text).unwrap().platform;
+        let key = "web/desired".parse().unwrap();
+        // Ever new heights, of which no model keeps nine in ten below what it said.
+        let load = |index: u32| Some(f64::from(index) * if index.is_multiple_of(7) { 3.0 } else { 1.0 });
+        let told = |points: u32| {
+            let history = Series::new(Timestamp::UNIX_EPOCH, 60, (0..points).map(load));
+            let mut pilot = Pilot::new(&platform, &key, &history).unwrap();
+            pilot.observe(&(points..points + 600).map(load).collect::<Vec<_>>());
+            let why = pilot.no_forecast(pilot.end());
+            let decided = pilot.decide(pilot.end(), Units(6), Units(6)).unwrap();
+            (why, decided.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        };
+        let (why, reasons) = told(2_895);
+        assert_eq!(why, NoForecast::LeadWindowOnly, "{reasons}");
+        assert!(!reasons.contains("too few"), "{reasons}");
+        let short = Series::new(Timestamp::UNIX_EPOCH, 60, (0..10).map(load));
+        let short = Pilot::new(&platform, &key, &short).unwrap();
+        assert!(matches!(short.no_forecast(short.end()), NoForecast::TooShort { known: 10, .. }));
+        let steady = Series::new(Timestamp::UNIX_EPOCH, 60, (0..10).map(load));
+        let mut pilot = Pilot::new(&platform, &key, &steady).unwrap();
+        pilot.observe(&(10..200).map(load).collect::<Vec<_>>());
+        assert_eq!(
+            pilot.no_forecast(pilot.end()),
+            NoForecast::NotLearned { known: 200 },
+            "it is not due yet"
+        );
     }
 }

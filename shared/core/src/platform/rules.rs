@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::scalar::{Cron, Endpoint};
+use crate::config::scalar::{Cron, Endpoint, Length};
 use crate::name::{GroupName, ResourceId};
 use crate::units::{Ratio, Units};
 
@@ -249,7 +249,7 @@ pub enum When {
         /// When it starts.
         cron: Cron,
         /// How long it lasts.
-        duration: Duration,
+        duration: Length,
     },
 }
 

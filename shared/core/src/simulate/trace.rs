@@ -1,8 +1,10 @@
 //! Traces: CSV text to a regular grid of minutes, with every fault at its line.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::series::Series;
 
@@ -46,31 +48,115 @@ pub(super) type Point = (f64, f64);
 /// # Errors
 /// The first line that cannot be read, with what is wrong with it.
 pub fn parse(text: &str) -> Result<Trace, BadTrace> {
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r')));
-    let mut lines = lines.by_ref().filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim_end_matches('\r')));
+    let mut lines = lines.filter(|(_, line)| !line.trim().is_empty());
     let (line, header) =
         lines.next().ok_or_else(|| BadTrace { line: 1, problem: "the trace is empty".into() })?;
     let names = header_names(header).map_err(|problem| BadTrace { line, problem })?;
     let mut columns: Vec<Vec<Point>> = names.iter().map(|_| Vec::new()).collect();
-    let (mut last, mut last_line) = (f64::NEG_INFINITY, line);
+    let (mut last, mut last_line, mut again) = (f64::NEG_INFINITY, line, 0_usize);
     for (line, text) in lines {
         let bad = |problem: String| BadTrace { line, problem };
         let (at, values) = row(text, names.len()).map_err(bad)?;
-        if at <= last {
-            return Err(bad("its time is not after that of the line before: sort the trace by time".into()));
+        if at < last {
+            return Err(bad(UNSORTED.into()));
         }
+        again += usize::from(at <= last);
         (last, last_line) = (at, line);
         for (column, value) in columns.iter_mut().zip(values) {
             column.extend(value.map(|value| (at, value)));
         }
     }
-    gridded(names, &columns).map_err(|problem| BadTrace { line: last_line, problem })
+    let mut notes = shortened(&names, &columns);
+    notes.extend((0 < again).then(|| {
+        format!("lines with the same time as the line before: {again}; their values count by their mean")
+    }));
+    let mut trace = gridded(names, &columns).map_err(|problem| BadTrace { line: last_line, problem })?;
+    trace.notes.extend(notes);
+    Ok(trace)
+}
+
+const UNSORTED: &str = "its time is before that of the line before: sort the trace by time; local times go back when the \
+    clock is put back, so write them in UTC, with an offset, or with their zone in brackets";
+
+/// Columns that begin later or end earlier than others: only what all of them cover is replayed.
+fn shortened(names: &[String], columns: &[Vec<Point>]) -> Vec<String> {
+    /// Columns that differ by less lose too little to be told.
+    const APART_MIN: f64 = 60.0;
+    let ends = |of: fn(&[Point]) -> Option<&Point>| -> Vec<End<'_>> {
+        let each = names.iter().zip(columns);
+        each.filter_map(|(name, points)| Some((name.as_str(), of(points)?.0))).collect()
+    };
+    let by_time = |a: &&End<'_>, b: &&End<'_>| a.1.total_cmp(&b.1);
+    let (begins, ends) = (ends(|points| points.first()), ends(|points| points.last()));
+    let told = |(name, at): End<'_>, (_, furthest): End<'_>, (does, side): (&str, &str)| {
+        let hours = (furthest - at).abs() / 60.0;
+        let sentence = format!(
+            "{name} {does} {hours:.1} hours {side} the longest column; only what all columns cover is replayed"
+        );
+        (APART_MIN < hours * 60.0).then_some(sentence)
+    };
+    let late = begins.iter().max_by(by_time).zip(begins.iter().min_by(by_time));
+    let early = ends.iter().min_by(by_time).zip(ends.iter().max_by(by_time));
+    let late = late.and_then(|(one, furthest)| told(*one, *furthest, ("begins", "after")));
+    let early = early.and_then(|(one, furthest)| told(*one, *furthest, ("ends", "before")));
+    [late, early].into_iter().flatten().collect()
+}
+
+/// A column, and when it begins or ends.
+type End<'a> = (&'a str, f64);
+
+/// The fields of a line of CSV, without the quotes and the spaces around them.
+fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
+    if !line.contains('"') {
+        return Ok(line.split(',').map(|field| Cow::Borrowed(field.trim())).collect());
+    }
+    let mut fields = Vec::new();
+    let mut rest = Some(line);
+    while let Some(text) = rest {
+        let (field, after) = match text.trim_start().strip_prefix('"') {
+            Some(quoted) => in_quotes(quoted)?,
+            None => {
+                let (field, after) =
+                    text.split_once(',').map_or((text, None), |(field, after)| (field, Some(after)));
+                (Cow::Borrowed(field.trim()), after)
+            }
+        };
+        fields.push(field);
+        rest = after;
+    }
+    Ok(fields)
+}
+
+/// A field that began with a quote, and what comes after its comma. Two quotes in it stand for one.
+fn in_quotes(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"').ok_or("has a quote that is not closed on its line")?;
+        field.push_str(part);
+        match after.strip_prefix('"') {
+            Some(after) => {
+                field.push('"');
+                rest = after;
+            }
+            None => {
+                let after = after.trim_start();
+                let next = after.strip_prefix(',');
+                return if next.is_some() || after.is_empty() {
+                    Ok((Cow::Owned(field.trim().to_owned()), next))
+                } else {
+                    Err(format!("has `{after}` after a quote, where a comma belongs"))
+                };
+            }
+        }
+    }
 }
 
 fn header_names(header: &str) -> Result<Vec<String>, String> {
-    let mut fields = header.trim_start_matches('\u{feff}').split(',').map(clean);
+    let mut fields = fields(header.trim_start_matches('\u{feff}'))?.into_iter();
     let first = fields.next().unwrap_or_default();
-    let names: Vec<String> = fields.map(str::to_owned).collect();
+    let names: Vec<String> = fields.map(Cow::into_owned).collect();
     if !first.eq_ignore_ascii_case("timestamp") || names.is_empty() || names.iter().any(String::is_empty) {
         return Err(
             "the header must be `timestamp,value`, or `timestamp` and one column for each dimension, such as \
@@ -88,15 +174,12 @@ fn header_names(header: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn clean(field: &str) -> &str {
-    field.trim().trim_matches('"')
-}
-
 /// The time in minutes since the epoch, and the known values.
 fn row(line: &str, columns: usize) -> Result<(f64, Vec<Option<f64>>), String> {
-    let mut fields = line.split(',').map(clean);
-    let at = time(fields.next().unwrap_or_default())?;
-    let values: Vec<Option<f64>> = fields.map(number).collect::<Result<_, _>>()?;
+    let fields = fields(line)?;
+    let mut fields = fields.iter();
+    let at = time(fields.next().map_or("", |field| field))?;
+    let values: Vec<Option<f64>> = fields.map(|field| number(field)).collect::<Result<_, _>>()?;
     if values.len() != columns {
         return Err(format!("has {} columns, the header has {}", values.len() + 1, columns + 1));
     }
@@ -106,6 +189,10 @@ fn row(line: &str, columns: usize) -> Result<(f64, Vec<Option<f64>>), String> {
 fn time(text: &str) -> Result<f64, String> {
     let bad = || format!("`{text}` is not a time such as 2026-01-31T18:05:00Z");
     let at: Timestamp = match text.parse() {
+        // A zone in brackets says what the time is of, and an offset beside it has to agree.
+        _ if text.contains('[') => {
+            text.parse::<Zoned>().map_err(|error| format!("{}: {error}", bad()))?.timestamp()
+        }
         Ok(at) => at,
         // Without a zone it is UTC.
         Err(_) => {
@@ -120,10 +207,31 @@ fn number(text: &str) -> Result<Option<f64>, String> {
     if text.is_empty() || text.eq_ignore_ascii_case("nan") {
         return Ok(None);
     }
-    match text.parse::<f64>() {
+    let plain = if text.contains(',') {
+        ungrouped(text).ok_or_else(|| grouped_badly(text))?
+    } else {
+        text.to_owned()
+    };
+    match plain.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(Some(value)),
         _ => Err(format!("`{text}` is not a number")),
     }
+}
+
+/// A number without the commas between its thousands; `None` where they stand elsewhere.
+fn ungrouped(text: &str) -> Option<String> {
+    let digits = |text: &str| text.chars().all(|letter| letter.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.trim_start_matches(['-', '+']).split(',');
+    let first = groups.next().filter(|first| (1..=3).contains(&first.len()) && digits(first));
+    let grouped = first.is_some() && groups.all(|group| group.len() == 3 && digits(group));
+    (grouped && !fraction.contains(',')).then(|| text.replace(',', ""))
+}
+
+fn grouped_badly(text: &str) -> String {
+    format!(
+        "`{text}` is not a number: a comma stands between thousands only, and a point before the fraction"
+    )
 }
 
 /// All columns on the minutes that every one of them covers.
@@ -295,13 +403,99 @@ mod tests {
             expect!["4: `yesterday` is not a time such as 2026-01-31T18:05:00Z"],
         );
         check(
-            &format!("{TWO}2026-01-01T00:05:00Z,3\n"),
-            expect!["4: its time is not after that of the line before: sort the trace by time"],
+            &format!("{TWO}2026-01-01T00:04:00Z,3\n"),
+            expect![
+                "4: its time is before that of the line before: sort the trace by time; local times go back when the clock is put back, so write them in UTC, with an offset, or with their zone in brackets"
+            ],
+        );
+        check(
+            &format!("{TWO}2026-01-01T00:10:00Z,\"3\n"),
+            expect!["4: has a quote that is not closed on its line"],
+        );
+        check(
+            &format!("{TWO}2026-01-01T00:10:00Z,\"3\"4\n"),
+            expect!["4: has `4` after a quote, where a comma belongs"],
+        );
+        check(
+            &format!("{TWO}2026-01-01T00:10:00Z,\"1,5\"\n"),
+            expect![
+                "4: `1,5` is not a number: a comma stands between thousands only, and a point before the fraction"
+            ],
+        );
+        check(
+            &format!("{TWO}2026-01-01T00:10[Mars/Olympus],3\n"),
+            expect![
+                "4: `2026-01-01T00:10[Mars/Olympus]` is not a time such as 2026-01-31T18:05:00Z: failed to find time zone `Mars/Olympus` in time zone database"
+            ],
         );
         check(
             "timestamp,value\n2026-01-01T00:00:00Z,1\n",
             expect!["2: the column `value` has fewer than two values"],
         );
         check(&format!("{TWO}2226-01-01T00:00:00Z,3\n"), expect!["4: the trace is longer than 800 days"]);
+    }
+
+    fn noted(text: &str, expected: Expect) {
+        expected.assert_eq(&parse(text).unwrap().notes.join("\n"));
+    }
+
+    #[test]
+    fn lines_of_one_time_have_their_mean_and_are_told() {
+        let text = "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:05:00Z,2\n2026-01-01T00:05:00Z,4\n2026-01-01T00:07:00Z,3\n";
+        check(text, expect!["value from 2026-01-01T00:00:00Z: 1 1.4 1.8 2.2 2.6 3 3 3"]);
+        noted(
+            text,
+            expect!["lines with the same time as the line before: 1; their values count by their mean"],
+        );
+    }
+
+    #[test]
+    fn a_zone_in_brackets_is_the_zone_of_the_time() {
+        check(
+            "timestamp,value\n2026-03-29T01:59[Europe/Zurich],1\n2026-03-29T03:01+02:00[Europe/Zurich],3\n",
+            expect!["value from 2026-03-29T00:59:00Z: 1 2 3"],
+        );
+        check(
+            "timestamp,value\n2026-10-25T02:59+02:00[Europe/Zurich],1\n2026-10-25T02:00+01:00[Europe/Zurich],3\n",
+            expect!["value from 2026-10-25T00:59:00Z: 1 3"],
+        );
+    }
+
+    #[test]
+    fn quoted_fields_may_hold_commas() {
+        check(
+            "\"timestamp\",\"orders, paid\",\"the \"\"rest\"\"\"\n\"2026-01-01T00:00:00Z\" , \"1,234.5\",\"-1,000\"\n2026-01-01T00:01:00Z,\"12,345,678\",\"\"\n2026-01-01T00:02:00Z,1, 2\n",
+            expect![[r#"
+                orders, paid from 2026-01-01T00:00:00Z: 1234.5 12345678 1
+                the "rest" from 2026-01-01T00:00:00Z: 0 0 2"#]],
+        );
+    }
+
+    #[test]
+    fn a_column_that_ends_early_is_told() {
+        let hours = |web: &str, db: &str| {
+            let line = |hour: u32| {
+                let value =
+                    |hours: &str| if hours.split(' ').any(|one| one == hour.to_string()) { "1" } else { "" };
+                format!("2026-01-01T{hour:02}:00:00Z,{},{}\n", value(web), value(db))
+            };
+            format!("timestamp,web,db\n{}", (0..10).map(line).collect::<String>())
+        };
+        noted(
+            &hours("0 1 2 3 4 5", "0 1 2 3"),
+            expect![[r#"
+            web: points lie 60 minutes apart; the straight lines between them show what comes sooner than it would be seen, and every policy that looks ahead does better here than it would
+            db: points lie 60 minutes apart; the straight lines between them show what comes sooner than it would be seen, and every policy that looks ahead does better here than it would
+            db ends 2.0 hours before the longest column; only what all columns cover is replayed"#]],
+        );
+        noted(
+            &hours("3 4 5", "0 1 2 3 4 5 6"),
+            expect![[r#"
+            web: points lie 60 minutes apart; the straight lines between them show what comes sooner than it would be seen, and every policy that looks ahead does better here than it would
+            db: points lie 60 minutes apart; the straight lines between them show what comes sooner than it would be seen, and every policy that looks ahead does better here than it would
+            web begins 3.0 hours after the longest column; only what all columns cover is replayed"#]],
+        );
+        let apart = parse(&hours("0 1", "0 1")).unwrap().notes;
+        assert!(apart.iter().all(|note| !note.contains("longest")), "{apart:?}");
     }
 }

@@ -1,11 +1,13 @@
 //! Events that are known in advance.
 
+use jiff::civil;
 use jiff::tz::TimeZone;
 
 use super::Build;
 use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
+use crate::config::scalar::Cron;
 use crate::name::GroupName;
 use crate::platform::{Effect, Event, Group, When};
 use crate::units::Units;
@@ -44,6 +46,9 @@ fn event(
     if effect == Effect::default() {
         build.fault(at, "changes nothing; give it `multiply`, `floor` or `no_scale_in: true`");
     }
+    if raw.multiply == Some(1.0) {
+        build.warn(&at.key("multiply"), "is 1 and changes no load");
+    }
     let event =
         Event { name: raw.name, when: when?, groups: named.into_iter().map(GroupName).collect(), effect };
     let concerned = groups.iter().filter(|group| event.concerns(&group.name));
@@ -67,16 +72,38 @@ fn when(build: &mut Build<'_>, at: &Path, raw: &raw::Event, zone: &TimeZone) -> 
             Some(When::Once { from, to })
         }
         (None, None, Some(cron), Some(duration)) => {
-            if duration.0.is_zero() {
+            pattern(build, &at.key("cron"), cron);
+            if duration.is_zero() {
                 build.fault(&at.key("duration"), "is zero; the event would never be on");
             }
-            Some(When::Every { cron: cron.clone(), duration: duration.0 })
+            Some(When::Every { cron: cron.clone(), duration })
         }
         _ => {
             build.fault(at, "needs `from` and `to`, or `cron` and `duration`");
             None
         }
     }
+}
+
+/// Warns of patterns that mean something else than they look like.
+pub(super) fn pattern(build: &mut Build<'_>, at: &Path, cron: &Cron) {
+    if !comes(cron) {
+        build.warn(at, "never comes: no month has such a day");
+    } else if let Some((of_month, of_week)) = cron.either_day() {
+        let sentence = format!(
+            "comes on the days {of_month} of the month and, as in every cron, on all other days {of_week} of the week too;              for days that are both write `+{of_week}` as the last field"
+        );
+        build.warn(at, sentence);
+    }
+}
+
+/// Whether it comes on any day at all.
+fn comes(cron: &Cron) -> bool {
+    /// 2000 to 2399: the calendar repeats itself after 400 years.
+    const YEARS: (i16, i16) = (2000, 2400);
+    let start = civil::date(YEARS.0, 1, 1).to_zoned(TimeZone::UTC);
+    let next = start.ok().and_then(|start| cron.0.find_next_occurrence(&start, true).ok());
+    next.is_some_and(|next| next.year() < YEARS.1)
 }
 
 /// Reports a group that does not exist.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Build, PredictiveDefaults, resources};
+use super::{Build, PredictiveDefaults, calendar, resources};
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::name::{GroupName, ResourceId};
-use crate::platform::{Cooldown, Effect, Event, Group, GroupPolicy, StepBound, StepChange, StepRule, When};
+use crate::platform::{
+    Cooldown, Effect, Event, Group, GroupPolicy, Resource, StepBound, StepChange, StepRule, When,
+};
 use crate::units::Units;
 
 /// The health checks written inside tiers, with their place.
@@ -28,7 +30,7 @@ pub(super) fn own_events(groups: &BTreeMap<String, raw::Group>) -> Vec<Event> {
     scheduled
         .map(|(group, scheduled)| Event {
             name: format!("schedule of {group}"),
-            when: When::Every { cron: scheduled.cron.clone(), duration: scheduled.duration.0 },
+            when: When::Every { cron: scheduled.cron.clone(), duration: scheduled.duration },
             groups: vec![group],
             effect: Effect { floor: Some(Units(scheduled.floor)), ..Effect::default() },
         })
@@ -42,7 +44,7 @@ pub(super) fn groups(
     cooldown: Cooldown,
 ) -> Vec<Group> {
     let at = Path::default().key("scaling_groups");
-    let mut taken = BTreeSet::new();
+    let (mut taken, mut owned) = (BTreeSet::new(), Vec::new());
     raw.into_iter()
         .map(|(name, group)| {
             let group_at = at.key(&name);
@@ -58,6 +60,7 @@ pub(super) fn groups(
                 let resource_at = group_at.key("resources").index(index);
                 let resource = resources::resource(build, &resource_at, resource, &rules.targets);
                 unique(build, &resource_at, &resource.id, &mut taken);
+                owned_once(build, &resource_at, &resource, &mut owned);
                 resource
             });
             Group { name: GroupName(name), resources: resources.collect(), policy: rules.policy }
@@ -70,6 +73,27 @@ fn unique(build: &mut Build<'_>, at: &Path, id: &ResourceId, taken: &mut BTreeSe
         let sentence = format!("another resource is also called `{id}`; give one of them an `id` of its own");
         build.fault(at, sentence);
     }
+}
+
+/// A capacity that is owned twice, under two ids, is set by both, each against the other.
+fn owned_once(build: &mut Build<'_>, at: &Path, resource: &Resource, owned: &mut Vec<Resource>) {
+    let parts = |resource: &Resource| -> BTreeSet<String> {
+        resource.dimensions.iter().map(|dimension| dimension.key.dimension.clone()).collect()
+    };
+    let same = |other: &&Resource| {
+        other.id != resource.id
+            && other.kind == resource.kind
+            && other.name == resource.name
+            && !parts(other).is_disjoint(&parts(resource))
+    };
+    if let Some(other) = owned.iter().find(same) {
+        let sentence = format!(
+            "is the same in AWS as `{}`, and both would set its capacity; write it once, in one group",
+            other.id
+        );
+        build.warn(&at.key("name"), sentence);
+    }
+    owned.push(resource.clone());
 }
 
 /// What a tier's policies come to.
@@ -112,7 +136,12 @@ fn rules(
                 }
             }
             // `own_events` has it: one mechanism for everything that is known in advance.
-            raw::ScalingPolicy::Scheduled(_) => (),
+            raw::ScalingPolicy::Scheduled(scheduled) => {
+                calendar::pattern(build, &at.key("cron"), &scheduled.cron);
+                if scheduled.duration.is_zero() {
+                    build.fault(&at.key("duration"), "is zero; the schedule would never be on");
+                }
+            }
         }
     }
     rules

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Build;
+use super::{Build, names, nature};
 use crate::config::path::Path;
 use crate::config::raw::resource::{Metric as RawMetric, MetricKind};
 use crate::platform::{Measure, Metric, Query, Rate};
@@ -14,10 +14,12 @@ const DRAIN_S: u64 = 300;
 
 /// A metric as the operator wrote it.
 pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Metric> {
-    let measure = measure(build, at, raw)?;
+    let mut measure = measure(build, at, raw)?;
     let query = raw.namespace.as_ref().map(|namespace| {
         let statistic = raw.statistic.as_ref().map_or_else(|| default_statistic(raw.kind), |given| &given.0);
-        let counted = matches!(statistic, "Sum" | "SampleCount") && raw.kind == MetricKind::Load;
+        // A utilisation may be a count too, such as requests for each target.
+        let counted = matches!(statistic, "Sum" | "SampleCount")
+            && matches!(raw.kind, MetricKind::Load | MetricKind::Utilization);
         Query {
             namespace: namespace.clone(),
             metric_name: raw.metric_name.clone().unwrap_or_else(|| raw.name.clone()),
@@ -26,10 +28,24 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Opti
             rate: if counted { Rate::PerMinute } else { Rate::Level },
         }
     });
-    if query.is_none() {
+    if let Some(query) = &query {
+        names::dimensions(build, at, query);
+        nature::check(build, at, raw, query);
+        unlimited(&mut measure, raw, query);
+    } else {
         build.warn(at, "has no `namespace`, so it cannot be read from CloudWatch; it works offline only");
     }
     Some(Metric { name: raw.name.clone(), measure, query })
+}
+
+/// Nothing says at how many requests or bytes a unit is saturated, as it is at 100 percent.
+fn unlimited(measure: &mut Measure, raw: &RawMetric, query: &Query) {
+    if let Measure::Utilization { limit, .. } = measure
+        && raw.limit_per_unit.is_none()
+        && nature::is_of_a_unit(query)
+    {
+        *limit = f64::INFINITY;
+    }
 }
 
 fn default_statistic(kind: MetricKind) -> &'static str {

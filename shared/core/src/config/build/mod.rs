@@ -4,6 +4,8 @@ mod calendar;
 mod groups;
 mod metrics;
 mod monitoring;
+mod names;
+mod nature;
 mod orchestration;
 mod resources;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Build;
 use crate::alert::{LOOK_BACK, never_raised};
+use crate::config::arn::Arn;
 use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
@@ -32,10 +33,15 @@ pub(super) fn monitoring(build: &mut Build<'_>, raw: raw::Monitoring) -> Monitor
     let alerts = raw.alerts.unwrap_or_default().into_iter().enumerate();
     let alerts = alerts.filter_map(|(index, raw)| alert(build, &at.key("alerts").index(index), raw));
     let alerts = alerts.collect();
-    if let Some(topic) = raw.notify.as_ref().filter(|topic| !topic.starts_with("arn:")) {
+    if let Some(topic) = raw.notify.as_ref().filter(|topic| !is_topic(topic)) {
         build.fault(&at.key("notify"), format!("must be the ARN of an SNS topic, not `{topic}`"));
     }
     Monitoring { figures, alerts, notify: raw.notify }
+}
+
+/// Topics go by their ARN; a subscription's has one part more.
+fn is_topic(text: &str) -> bool {
+    Arn::read(text).is_some_and(|arn| arn.service == "sns" && !arn.resource.contains(':'))
 }
 
 fn figure(build: &mut Build<'_>, at: &Path, name: &str) -> Option<Figure> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Build;
 use super::calendar::known_group;
+use super::{Build, names};
+use crate::config::arn::Named;
 use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
@@ -205,7 +206,10 @@ fn probe(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck) -> Option<Prob
             None => needs(build, "endpoint", "a URL, or a path on the load balancer"),
         },
         raw::CheckType::Alarm => match raw.alarm_name {
-            Some(name) => Some(Probe::Alarm(name)),
+            Some(name) => {
+                names::check(build, &at.key("alarm_name"), Named::Alarm, &name);
+                Some(Probe::Alarm(name))
+            }
             None => needs(build, "alarm_name", "the CloudWatch alarm that must not be in ALARM"),
         },
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Build, metrics};
+use super::{Build, metrics, names};
+use crate::config::arn::Named;
 use crate::config::path::Path;
 use crate::config::raw::resource::{self as raw, Common, Range, Resource as Raw, Throughput};
 use crate::name::{DimensionKey, ResourceId};
@@ -43,6 +44,7 @@ pub(super) fn resource(
     if common.name.is_empty() {
         build.fault(&at.key("name"), "is empty; write the resource's name in AWS");
     }
+    names::resource(build, at, &common.name, &kind);
     let id = ResourceId(common.id.unwrap_or_else(|| common.name.clone()));
     let unit_cost_hourly =
         build.or(&at.key("hourly_cost_per_unit"), common.hourly_cost_per_unit, cost_hourly);
@@ -263,6 +265,7 @@ fn dynamodb(build: &mut Build<'_>, at: &Path, raw: raw::DynamoDbTable) -> Shape 
     add(build, &at.key("write_capacity"), None, false, raw.write_capacity);
     for (index, throughput) in raw.indexes.unwrap_or_default() {
         let index_at = at.key("indexes").key(&index);
+        names::check(build, &index_at, Named::Index, &index);
         add(build, &index_at.key("read_capacity"), Some(&index), true, throughput.read_capacity);
         add(build, &index_at.key("write_capacity"), Some(&index), false, throughput.write_capacity);
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalar::{Cron, Endpoint, Moment, Name, Span, Zone};
+use super::scalar::{Cron, Endpoint, Length, Moment, Name, Span, Zone};
 pub(crate) use policy::ScalingPolicy;
 pub(crate) use resource::Resource;
 
@@ -290,10 +290,11 @@ pub(crate) struct Event {
     pub(crate) from: Option<Moment>,
     pub(crate) to: Option<Moment>,
     pub(crate) cron: Option<Cron>,
-    pub(crate) duration: Option<Span>,
+    /// How long it lasts. Days and weeks are those of the time zone, also when its clock changes.
+    pub(crate) duration: Option<Length>,
     /// The tiers concerned. Default all.
     pub(crate) groups: Option<Vec<String>>,
-    /// The forecast is multiplied by this.
+    /// The forecast is multiplied by this: more than 1 for a sale, less for a holiday.
     #[schemars(range(min = 0.1, max = 1000))]
     pub(crate) multiply: Option<f64>,
     /// At least so many units.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::scalar::{Cron, Span};
+use crate::config::scalar::{Cron, Length, Span};
 
 /// A rule for the tier's resources.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -79,7 +79,7 @@ pub(crate) struct Predictive {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scheduled {
     pub(crate) cron: Cron,
-    pub(crate) duration: Span,
+    pub(crate) duration: Length,
     /// At least so many units while it lasts.
     pub(crate) floor: u32,
 }

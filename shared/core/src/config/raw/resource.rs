@@ -79,7 +79,8 @@ pub(crate) struct Metric {
     /// What one unit can carry before the objective breaks.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) limit_per_unit: Option<f64>,
-    /// utilization: percent to keep; latency: the value not to pass.
+    /// utilization: percent to keep, or what one unit should have of a metric that AWS gives by the unit; latency: the value
+    /// not to pass.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) target_value: Option<f64>,
     /// queue_depth: how long a backlog may take to drain. Default 5m. Units are added to those that keep up with what
