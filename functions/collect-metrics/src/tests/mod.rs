@@ -1,5 +1,7 @@
 //! Collecting with fakes: who gets the lease, what is read when, and what is unknown.
 
+mod recovery;
+
 use std::collections::BTreeSet;
 
 use headroom_aws::config_source::MemoryConfigs;
@@ -71,7 +73,7 @@ async fn collect(ports: &Fakes, name: &str, second: i64) -> Collected {
 /// The cycle is over, and looked.
 async fn settle(ports: &Fakes, name: &str, second: i64) {
     let read = ports.store.lease(&shop()).await.unwrap();
-    let lease = read.value.release(&name.into(), None, Some(at(second))).unwrap();
+    let lease = read.value.release(&name.into(), None, None, Some(at(second))).unwrap();
     ports.store.put_lease(&shop(), &read, &lease).await.unwrap();
 }
 
