@@ -112,7 +112,13 @@ impl Lease {
         let stays = |plan: &PlanId| needs_human.is_some() || settled != Some(plan);
         let open_plan = self.open_plan.clone().filter(stays);
         let recoveries = if open_plan.is_some() { self.recoveries } else { 0 };
-        Ok(Lease { holder: None, open_plan, recoveries, needs_human, looked_at: looked_at.max(self.looked_at) })
+        Ok(Lease {
+            holder: None,
+            open_plan,
+            recoveries,
+            needs_human,
+            looked_at: looked_at.max(self.looked_at),
+        })
     }
 
     /// The plan of a dead cycle that `cycle`, which has opened none itself, took over and did not settle; `None` when
@@ -200,7 +206,8 @@ mod tests {
     #[test]
     fn a_person_must_look_before_anything_acts_again() {
         let open = Lease { open_plan: Some("plan".into()), ..held("a") };
-        let stopped = open.release(&"a".into(), None, Some("web could not be taken back".into()), None).unwrap();
+        let stopped =
+            open.release(&"a".into(), None, Some("web could not be taken back".into()), None).unwrap();
         assert!(matches!(stopped.claim(&"b".into(), "arn", at(9_999), None), Claim::NeedsHuman(_)));
         assert_eq!(stopped.open_plan, Some("plan".into()), "what stands must still be known");
     }
@@ -211,7 +218,9 @@ mod tests {
         for (tried, cycle) in (1..).zip(["a", "b", "c"]) {
             // Its function may run twice: that is one cycle, not two.
             for _ in 0..2 {
-                let Claim::Recover(taken, _) = lease.claim(&cycle.into(), "arn", at(0), None) else { panic!() };
+                let Claim::Recover(taken, _) = lease.claim(&cycle.into(), "arn", at(0), None) else {
+                    panic!()
+                };
                 lease = taken;
             }
             assert_eq!((lease.recoveries, lease.taken_over(&cycle.into())), (tried, Some(&"plan".into())));

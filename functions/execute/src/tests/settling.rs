@@ -65,7 +65,8 @@ async fn took_over(bench: &Bench, recoveries: u32) {
 
 #[tokio::test]
 async fn a_plan_that_was_taken_over_and_not_taken_back_is_never_forgotten() {
-    let denied = json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "may not"}});
+    let denied =
+        json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "may not"}});
     let bench = Bench::new().await;
     bench.apply(0).await.unwrap();
     took_over(&bench, 1).await;
@@ -91,7 +92,8 @@ async fn a_plan_that_was_taken_over_and_not_taken_back_is_never_forgotten() {
 #[tokio::test]
 async fn whatever_breaks_while_settling_leaves_the_open_plan_open() {
     use headroom_aws::fakes::Break;
-    let failed = json!({"collected": null, "decided": null, "failure": {"error": "Unavailable", "cause": "later"}});
+    let failed =
+        json!({"collected": null, "decided": null, "failure": {"error": "Unavailable", "cause": "later"}});
     for call in 1..=6 {
         for broken in [Break::Before(call), Break::After(call)] {
             let bench = Bench::new().await;

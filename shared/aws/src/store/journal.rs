@@ -71,7 +71,11 @@ impl<T: Table> Store<T> {
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    pub async fn plan_outline(&self, platform: &PlatformName, id: &PlanId) -> Result<PlanOutline, StoreError> {
+    pub async fn plan_outline(
+        &self,
+        platform: &PlatformName,
+        id: &PlanId,
+    ) -> Result<PlanOutline, StoreError> {
         let mut plan = self.plan_head(platform, id).await?;
         for (wave, into) in plan.waves.iter_mut().enumerate() {
             for first in (0..BATCHES_MAX).step_by(BATCHES_ASKED) {

@@ -116,7 +116,8 @@ fn plans_end_by_what_stands() {
 /// A cycle that took over the plan of a dead one, and failed to read it.
 #[test]
 fn a_plan_that_could_not_be_taken_back_is_told_and_stops_the_platform_in_the_end() {
-    let failed = request(json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "no"}}));
+    let failed =
+        request(json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "no"}}));
     let told = |recoveries: u32| {
         let left = crate::lease::Lease { open_plan: Some("left".into()), recoveries, ..Default::default() };
         let outcome = outcome(&failed, Trigger::Hand, None, &[]).with_lease(&failed, &left);
