@@ -42,6 +42,7 @@ impl<'a> Hands<'a> {
             source: ParameterStore::new(aws),
             configs: Configs::default(),
             executions: StepFunctions::new(&aws.sfn()),
+            time_left: aws.time_left.clone(),
             meter: aws.meter.clone(),
         };
         let input = json!({"platform": self.bench.shop.name});

@@ -5,7 +5,8 @@ use headroom_aws::failure::Failure;
 use headroom_aws::store::StoreError;
 use headroom_aws::table::Table;
 use headroom_core::cycle::{Cycle, PlanOutline, Task};
-use headroom_core::lease::{Claim, Lease};
+use headroom_core::lease::{Claim, Lease, RECOVERIES_MAX};
+use headroom_core::name::PlanId;
 use jiff::Timestamp;
 
 use crate::Ports;
@@ -77,22 +78,30 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
         ))),
         Claim::Recover(lease, plan) => {
             ports.store.put_lease(platform, &read, &lease).await?;
-            recover(ports, cycle, &plan).await
+            recover(ports, cycle, &lease, &plan).await
         }
     }
 }
 
+/// What the open plan of a dead cycle has to take back. A failure leaves the plan open: settling drops no plan that it
+/// was not told of.
 async fn recover<T: Table, M, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     cycle: &Cycle,
-    plan: &headroom_core::name::PlanId,
+    lease: &Lease,
+    plan: &PlanId,
 ) -> Result<Claimed, Failure> {
-    let plan = ports.store.plan(&cycle.platform, plan).await.map_err(|error| match error {
+    if RECOVERIES_MAX < lease.recoveries {
+        let tries = lease.recoveries - 1;
+        let sentence = format!("plan {plan} was taken over by {tries} cycles, none of which came to its end");
+        return Err(Failure::StateCorrupt(sentence));
+    }
+    let plan = ports.store.plan_outline(&cycle.platform, plan).await.map_err(|error| match error {
         StoreError::Missing(what) => {
             Failure::StateCorrupt(format!("the lease names {what}, which is not stored"))
         }
         error => error.into(),
     })?;
     let summary = format!("an earlier cycle died with plan {} open", plan.id);
-    Ok(Claimed::Recover(PlanOutline::of(&plan), summary))
+    Ok(Claimed::Recover(plan, summary))
 }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod look;
+mod past;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use headroom_aws::metrics::{CloudWatch, Metrics};
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
+use headroom_aws::time_left::TimeLeft;
 use headroom_aws::trigger::trigger;
 use headroom_core::cycle::{Batch, CollectRequest, Collected, CollectedKind, Cycle, Input, InvalidInput};
 use headroom_core::name::{ConfigVersion, PlatformName};
@@ -42,6 +44,8 @@ pub struct Ports<T, M, F, C, E> {
     pub executions: E,
     /// Counts what is used.
     pub meter: Meter,
+    /// How much of its time the invocation has left.
+    pub time_left: TimeLeft,
 }
 
 impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
@@ -58,6 +62,7 @@ impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
             configs: Configs::default(),
             executions: StepFunctions::new(&aws.sfn()),
             meter: aws.meter.clone(),
+            time_left: aws.time_left.clone(),
         })
     }
 }

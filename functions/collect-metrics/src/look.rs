@@ -1,10 +1,9 @@
-//! Looking: metrics and capacity of every dimension, and the past of those seen for the first time.
+//! Looking: metrics and capacity of every dimension.
 
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Depth, Fleet};
-use headroom_aws::metrics::{Metrics, Points, Window};
-use headroom_aws::past;
-use headroom_aws::store::{Learned, version_of};
+use headroom_aws::metrics::{Answer, Metrics, Points, Window};
+use headroom_aws::store::{Learned, Versioned, version_of};
 use headroom_aws::table::Table;
 use headroom_core::collect::{self, Asked};
 use headroom_core::cycle::{Batch, Cycle};
@@ -12,7 +11,7 @@ use headroom_core::observe::Observation;
 use headroom_core::platform::{Platform, Query, Resource};
 use jiff::Timestamp;
 
-use crate::Ports;
+use crate::{Ports, past};
 
 /// Native policies change with deployments, not with load.
 const NATIVES_S: i64 = 3_600;
@@ -25,18 +24,21 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     looked_at: Option<Timestamp>,
 ) -> Result<String, Failure> {
     let asked = collect::asked(platform);
-    let read = ports.store.learned(&platform.name).await?;
-    let mut learned = read.value.clone();
-    read_past(ports, platform, &asked, cycle.now, looked_at, &mut learned).await;
-    ask_natives(ports, platform, cycle.now, &mut learned).await?;
-    if learned != read.value {
-        ports.store.put_learned(&platform.name, &read, &learned).await?;
-    }
+    let mut memory = Memory::read(ports, platform).await?;
+    past::read_past(ports, platform, &asked, cycle.now, looked_at, &mut memory).await;
+    ask_natives(ports, platform, cycle.now, &mut memory.learned).await?;
+    memory.save(ports, platform).await?;
     let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-    let observed = ports.fleet.observe(&resources, &learned.natives, cycle.now, Depth::Cheap).await;
+    let observed = ports.fleet.observe(&resources, &memory.learned.natives, cycle.now, Depth::Cheap).await;
     let reach = collect::reach(platform);
-    let (from, to) = collect::recent(cycle.now, reach);
-    let points = points(ports, &asked, Window { from, to, period_s: collect::PERIOD_S }).await?;
+    let window = collect::recent(cycle.now, reach);
+    let mut answers = answers(ports, &asked, window).await?;
+    memory.note_seen(asked.iter().zip(&answers).map(|(asked, answer)| (asked, &answer.points[..])));
+    memory.save(ports, platform).await?;
+    for (asked, answer) in asked.iter().zip(&mut answers) {
+        collect::add_idle(asked.query, answer, &memory.learned.last_seen, cycle.now, window);
+    }
+    let points: Vec<Points> = answers.into_iter().map(|answer| answer.points).collect();
     let (shards, hours) = collect::live_places(platform, cycle.now, reach);
     let live = ports.store.live_chunks(&platform.name, &shards, &hours).await?;
     let read = collect::read(platform, &asked, &points, &observed, &live, cycle.now);
@@ -57,13 +59,52 @@ fn summary(platform: &Platform, observations: &[Observation]) -> String {
     format!("{all} dimensions, {} not fully known, {unserved} without an adapter", unknown.count())
 }
 
-async fn points<T, M: Metrics, F, C, E>(
+async fn answers<T, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     asked: &[Asked<'_>],
-    window: Window,
-) -> Result<Vec<Points>, Failure> {
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<Answer>, Failure> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
-    Ok(ports.metrics.read(&queries, window).await?)
+    Ok(ports.metrics.read(&queries, Window { from, to, period_s: collect::PERIOD_S }).await?)
+}
+
+/// What was learned about the platform, as it is stored and as it is now.
+pub(crate) struct Memory {
+    stored: Versioned<Learned>,
+    /// As it is now.
+    pub(crate) learned: Learned,
+}
+
+impl Memory {
+    async fn read<T: Table, M, F, C, E>(
+        ports: &Ports<T, M, F, C, E>,
+        platform: &Platform,
+    ) -> Result<Memory, Failure> {
+        let stored = ports.store.learned(&platform.name).await?;
+        Ok(Memory { learned: stored.value.clone(), stored })
+    }
+
+    /// Stores what has changed since it was stored last.
+    pub(crate) async fn save<T: Table, M, F, C, E>(
+        &mut self,
+        ports: &Ports<T, M, F, C, E>,
+        platform: &Platform,
+    ) -> Result<(), Failure> {
+        if self.learned != self.stored.value {
+            ports.store.put_learned(&platform.name, &self.stored, &self.learned).await?;
+            self.stored = Versioned { value: self.learned.clone(), revision: self.stored.revision + 1 };
+        }
+        Ok(())
+    }
+
+    /// Notes which metrics have points.
+    pub(crate) fn note_seen<'a>(
+        &mut self,
+        read: impl IntoIterator<Item = (&'a Asked<'a>, &'a [(Timestamp, f64)])>,
+    ) {
+        let read = read.into_iter().map(|(asked, points)| (asked.query, points));
+        collect::note_seen(read, &mut self.learned.last_seen);
+    }
 }
 
 /// Which resources have a native policy: asked once an hour, or when the platform has changed.
@@ -95,67 +136,4 @@ async fn ask_natives<T: Table, M, F: Fleet, C, E>(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Reads the past of metrics seen for the first time, and what no cycle read since the last one. What fails is a gap
-/// in the history, or tried again in the next cycle, and stops nothing.
-async fn read_past<T: Table, M: Metrics, F, C, E>(
-    ports: &Ports<T, M, F, C, E>,
-    platform: &Platform,
-    asked: &[Asked<'_>],
-    now: Timestamp,
-    looked_at: Option<Timestamp>,
-    learned: &mut Learned,
-) {
-    let warn = |error: Failure| {
-        tracing::warn!(error.name = error.name(), "the past of some metrics could not be read: {error}");
-    };
-    if let Err(error) = read_new(ports, platform, asked, now, learned).await {
-        warn(error);
-    }
-    let missed = looked_at.and_then(|at| collect::missed(now, collect::reach(platform), at));
-    if let Some((from, to, period_s)) = missed {
-        let window = Window { from, to, period_s };
-        for some in asked.chunks(collect::PAST_METRICS_MAX) {
-            if let Err(error) = read_window(ports, platform, some, window).await {
-                warn(error);
-            }
-        }
-    }
-}
-
-async fn read_new<T: Table, M: Metrics, F, C, E>(
-    ports: &Ports<T, M, F, C, E>,
-    platform: &Platform,
-    asked: &[Asked<'_>],
-    now: Timestamp,
-    learned: &mut Learned,
-) -> Result<(), Failure> {
-    let new = asked.iter().filter(|asked| !learned.columns.contains(&asked.column().0));
-    let new: Vec<Asked<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    let windows = collect::past(now, collect::reach(platform), platform.predictive.training_period);
-    for (from, to, period_s) in windows {
-        read_window(ports, platform, &new, Window { from, to, period_s }).await?;
-    }
-    tracing::info!(platform = %platform.name, metrics = new.len(), "read the past of {} metrics", new.len());
-    learned.columns.extend(new.iter().map(|asked| asked.column().0));
-    Ok(())
-}
-
-/// Reads a window of the past into history.
-async fn read_window<T: Table, M: Metrics, F, C, E>(
-    ports: &Ports<T, M, F, C, E>,
-    platform: &Platform,
-    asked: &[Asked<'_>],
-    window: Window,
-) -> Result<(), Failure> {
-    let loads = past::loads(&ports.metrics, asked, window).await?;
-    let loads = asked.iter().zip(loads);
-    for (shard, days) in collect::past_chunks((window.from, window.to, window.period_s), loads) {
-        ports.store.put_past(&platform.name, shard, &days, window.to).await?;
-    }
-    Ok(())
 }

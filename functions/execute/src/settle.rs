@@ -39,7 +39,8 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
         None => None,
     };
     let monitoring = platform.as_deref().map(|platform| &platform.monitoring);
-    let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries);
+    let lease = ports.store.lease(&cycle.platform).await?.value;
+    let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries).with_lease(&request, &lease);
     outcome.alerts = alerts(ports, &cycle, monitoring, &entries, request.at).await;
     if let (Some(platform), Some(plan)) = (platform.as_deref(), &plan) {
         let taught = |standing: &Standing| {
@@ -73,7 +74,10 @@ async fn plan<T: Table, F, N>(
         request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Recover);
     let id = match &request.decided {
         Some(decided) => Some(decided.plan_id.clone()).filter(|_| 0 < decided.waves),
-        None if recovers => ports.store.lease(platform).await?.value.open_plan,
+        // A cycle that lost the lease meanwhile does not judge what its next holder has opened.
+        None if recovers => {
+            ports.store.lease(platform).await?.value.taken_over(&request.execution.name).cloned()
+        }
         None => None,
     };
     match id {
@@ -160,7 +164,8 @@ async fn release<T: Table, F, N>(
     let read = ports.store.lease(&cycle.platform).await?;
     let needs_human = (outcome.outcome == Ending::NeedsHuman).then(|| outcome.summary.clone());
     let looked = request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Ready);
-    match read.value.release(&cycle.id, needs_human, looked.then_some(cycle.now)) {
+    let settled = settle::settled(request, &read.value);
+    match read.value.release(&cycle.id, settled, needs_human, looked.then_some(cycle.now)) {
         Ok(lease) => Ok(ports.store.put_lease(&cycle.platform, &read, &lease).await?),
         Err(_) => Ok(()),
     }

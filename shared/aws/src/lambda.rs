@@ -1,7 +1,7 @@
 //! The shell of every function: logging, the meter, and errors with names.
 
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use headroom_core::usage::INVOCATIONS;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -29,6 +29,7 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Q>| async move {
         meter.take(); // Whatever a failed invocation before this one left.
         clock(meter);
+        aws.time_left.ends_at(end_of(event.context.deadline));
         handle(event.payload).await.map_err(|error| {
             tracing::error!(error.name = error.name(), "{error}");
             Diagnostic { error_type: error.name().into(), error_message: error.to_string() }
@@ -46,6 +47,14 @@ pub fn logging() {
 fn clock(meter: &Meter) {
     meter.add(INVOCATIONS, 1.0);
     meter.start(Instant::now(), memory_gb());
+}
+
+/// When Lambda ends the invocation, from its deadline in milliseconds since the epoch. A deadline that has passed before
+/// the invocation began is none.
+fn end_of(deadline_ms: u64) -> Option<Instant> {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let left = Duration::from_millis(deadline_ms).checked_sub(since_epoch)?;
+    Instant::now().checked_add(left)
 }
 
 fn memory_gb() -> f64 {

@@ -24,5 +24,6 @@ pub mod probes;
 pub mod sdk;
 pub mod store;
 pub mod table;
+pub mod time_left;
 #[cfg(feature = "lambda")]
 pub mod trigger;

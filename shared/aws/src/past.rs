@@ -20,10 +20,13 @@ pub async fn loads<M: Metrics>(
     window: Window,
 ) -> Result<Vec<Points>, AwsError> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
-    let values = metrics.read(&queries, window).await?;
+    let answers = metrics.read(&queries, window).await?;
     let units = units(metrics, asked, window).await?;
-    let loads = asked.iter().zip(values).zip(units);
-    Ok(loads.map(|((asked, values), units)| collect::loads(asked.metric, &values, &units)).collect())
+    let loads = asked.iter().zip(answers).zip(units).map(|((asked, mut answer), units)| {
+        collect::add_idle_past(asked.query, &mut answer, window.to, window.period_s);
+        collect::loads(asked.metric, &answer.points, &units)
+    });
+    Ok(loads.collect())
 }
 
 /// The loads of some metrics over a time that ends now, as finely as CloudWatch still knows them.
@@ -60,7 +63,9 @@ async fn units<M: Metrics>(
     let read = if distinct.is_empty() { Vec::new() } else { metrics.read(&distinct, window).await? };
     let of = |query: &Option<Query>| {
         let place = query.as_ref().and_then(|query| distinct.binary_search(query).ok());
-        UnitsOverTime::new(place.and_then(|place| read.get(place)).cloned().unwrap_or_default())
+        UnitsOverTime::new(
+            place.and_then(|place| read.get(place)).map(|answer| answer.points.clone()).unwrap_or_default(),
+        )
     };
     Ok(queries.iter().map(of).collect())
 }

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 
 use crate::meter::Meter;
+use crate::time_left::TimeLeft;
 
 /// No call here takes longer on a good day than two seconds; a page of metrics may.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ pub struct Aws {
     config: SdkConfig,
     /// Counts what every client made here is used for.
     pub meter: Meter,
+    /// How much of its time the running invocation has left.
+    pub time_left: TimeLeft,
 }
 
 /// A client of one service that counts its calls.
@@ -45,7 +48,7 @@ impl Aws {
 
     /// From a configuration.
     pub fn new(config: SdkConfig, meter: Meter) -> Aws {
-        Aws { config, meter }
+        Aws { config, meter, time_left: TimeLeft::default() }
     }
 
     client!(

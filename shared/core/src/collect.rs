@@ -1,11 +1,15 @@
 //! What to read in a cycle, and what it means: metrics become load by the capacity that produced them.
 
+mod points;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::history::{Chunk, Column, UNITS, hour_of, points_of, shard};
+pub use points::{Answer, LastSeen, add_idle, add_idle_past, note_seen};
+
+use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Seen, reading};
 use crate::platform::{Kind, Measure, Metric, Place, Platform, Query, Rate, Resource};
@@ -15,8 +19,9 @@ use crate::series::Series;
 pub const PERIOD_S: u32 = 60;
 /// The newest minute is often not there yet, or only part of it: a minute later it nearly always is.
 const SETTLE_S: i64 = 60;
-/// Points that come later than this are not waited for.
-const LATE_S: i64 = 900;
+/// Points that come later than this are not waited for. Three periods of five minutes and what they come late by: two
+/// points of basic monitoring are always among them.
+const LATE_S: i64 = 1_200;
 /// How long CloudWatch keeps points of each length: 15 days, 63 days and 455 days, the last hours of which are going
 /// already. Behind each, how much of it is stored in one item.
 const KEPT: [(u32, i64, i64); 3] =
@@ -58,14 +63,17 @@ pub fn asked(platform: &Platform) -> Vec<Asked<'_>> {
 /// A backlog that takes longer than this to drain is no matter of minutes; so far a cycle looks back.
 const DRAIN_S_MAX: u64 = 3_600;
 
-/// How much of the newest past a cycle works with: its own length, or the longest time in which a backlog may drain.
+/// How much of the newest past a cycle works with: its own length, two points of the sparsest metric, or the longest time
+/// in which a backlog may drain.
 pub fn reach(platform: &Platform) -> Duration {
     let drain = |metric: &Metric| match metric.measure {
         Measure::QueueDepth { drain, .. } => Some(drain.min(Duration::from_secs(DRAIN_S_MAX))),
         _ => None,
     };
     let drains = platform.dimensions().flat_map(|place| place.dimension.metrics.iter().filter_map(drain));
-    drains.fold(platform.orchestration.cycle, Duration::max)
+    let periods = asked(platform).into_iter().map(|asked| 2 * asked.query.period_s + PAST_STEP_S);
+    let longest = drains.chain(periods.map(|period_s| Duration::from_secs(period_s.into())));
+    longest.fold(platform.orchestration.cycle, Duration::max)
 }
 
 /// The window of closed periods that a cycle reads: what it works with, and what may have come late.
@@ -128,6 +136,8 @@ pub fn capacity_query(resource: &Resource) -> Option<Query> {
             .collect(),
         statistic: statistic.to_owned(),
         rate,
+        period_s: PERIOD_S,
+        missing_is_zero: false,
     };
     match &resource.kind {
         Kind::Ec2AutoScalingGroup => {
@@ -163,6 +173,13 @@ impl UnitsOverTime {
         let units = [before, self.0.get(later)].into_iter().flatten().map(|(_, units)| *units);
         units.reduce(f64::max)
     }
+
+    /// The fewest units that may have been ready at a time: the smaller of the records before and after it.
+    pub fn least_at(&self, time: Timestamp) -> Option<f64> {
+        let later = self.0.partition_point(|(at, _)| *at <= time);
+        let before = later.checked_sub(1).and_then(|index| self.0.get(index));
+        [before, self.0.get(later)].into_iter().flatten().map(|(_, units)| *units).reduce(f64::min)
+    }
 }
 
 /// Values of a metric as load.
@@ -180,7 +197,9 @@ pub type LivePlace = (u8, Timestamp);
 pub fn live_places(platform: &Platform, now: Timestamp, reach: Duration) -> (Vec<u8>, Vec<Timestamp>) {
     let shards: BTreeSet<u8> = platform.resources().map(|(_, resource)| shard(&resource.id)).collect();
     const HOUR_S: i64 = 3_600;
-    let (from_s, to_s) = (hour_of(recent(now, reach).0).as_second(), hour_of(now).as_second());
+    // The record of ready units before the first point stands a cycle earlier.
+    let earlier = second(recent(now, reach).0.as_second() - i64::from(PAST_STEP_S));
+    let (from_s, to_s) = (hour_of(earlier).as_second(), hour_of(now).as_second());
     let hours = (0..).map(|hour| from_s + hour * HOUR_S).take_while(|hour_s| *hour_s <= to_s).map(second);
     (shards.into_iter().collect(), hours.collect())
 }
@@ -206,19 +225,28 @@ pub fn read(
 ) -> Read {
     let mut read = Read { observations: Vec::new(), chunks: live.clone() };
     let cycle_s = u32::try_from(platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
+    let to = recent(now, reach(platform)).1;
     for place in platform.dimensions() {
         let key = &place.dimension.key;
         let Some(capacity) = observed.get(key) else { continue };
         if let Seen::Known(capacity) = capacity {
-            let column = Column::new(key, UNITS);
-            read.add(place, column, cycle_s.clamp(PERIOD_S, PAST_STEP_S), [(now, capacity.ready.real())]);
+            // By the minute: what a point was made by is told by the records around it, in this cycle and in later ones.
+            read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.ready.real())]);
         }
         let units = read.units(place);
         let mine = asked.iter().zip(points).filter(|(asked, _)| asked.place.dimension.key == *key);
         let readings = mine.map(|(asked, points)| {
-            read.add_unknown(place, asked, points, &units);
-            let loads = Series::from_points(PERIOD_S, loads(asked.metric, points, &units));
-            reading(asked.metric, &loads, now, cycle_s)
+            let points = points::standing(asked.query, points, to);
+            let settled_until = points::settled_until(asked.query, to);
+            let saturated = points::saturated(asked, &points, &units);
+            let settled: Vec<(Timestamp, f64)> =
+                points.iter().filter(|(at, _)| *at < settled_until).copied().collect();
+            read.add_loads(place, asked, loads(asked.metric, &settled, &units), &saturated);
+            let points = points::for_decision(&points, settled_until, cycle_s);
+            let loads = Series::from_points(PERIOD_S, loads(asked.metric, &points, &units));
+            let mut reading = reading(asked.metric, &loads, now, cycle_s);
+            points::mark(&mut reading.load, &saturated, cycle_s);
+            reading
         });
         let readings = readings.collect();
         read.observations.push(Observation { key: key.clone(), capacity: capacity.clone(), readings });
@@ -228,21 +256,25 @@ pub fn read(
 }
 
 impl Read {
-    /// Adds points that are not there yet. What was turned into load earlier was turned by the capacity of then.
-    fn add_unknown(
+    /// Adds loads, each in place of what an earlier cycle read for its minute: values grow until every report is in. Those
+    /// that are only lower bounds are marked, and marks that no longer hold are taken off.
+    fn add_loads(
         &mut self,
         place: Place<'_>,
         asked: &Asked<'_>,
-        points: &[(Timestamp, f64)],
-        units: &UnitsOverTime,
+        loads: Vec<(Timestamp, f64)>,
+        saturated: &[Timestamp],
     ) {
         let column = asked.column();
-        let new = |(at, _): &(Timestamp, f64)| {
-            self.series(place, &column, *at).and_then(|series| series.at(*at)).is_none()
+        let marks = column.saturated();
+        let mark = |(at, _): &(Timestamp, f64)| {
+            let is = saturated.binary_search(at).is_ok();
+            let was = self.series(place, &marks, *at).and_then(|series| series.at(*at)) == Some(1.0);
+            (is || was).then_some((*at, f64::from(u8::from(is))))
         };
-        let new: Vec<(Timestamp, f64)> = points.iter().filter(|point| new(point)).copied().collect();
-        let loads = loads(asked.metric, &new, units);
+        let marked: Vec<(Timestamp, f64)> = loads.iter().filter_map(mark).collect();
         self.add(place, column, PERIOD_S, loads);
+        self.add(place, marks, PERIOD_S, marked);
     }
 
     fn add(
@@ -267,9 +299,9 @@ impl Read {
     }
 
     fn units(&self, place: Place<'_>) -> UnitsOverTime {
-        let (shard, column) = (shard(&place.resource.id), Column::new(&place.dimension.key, UNITS));
+        let (shard, column) = (shard(&place.resource.id), points::units_column(place));
         let mine = self.chunks.range((shard, Timestamp::MIN)..=(shard, Timestamp::MAX));
-        UnitsOverTime::new(mine.filter_map(|(_, chunk)| chunk.0.get(&column)).flat_map(points_of))
+        UnitsOverTime::new(mine.filter_map(|(_, chunk)| chunk.0.get(&column)).flat_map(points::records))
     }
 }
 
@@ -294,160 +326,4 @@ pub fn past_chunks<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::parse;
-    use crate::observe::Load;
-    use crate::units::Units;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn shop() -> Platform {
-        let text = "configuration_name: shop
-scaling_groups:
-  web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9}]}
-  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 3}]}
-";
-        parse(text).unwrap().platform
-    }
-
-    fn ready(units: u32) -> Seen<Capacity> {
-        Seen::Known(Capacity { set: Units(units), ready: Units(units), ..Capacity::default() })
-    }
-
-    #[test]
-    fn only_what_can_be_scaled_is_asked_for() {
-        let platform = shop();
-        let columns: Vec<String> = asked(&platform).iter().map(|asked| asked.column().0).collect();
-        assert_eq!(columns, ["users/read|consumed", "web/desired|cpu"]);
-    }
-
-    #[test]
-    fn periods_are_closed_and_settled() {
-        let cycle = Duration::from_secs(300);
-        assert_eq!(recent(at(10_030), cycle), (at(9_960 - 900), at(9_960)));
-        assert_eq!(recent(at(10_079), cycle).1, at(9_960));
-        assert_eq!(recent(at(10_080), cycle).1, at(10_020));
-        let (from, to, step_s) = past(at(10_000_000), cycle, Duration::from_secs(86_400))[0];
-        assert_eq!(
-            (from.as_second() % 300, to.as_second() % 300, to.as_second() - from.as_second(), step_s),
-            (0, 0, 86_400, 60)
-        );
-        assert!(recent(at(10_000_000), cycle).0 <= to, "no hole between the past and the present");
-    }
-
-    #[test]
-    fn a_cycle_looks_back_as_far_as_a_backlog_may_drain() {
-        let looks = |drain: &str| {
-            let text = format!(
-                "configuration_name: shop
-scaling_groups:
-  work:
-    resources:
-      - {{type: ECS_SERVICE, name: work, min_capacity: 1, max_capacity: 9,
-         metrics: [{{name: jobs, kind: queue_depth, target_per_unit: 9, drain_time: {drain}, namespace: AWS/SQS}}]}}
-"
-            );
-            let platform = parse(&text).unwrap().platform;
-            let (now, reach) = (at(10_830), reach(&platform));
-            let (from, _) = recent(now, reach);
-            let hours = live_places(&platform, now, reach).1;
-            (from.as_second(), hours.iter().map(|hour| hour.as_second() / 3_600).collect::<Vec<_>>())
-        };
-        assert_eq!(looks("1m"), (10_740 - 900, vec![2, 3]));
-        assert_eq!(looks("40m"), (10_740 - 2_400, vec![2, 3]));
-        assert_eq!(looks("5h"), (10_740 - 3_600, vec![1, 2, 3]));
-    }
-
-    #[test]
-    fn the_past_is_read_as_finely_as_it_is_kept() {
-        let days = |days: u64| {
-            let windows = past(at(100_000_000), Duration::from_secs(300), Duration::from_secs(days * 86_400));
-            assert!(windows.windows(2).all(|pair| pair[0].0 == pair[1].1), "one begins where the next ends");
-            let told = windows
-                .iter()
-                .map(|(from, to, step_s)| (step_s / 60, (to.as_second() - from.as_second()) / 86_400));
-            told.collect::<Vec<_>>()
-        };
-        assert_eq!(days(7), [(1, 7)]);
-        assert_eq!(days(28), [(1, 14), (5, 14)]);
-        assert_eq!(days(90), [(1, 14), (5, 48), (60, 28)]);
-    }
-
-    #[test]
-    fn what_no_cycle_read_is_read_later() {
-        let cycle = Duration::from_secs(300);
-        let missed = |now, looked_at| {
-            missed(at(now), cycle, at(looked_at)).map(|(from, to, _)| (from.as_second(), to.as_second()))
-        };
-        assert_eq!(missed(100_300, 100_000), None, "cycles overlap");
-        assert_eq!(missed(103_600, 100_000), Some((99_900, 102_900)));
-        assert_eq!(missed(100_000, 103_600), None, "time went back");
-    }
-
-    #[test]
-    fn units_between_two_records_are_the_larger_ones() {
-        let units = UnitsOverTime::new([(at(300), 8.0), (at(0), 4.0), (at(600), 6.0)]);
-        assert_eq!(
-            [-1, 0, 150, 300, 450, 599, 600, 900].map(|time| units.at(at(time)).unwrap()),
-            [4.0, 8.0, 8.0, 8.0, 8.0, 8.0, 6.0, 6.0]
-        );
-        assert_eq!(UnitsOverTime::default().at(at(0)), None);
-    }
-
-    #[test]
-    fn metrics_become_load_and_history() {
-        let platform = shop();
-        let asked = asked(&platform);
-        let now = at(7_260);
-        let points =
-            vec![vec![(at(7_080), 3.0), (at(7_140), 5.0)], vec![(at(7_140), 50.0), (at(7_200), 60.0)]];
-        let observed = BTreeMap::from([
-            ("web/desired".parse().unwrap(), ready(4)),
-            ("users/read".parse().unwrap(), Seen::Unknown("gone".into())),
-        ]);
-        let read = read(&platform, &asked, &points, &observed, &BTreeMap::new(), now);
-        let told: Vec<(String, &Seen<Load>)> =
-            read.observations.iter().map(|seen| (seen.key.to_string(), &seen.readings[0].load)).collect();
-        assert_eq!(
-            told[0],
-            ("users/read".into(), &Seen::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200) }))
-        );
-        assert_eq!(
-            told[1],
-            ("web/desired".into(), &Seen::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260) }))
-        );
-        // Two hours touched by web's points, one by the table's.
-        let chunks: Vec<usize> = read.chunks.values().map(|chunk| chunk.0.len()).collect();
-        assert_eq!(chunks.iter().sum::<usize>(), 4);
-    }
-
-    #[test]
-    fn what_was_load_already_stays_what_it_was() {
-        let platform = shop();
-        let asked = asked(&platform);
-        let points = |value: f64| vec![vec![], vec![(at(7_200), value)]];
-        let observed = |units| BTreeMap::from([("web/desired".parse().unwrap(), ready(units))]);
-        let first = read(&platform, &asked, &points(50.0), &observed(4), &BTreeMap::new(), at(7_320));
-        let second = read(&platform, &asked, &points(50.0), &observed(8), &first.chunks, at(7_620));
-        let web = &second.chunks[&(shard(&"web".into()), at(7_200))];
-        assert_eq!(web.0[&Column("web/desired|cpu".into())].get(0), Some(200.0));
-        assert_eq!(web.0[&Column("web/desired|#units".into())].known().collect::<Vec<_>>(), [4.0, 8.0]);
-    }
-
-    #[test]
-    fn the_past_is_kept_by_shard_and_day() {
-        let platform = shop();
-        let asked = asked(&platform);
-        let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
-        let chunks = past_chunks((at(600), at(90_000), 300), [(&asked[1], points)]);
-        let days = &chunks[&shard(&"web".into())];
-        let sizes: Vec<usize> = days.values().map(|chunk| chunk.0.values().map(Series::len).sum()).collect();
-        assert_eq!(
-            (days.keys().copied().collect::<Vec<_>>(), sizes),
-            (vec![at(600), at(86_400)], vec![1, 2])
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Load history as it is stored: packed chunks of columns, small enough to append to in every cycle.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,6 +30,11 @@ impl Column {
     /// The column of a metric of a dimension.
     pub fn new(key: &DimensionKey, metric: &str) -> Column {
         Column(format!("{key}|{metric}"))
+    }
+
+    /// The column that marks, with ones, the values of this one that are only lower bounds: the load was at least that.
+    pub fn saturated(&self) -> Column {
+        Column(format!("{}|#saturated", self.0))
     }
 }
 
@@ -156,15 +162,55 @@ pub(crate) fn points_of(series: &Series) -> Vec<(Timestamp, f64)> {
 /// The series of a column on the grid of forecasts, from chunks in any order. Where two chunks know the same cell, the
 /// finer one counts.
 pub fn column_series(chunks: &[Chunk], column: &Column) -> Series {
-    let mut found: Vec<&Series> = chunks.iter().filter_map(|chunk| chunk.0.get(column)).collect();
+    let mut found = learnable(chunks, column);
     found.sort_by_key(|series| std::cmp::Reverse(series.step_s()));
-    Series::from_points(STEP_S, found.into_iter().flat_map(|series| points_of(&series.regrid(STEP_S))))
+    Series::from_points(STEP_S, found.iter().flat_map(|series| points_of(&series.regrid(STEP_S))))
+}
+
+/// The series of a column without what nothing can be learned from: of values that are only lower bounds, those below the
+/// line between the values around them. A lower bound above that line is the best that is known of the load.
+fn learnable<'a>(chunks: &'a [Chunk], column: &Column) -> Vec<Cow<'a, Series>> {
+    let bounds = misleading(chunks, column);
+    let found = chunks.iter().filter_map(|chunk| chunk.0.get(column));
+    let known = |series: &Series| {
+        let value = |index| series.get(index).filter(|_| !bounds.contains(&series.time_of(index)));
+        Series::new(series.start(), series.step_s(), (0..series.len()).map(value))
+    };
+    found
+        .map(|series| if bounds.is_empty() { Cow::Borrowed(series) } else { Cow::Owned(known(series)) })
+        .collect()
+}
+
+/// The times of lower bounds that tell less than the values around them.
+fn misleading(chunks: &[Chunk], column: &Column) -> BTreeSet<Timestamp> {
+    let marks = chunks.iter().filter_map(|chunk| chunk.0.get(&column.saturated())).flat_map(points_of);
+    let marked: BTreeSet<Timestamp> = marks.filter(|(_, mark)| *mark == 1.0).map(|(at, _)| at).collect();
+    if marked.is_empty() {
+        return marked;
+    }
+    let minutes =
+        chunks.iter().filter_map(|chunk| chunk.0.get(column)).filter(|series| series.step_s() <= MINUTE_S);
+    let minutes: BTreeMap<Timestamp, f64> = minutes.flat_map(points_of).collect();
+    let measured: BTreeMap<Timestamp, f64> =
+        minutes.iter().filter(|(at, _)| !marked.contains(at)).map(|(at, value)| (*at, *value)).collect();
+    let around = |at: Timestamp| {
+        let (before, after) = (measured.range(..at).next_back(), measured.range(at..).next());
+        match (before, after) {
+            (Some((from, one)), Some((to, other))) => {
+                let share = at.duration_since(*from).as_secs_f64() / to.duration_since(*from).as_secs_f64();
+                Some(one + (other - one) * share)
+            }
+            (one, other) => one.or(other).map(|(_, value)| *value),
+        }
+    };
+    let is = |at: &Timestamp| minutes.get(at).zip(around(*at)).is_some_and(|(bound, usual)| *bound < usual);
+    marked.iter().filter(|at| is(at)).copied().collect()
 }
 
 /// The series of a column by the minute, where minutes are known of at least half of its last two weeks; else on the grid
 /// of forecasts. What is known more coarsely is taken to have been even.
 pub fn fine_series(chunks: &[Chunk], column: &Column) -> Series {
-    let found: Vec<&Series> = chunks.iter().filter_map(|chunk| chunk.0.get(column)).collect();
+    let found = learnable(chunks, column);
     let coarse = column_series(chunks, column);
     let spread = (0..coarse.len()).filter_map(|index| Some((coarse.time_of(index), coarse.get(index)?)));
     let minutes = i64::from(STEP_S / MINUTE_S);

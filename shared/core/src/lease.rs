@@ -11,6 +11,10 @@ use crate::name::{CycleId, PlanId};
 /// a cycle that died in the middle of a plan is noticed by the second one after it.
 pub const TERM: Duration = Duration::from_secs(600);
 
+/// Cycles that may take over the same plan without settling it. What a few cycles in a row could neither read nor take
+/// back is no hiccup: the platform then stops, and a person is told.
+pub const RECOVERIES_MAX: u32 = 3;
+
 /// Who may act on a platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,6 +23,8 @@ pub struct Lease {
     pub holder: Option<Holder>,
     /// A plan that was begun and not yet settled.
     pub open_plan: Option<PlanId>,
+    /// How many cycles have taken the open plan over from another one and have not settled it.
+    pub recoveries: u32,
     /// Why nothing may act until a person has looked.
     pub needs_human: Option<String>,
     /// For which time the last cycle that looked did so. Metrics since then are read by the next one.
@@ -69,10 +75,14 @@ impl Lease {
                 return Claim::Busy(holder.clone());
             }
         }
+        let holds = self.held_by(cycle).is_ok();
         let lease = Lease { holder: Some(Holder::new(cycle, execution, at)), ..self.clone() };
         match &self.open_plan {
             // A cycle that claims twice because its function ran twice has not opened its own plan yet.
-            Some(plan) => Claim::Recover(lease, plan.clone()),
+            Some(plan) => {
+                let recoveries = self.recoveries.saturating_add(u32::from(!holds));
+                Claim::Recover(Lease { recoveries, ..lease }, plan.clone())
+            }
             None => Claim::Granted(lease),
         }
     }
@@ -86,20 +96,36 @@ impl Lease {
         Ok(Lease { holder: Some(Holder::new(cycle, &holder.execution, at)), ..self.clone() })
     }
 
-    /// The lease when `cycle` is over: free, with nothing open, or stopped until a person has looked. `looked_at` is
-    /// the time for which it looked, if it did.
+    /// The lease when `cycle` is over: free, or stopped until a person has looked. An open plan stays open unless the
+    /// cycle has `settled` that very plan. `looked_at` is the time for which it looked, if it did.
     ///
     /// # Errors
     /// When another cycle holds it by now.
     pub fn release(
         &self,
         cycle: &CycleId,
+        settled: Option<&PlanId>,
         needs_human: Option<String>,
         looked_at: Option<Timestamp>,
     ) -> Result<Lease, LeaseLost> {
         self.held_by(cycle)?;
-        let open_plan = self.open_plan.clone().filter(|_| needs_human.is_some());
-        Ok(Lease { holder: None, open_plan, needs_human, looked_at: looked_at.max(self.looked_at) })
+        let stays = |plan: &PlanId| needs_human.is_some() || settled != Some(plan);
+        let open_plan = self.open_plan.clone().filter(stays);
+        let recoveries = if open_plan.is_some() { self.recoveries } else { 0 };
+        Ok(Lease {
+            holder: None,
+            open_plan,
+            recoveries,
+            needs_human,
+            looked_at: looked_at.max(self.looked_at),
+        })
+    }
+
+    /// The plan of a dead cycle that `cycle`, which has opened none itself, took over and did not settle; `None` when
+    /// another cycle holds the lease by now. Still there when the lease was released: settling may be repeated.
+    pub fn taken_over(&self, cycle: &CycleId) -> Option<&PlanId> {
+        let mine = self.holder.as_ref().is_none_or(|holder| holder.cycle == *cycle);
+        self.open_plan.as_ref().filter(|_| mine)
     }
 
     /// The holder, if it is `cycle`.
@@ -163,7 +189,7 @@ mod tests {
         let lease = held("b");
         let lost = lease.renew(&"a".into(), at(1)).unwrap_err();
         assert_eq!(lost.to_string(), "the lease belongs to b, not to a");
-        assert!(lease.release(&"a".into(), None, None).is_err());
+        assert!(lease.release(&"a".into(), None, None, None).is_err());
         assert!(Lease::default().renew(&"a".into(), at(1)).is_err());
     }
 
@@ -173,15 +199,90 @@ mod tests {
         assert!(
             matches!(open.claim(&"b".into(), "arn", at(1), Some(false)), Claim::Recover(_, plan) if plan.0 == "plan")
         );
-        let settled = open.release(&"a".into(), None, None).unwrap();
+        let settled = open.release(&"a".into(), open.open_plan.as_ref(), None, None).unwrap();
         assert!(matches!(settled.claim(&"b".into(), "arn", at(1), None), Claim::Granted(_)));
     }
 
     #[test]
     fn a_person_must_look_before_anything_acts_again() {
         let open = Lease { open_plan: Some("plan".into()), ..held("a") };
-        let stopped = open.release(&"a".into(), Some("web could not be taken back".into()), None).unwrap();
+        let stopped =
+            open.release(&"a".into(), None, Some("web could not be taken back".into()), None).unwrap();
         assert!(matches!(stopped.claim(&"b".into(), "arn", at(9_999), None), Claim::NeedsHuman(_)));
         assert_eq!(stopped.open_plan, Some("plan".into()), "what stands must still be known");
+    }
+
+    #[test]
+    fn a_cycle_that_did_not_settle_the_plan_it_took_over_leaves_it_open() {
+        let mut lease = Lease { open_plan: Some("plan".into()), ..Lease::default() };
+        for (tried, cycle) in (1..).zip(["a", "b", "c"]) {
+            // Its function may run twice: that is one cycle, not two.
+            for _ in 0..2 {
+                let Claim::Recover(taken, _) = lease.claim(&cycle.into(), "arn", at(0), None) else {
+                    panic!()
+                };
+                lease = taken;
+            }
+            assert_eq!((lease.recoveries, lease.taken_over(&cycle.into())), (tried, Some(&"plan".into())));
+            lease = lease.release(&cycle.into(), Some(&"another".into()), None, None).unwrap();
+            assert_eq!((&lease.open_plan, lease.recoveries), (&Some("plan".into()), tried));
+        }
+        let Claim::Recover(taken, plan) = lease.claim(&"d".into(), "arn", at(0), None) else { panic!() };
+        let free = taken.release(&"d".into(), Some(&plan), None, None).unwrap();
+        assert_eq!(free, Lease::default());
+    }
+
+    #[test]
+    fn leases_of_earlier_versions_are_read() {
+        let old = r#"{"holder":null,"open_plan":"plan","needs_human":null,"looked_at":null}"#;
+        assert_eq!(serde_json::from_str::<Lease>(old).unwrap().open_plan, Some("plan".into()));
+    }
+
+    /// What a cycle may do to a lease, in any order.
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Claim,
+        Open,
+        Settle,
+        Fail,
+        Stop,
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_open_plan_is_never_forgotten(acts in proptest::collection::vec((0..4_u8, 0..5_usize), 1..60)) {
+            const ACTS: [Act; 5] = [Act::Claim, Act::Open, Act::Settle, Act::Fail, Act::Stop];
+            let (mut lease, mut ready) = (Lease::default(), None);
+            for (turn, (cycle, act)) in acts.into_iter().enumerate() {
+                let before = lease.open_plan.clone();
+                let id: CycleId = format!("{cycle}").as_str().into();
+                let second = i64::try_from(turn).unwrap() * 400;
+                let (settled, needs_human) = match ACTS[act] {
+                    Act::Claim => {
+                        match lease.claim(&id, "arn", at(second), None) {
+                            Claim::Granted(granted) => (lease, ready) = (granted, Some(id)),
+                            Claim::Recover(taken, _) => lease = taken,
+                            Claim::Busy(_) | Claim::NeedsHuman(_) => (),
+                        }
+                        proptest::prop_assert_eq!(&lease.open_plan, &before);
+                        continue;
+                    }
+                    Act::Open if ready.as_ref() == Some(&id) && lease.held_by(&id).is_ok() => {
+                        lease.open_plan = Some(format!("plan-{turn}").as_str().into());
+                        continue;
+                    }
+                    Act::Open => continue,
+                    Act::Settle => (before.clone(), None),
+                    Act::Fail => (None, None),
+                    Act::Stop => (None, Some("stuck".to_owned())),
+                };
+                let stopped = needs_human.is_some();
+                if let Ok(released) = lease.release(&id, settled.as_ref(), needs_human, None) {
+                    lease = released;
+                    let gone = before.is_some() && lease.open_plan.is_none();
+                    proptest::prop_assert!(!gone || (settled == before && !stopped), "{:?} after {:?}", lease, before);
+                }
+            }
+        }
     }
 }

@@ -118,6 +118,10 @@ pub struct Load {
     pub peak: f64,
     /// When the newest of them ended.
     pub at: Timestamp,
+    /// Whether the units that were ready could carry no more in one of these periods: the load was at least this, and
+    /// nothing tells how much more.
+    #[serde(default)]
+    pub saturated: bool,
 }
 
 /// CloudWatch shows most points within two minutes; a metric older than this after a whole cycle is not late but gone.
@@ -147,6 +151,7 @@ fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
         mean,
         peak: drained(metric, loads, (at, mean)).map_or(peak, |most| peak.max(most)),
         at,
+        saturated: false,
     })
 }
 
@@ -188,7 +193,7 @@ mod tests {
             query: None,
         };
         let actual = match reading(&metric, &loads, at(now), 300).load {
-            Seen::Known(Load { mean, peak, at }) => format!("{mean} {peak} at {}", at.as_second()),
+            Seen::Known(Load { mean, peak, at, .. }) => format!("{mean} {peak} at {}", at.as_second()),
             Seen::Unknown(why) => why,
         };
         assert_eq!(actual, expected);

@@ -149,6 +149,10 @@ impl Bench {
     }
 
     async fn settle(&self, more: serde_json::Value) -> Outcome {
+        self.try_settle(more).await.unwrap()
+    }
+
+    async fn try_settle(&self, more: serde_json::Value) -> Result<Outcome, Failure> {
         let mut request = json!({
             "input": {"platform": "shop"},
             "execution": {"name": "cycle", "arn": "arn", "startedAt": at(0)},
@@ -161,8 +165,8 @@ impl Bench {
         });
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let request: SettleRequest = serde_json::from_value(request).unwrap();
-        match handle(&self.ports, ExecuteRequest::Settle(Box::new(request))).await.unwrap() {
-            Response::Settled(outcome) => *outcome,
+        match handle(&self.ports, ExecuteRequest::Settle(Box::new(request))).await? {
+            Response::Settled(outcome) => Ok(*outcome),
             other => panic!("{other:?}"),
         }
     }

@@ -56,6 +56,66 @@ async fn another_cycle_leaves_the_lease_alone() {
     assert_eq!(bench.lease().await, before);
 }
 
+/// A cycle that took over the open plan of a dead one, and whose reading of it failed.
+async fn took_over(bench: &Bench, recoveries: u32) {
+    let read = bench.ports.store.lease(&"shop".into()).await.unwrap();
+    let lease = Lease { recoveries, ..read.value.clone() };
+    bench.ports.store.put_lease(&"shop".into(), &read, &lease).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_plan_that_was_taken_over_and_not_taken_back_is_never_forgotten() {
+    let denied =
+        json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "may not"}});
+    let bench = Bench::new().await;
+    bench.apply(0).await.unwrap();
+    took_over(&bench, 1).await;
+    let outcome = bench.settle(denied.clone()).await;
+    assert_eq!(outcome.outcome, Ending::Failed);
+    assert!(outcome.summary.contains("plan 0000000001-cycle") && outcome.summary.contains("may not"));
+    let lease = bench.lease().await;
+    assert_eq!((lease.open_plan, lease.holder), (Some(bench.plan.id.clone()), None));
+    assert_eq!(bench.told(), 1);
+
+    let bench = Bench::new().await;
+    took_over(&bench, 3).await;
+    let outcome = bench.settle(denied.clone()).await;
+    assert_eq!(outcome.outcome, Ending::NeedsHuman);
+    let lease = bench.lease().await;
+    assert!(lease.needs_human.unwrap().contains("could not take it back: may not"));
+    assert_eq!((lease.open_plan, bench.told()), (Some(bench.plan.id.clone()), 1));
+    // Settling is repeated when its answer is lost.
+    assert_eq!(bench.settle(denied).await.summary, outcome.summary);
+}
+
+/// Whatever call to the store breaks while a cycle that failed to recover is settled.
+#[tokio::test]
+async fn whatever_breaks_while_settling_leaves_the_open_plan_open() {
+    use headroom_aws::fakes::Break;
+    let failed =
+        json!({"collected": null, "decided": null, "failure": {"error": "Unavailable", "cause": "later"}});
+    for call in 1..=6 {
+        for broken in [Break::Before(call), Break::After(call)] {
+            let bench = Bench::new().await;
+            took_over(&bench, 1).await;
+            bench.state.breaks(Some(broken));
+            let _lost = bench.try_settle(failed.clone()).await;
+            bench.state.breaks(None);
+            assert_eq!(bench.lease().await.open_plan, Some(bench.plan.id.clone()), "{broken:?}");
+            assert_eq!(bench.settle(failed.clone()).await.outcome, Ending::Failed, "{broken:?}");
+            assert_eq!(bench.lease().await.open_plan, Some(bench.plan.id.clone()), "{broken:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_of_which_nothing_was_carried_out_is_closed_when_deciding_failed() {
+    let bench = Bench::new().await;
+    let lost = json!({"decided": null, "failure": {"error": "Unavailable", "cause": "its answer was lost"}});
+    assert_eq!(bench.settle(lost).await.outcome, Ending::Failed);
+    assert_eq!(bench.lease().await.open_plan, None);
+}
+
 #[tokio::test]
 async fn settling_twice_settles_once() {
     let bench = Bench::new().await;

@@ -184,16 +184,46 @@ pub(super) async fn natives(
 ) -> Result<BTreeSet<ResourceId>, AwsError> {
     let groups: Vec<&&Resource> =
         resources.iter().filter(|resource| resource.kind == Kind::Ec2AutoScalingGroup).collect();
-    let mut with_policy: BTreeSet<String> = BTreeSet::new();
-    // The API describes one group at a time, or all of the account: the second is fewer calls.
-    let mut next = None;
-    for _ in 0..PAGES_MAX {
-        if groups.is_empty() {
-            break;
+    let names: BTreeSet<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    // The API describes the policies of one group, or of all of the account: whichever takes fewer calls.
+    let with_policy = match policies(clients, None, names.len().min(PAGES_MAX)).await? {
+        Some(all) => all,
+        None => {
+            let mut found = BTreeSet::new();
+            for name in names {
+                let of_one = policies(clients, Some(name), PAGES_MAX).await?;
+                let limit = || {
+                    let said = format!("{name} has more than {PAGES_MAX} pages of them");
+                    AwsError::new(ErrorKind::Limit, "describe scaling policies", said)
+                };
+                found.extend(of_one.ok_or_else(limit)?);
+            }
+            found
         }
+    };
+    Ok(groups
+        .iter()
+        .filter(|group| with_policy.contains(&group.name))
+        .map(|group| group.id.clone())
+        .collect())
+}
+
+/// The groups with an enabled policy in the account, or one group if it has any; `None` when there are more pages.
+async fn policies(
+    clients: &Clients,
+    name: Option<&str>,
+    pages: usize,
+) -> Result<Option<BTreeSet<String>>, AwsError> {
+    let mut with_policy = BTreeSet::new();
+    let mut next = None;
+    for _ in 0..pages {
         let answer = clients
             .autoscaling
             .describe_policies()
+            .set_auto_scaling_group_name(name.map(str::to_owned))
             .max_records(100)
             .set_next_token(next)
             .send()
@@ -203,14 +233,10 @@ pub(super) async fn natives(
         with_policy.extend(enabled.filter_map(|policy| policy.auto_scaling_group_name().map(str::to_owned)));
         next = answer.next_token;
         if next.is_none() {
-            break;
+            return Ok(Some(with_policy));
         }
     }
-    Ok(groups
-        .iter()
-        .filter(|group| with_policy.contains(&group.name))
-        .map(|group| group.id.clone())
-        .collect())
+    Ok(None)
 }
 
 /// The load balancer target groups that a group registers its instances with.
@@ -392,5 +418,24 @@ mod tests {
         let platform = platform(GROUP);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
         assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
+    }
+
+    #[tokio::test]
+    async fn a_policy_behind_thousands_of_others_is_found_by_its_group() {
+        let account = mock!(Client::describe_policies)
+            .match_requests(|request| request.auto_scaling_group_name().is_none())
+            .then_output(|| DescribePoliciesOutput::builder().next_token("more").build());
+        let group = mock!(Client::describe_policies)
+            .match_requests(|request| request.auto_scaling_group_name() == Some("web-asg"))
+            .then_output(|| {
+                let policy = ScalingPolicy::builder().auto_scaling_group_name("web-asg").enabled(true);
+                DescribePoliciesOutput::builder().scaling_policies(policy.build()).build()
+            });
+        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&account, &group]);
+        let clients = Clients { autoscaling: client, ..clients() };
+        let platform = platform(GROUP);
+        let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
+        assert_eq!((account.num_calls(), group.num_calls()), (1, 1));
     }
 }

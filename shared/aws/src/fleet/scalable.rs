@@ -7,16 +7,18 @@ use aws_sdk_applicationautoscaling::config::retry::RetryConfig;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use headroom_core::name::ResourceId;
 use headroom_core::observe::Seen;
-use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::platform::{Kind as ResourceKind, Mode, Resource};
 use headroom_core::units::{Bounds, Units};
 
 use super::{Clients, Target, count, units};
-use crate::error::AwsError;
+use crate::error::{AwsError, Kind};
 
 /// AWS describes so many targets in one call.
 const TARGETS_MAX: usize = 50;
-/// Pages of one description: fifty each.
+/// Pages of one description: fifty targets each, or ten policies.
 const PAGES_MAX: usize = 200;
+/// Resources asked about at the same time, where each takes a call of its own.
+const TOGETHER: usize = 8;
 
 /// A dimension as Application Auto Scaling names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,12 +31,12 @@ struct Address {
 /// The address of a dimension; `None` where Application Auto Scaling does not serve it.
 fn address(resource: &Resource, dimension: &str) -> Option<Address> {
     match &resource.kind {
-        Kind::EcsService { cluster } => Some(Address {
+        ResourceKind::EcsService { cluster } => Some(Address {
             namespace: ServiceNamespace::Ecs,
             id: format!("service/{cluster}/{}", resource.name),
             dimension: ScalableDimension::EcsServiceDesiredCount,
         }),
-        Kind::DynamoDbTable => {
+        ResourceKind::DynamoDbTable => {
             let (id, dimension) = match dimension.rsplit_once(':') {
                 Some((index, "read")) => (Some(index), ScalableDimension::DynamoDbIndexReadCapacityUnits),
                 Some((index, _)) => (Some(index), ScalableDimension::DynamoDbIndexWriteCapacityUnits),
@@ -121,10 +123,15 @@ async fn describe(clients: &Clients, addresses: &[Address]) -> Result<Vec<(Addre
         }
         next = answer.next_token;
         if next.is_none() {
-            break;
+            return Ok(found);
         }
     }
-    Ok(found)
+    Err(unfinished("describe scalable targets"))
+}
+
+/// What was not read to its end says nothing about what is missing in it.
+fn unfinished(doing: &str) -> AwsError {
+    AwsError::new(Kind::Limit, doing, format!("more than {PAGES_MAX} pages"))
 }
 
 /// Moves the minimum of a native scalable target. Its maximum stays as it is.
@@ -136,7 +143,7 @@ pub(super) async fn set_floor(
 ) -> Result<(), AwsError> {
     let doing = || format!("set the floor of {}/{dimension} to {target}", resource.id);
     let Some(Address { namespace, id, dimension: scalable }) = address(resource, dimension) else {
-        return Err(AwsError::new(crate::error::Kind::Invalid, doing(), "it has no native floor"));
+        return Err(AwsError::new(Kind::Invalid, doing(), "it has no native floor"));
     };
     clients
         .application
@@ -171,7 +178,8 @@ pub(super) async fn natives(
         if addresses.is_empty() {
             continue;
         }
-        let scaled = policies(clients, &namespace).await?;
+        let ids: BTreeSet<&str> = addresses.iter().map(|(address, _)| address.id.as_str()).collect();
+        let scaled = scaled(clients, &namespace, ids).await?;
         let native = addresses
             .iter()
             .filter(|(address, _)| scaled.contains(&(address.id.clone(), address.dimension.clone())));
@@ -180,17 +188,44 @@ pub(super) async fn natives(
     Ok(with_policy)
 }
 
+type Scaled = BTreeSet<(String, ScalableDimension)>;
+
+/// What has a native policy, of some resources. AWS describes ten policies in a page, those of the whole account or of one
+/// resource: whichever takes fewer calls.
+async fn scaled(
+    clients: &Clients,
+    namespace: &ServiceNamespace,
+    ids: BTreeSet<&str>,
+) -> Result<Scaled, AwsError> {
+    if let Some(all) = policies(clients, namespace, None, ids.len().min(PAGES_MAX)).await? {
+        return Ok(all);
+    }
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    let mut scaled = Scaled::new();
+    for some in ids.chunks(TOGETHER) {
+        let asked = some.iter().map(|id| policies(clients, namespace, Some(id), PAGES_MAX));
+        for of_one in futures_util::future::join_all(asked).await {
+            scaled.extend(of_one?.ok_or_else(|| unfinished("describe scaling policies"))?);
+        }
+    }
+    Ok(scaled)
+}
+
+/// What has a native policy in the account, or of one resource; `None` when there are more pages than `pages`.
 async fn policies(
     clients: &Clients,
     namespace: &ServiceNamespace,
-) -> Result<BTreeSet<(String, ScalableDimension)>, AwsError> {
-    let mut scaled = BTreeSet::new();
+    id: Option<&String>,
+    pages: usize,
+) -> Result<Option<Scaled>, AwsError> {
+    let mut scaled = Scaled::new();
     let mut next = None;
-    for _ in 0..PAGES_MAX {
+    for _ in 0..pages {
         let answer = clients
             .application
             .describe_scaling_policies()
             .service_namespace(namespace.clone())
+            .set_resource_id(id.cloned())
             .set_next_token(next)
             .send()
             .await
@@ -201,10 +236,10 @@ async fn policies(
         );
         next = answer.next_token;
         if next.is_none() {
-            break;
+            return Ok(Some(scaled));
         }
     }
-    Ok(scaled)
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -290,5 +325,54 @@ mod tests {
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
         assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
         assert_eq!(rule.num_calls(), 1, "there is no service to ask about");
+    }
+
+    #[tokio::test]
+    async fn a_policy_behind_thousands_of_others_is_found_by_its_resource() {
+        // The account never ends; the table and its index are asked about one by one.
+        let account = mock!(Client::describe_scaling_policies)
+            .match_requests(|request| request.resource_id().is_none())
+            .then_output(|| DescribeScalingPoliciesOutput::builder().next_token("more").build());
+        let table = mock!(Client::describe_scaling_policies)
+            .match_requests(|request| request.resource_id() == Some("table/users"))
+            .then_output(|| DescribeScalingPoliciesOutput::builder().build());
+        let index = mock!(Client::describe_scaling_policies)
+            .match_requests(|request| request.resource_id() == Some("table/users/index/by-email"))
+            .then_output(|| {
+                let policy = ScalingPolicy::builder()
+                    .policy_arn("arn")
+                    .policy_name("tracking")
+                    .service_namespace(ServiceNamespace::Dynamodb)
+                    .resource_id("table/users/index/by-email")
+                    .scalable_dimension(ScalableDimension::DynamoDbIndexWriteCapacityUnits)
+                    .policy_type(PolicyType::TargetTrackingScaling)
+                    .creation_time(DateTime::from_secs(0));
+                DescribeScalingPoliciesOutput::builder().scaling_policies(policy.build().unwrap()).build()
+            });
+        let client =
+            mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&account, &table, &index]);
+        let clients = Clients { application: client, ..clients() };
+        let platform = platform(TABLE);
+        let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
+        assert_eq!((account.num_calls(), table.num_calls(), index.num_calls()), (2, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn pages_without_an_end_are_an_error() {
+        let policies = mock!(Client::describe_scaling_policies)
+            .then_output(|| DescribeScalingPoliciesOutput::builder().next_token("more").build());
+        let targets = mock!(Client::describe_scalable_targets)
+            .then_output(|| DescribeScalableTargetsOutput::builder().next_token("more").build());
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&policies, &targets]);
+        let clients = Clients { application: client, ..clients() };
+        let platform = platform(TABLE);
+        let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
+        assert_eq!(natives(&clients, &resources).await.unwrap_err().kind, Kind::Limit);
+        let target = target(&platform, Mode::Floor);
+        let floors = floors(&clients, &[target]).await;
+        assert!(
+            matches!(floors.of(target.resource, "read"), Seen::Unknown(why) if why.contains("more than 200 pages"))
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headroom_core::alert::Scaled;
+use headroom_core::collect::LastSeen;
 use headroom_core::history::Chunk;
 use headroom_core::name::{PlatformName, ResourceId};
 use jiff::Timestamp;
@@ -27,6 +28,23 @@ pub struct Learned {
     pub natives_asked_at: Option<Timestamp>,
     /// Of which resources: a digest of their ids.
     pub natives_asked_of: Option<String>,
+    /// Metrics whose absence means zero, with the newest time at which they had points.
+    pub last_seen: LastSeen,
+    /// Times that no cycle read and that are not read yet.
+    pub missed: Vec<Missed>,
+}
+
+/// A time that no cycle read, and how far it has been read since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// When it begins.
+    pub from: Timestamp,
+    /// When it ends.
+    pub to: Timestamp,
+    /// The length of the periods in which it is read, in seconds.
+    pub period_s: u32,
+    /// The last column that was read of it; columns are read in order.
+    pub done: Option<String>,
 }
 
 impl<T: Table> Store<T> {

@@ -1,5 +1,6 @@
 //! Plans and their journal.
 
+use headroom_core::cycle::PlanOutline;
 use headroom_core::decide::Change;
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::name::{PlanId, PlatformName};
@@ -11,6 +12,10 @@ use crate::table::{Item, Key, Table};
 
 /// Plans and journals are the record of what was done to a platform; three months of them answer most questions.
 const JOURNAL_DAYS: i64 = 90;
+/// Batches that are asked for together: as many keys as DynamoDB takes in one call.
+const BATCHES_ASKED: usize = 100;
+/// The key of a batch has four digits.
+const BATCHES_MAX: usize = 10_000;
 
 impl<T: Table> Store<T> {
     /// Keeps a plan: its batches of steps first, then its head, without which it does not exist.
@@ -60,6 +65,35 @@ impl<T: Table> Store<T> {
             }
         }
         Ok(plan)
+    }
+
+    /// The outline of a plan, read by the keys of its items: collect-metrics, which takes plans over, may not query.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub async fn plan_outline(
+        &self,
+        platform: &PlatformName,
+        id: &PlanId,
+    ) -> Result<PlanOutline, StoreError> {
+        let mut plan = self.plan_head(platform, id).await?;
+        for (wave, into) in plan.waves.iter_mut().enumerate() {
+            for first in (0..BATCHES_MAX).step_by(BATCHES_ASKED) {
+                let batches = first..first + BATCHES_ASKED;
+                let keys = batches.map(|batch| batch_key(platform, id, wave, batch)).collect();
+                let items = self.state.get_many(keys).await?;
+                for item in &items {
+                    into.steps.extend(value::<Vec<Step>>(item)?);
+                }
+                if items.len() < BATCHES_ASKED {
+                    break;
+                }
+            }
+            if into.steps.is_empty() {
+                return Err(StoreError::Missing(format!("wave {wave} of plan {id}")));
+            }
+        }
+        Ok(PlanOutline::of(&plan))
     }
 
     /// The steps of one batch.

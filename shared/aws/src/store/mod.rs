@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-pub use history::Learned;
+pub use history::{Learned, Missed};
 pub use records::{DimensionForecasts, StoredStory};
 pub use standing::Stands;
 

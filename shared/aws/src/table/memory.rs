@@ -16,6 +16,7 @@ struct State {
     items: BTreeMap<Key, Item>,
     calls: usize,
     breaks: Option<Break>,
+    refuses_queries: bool,
 }
 
 impl MemoryTable {
@@ -34,6 +35,16 @@ impl MemoryTable {
         let mut state = self.state();
         state.breaks = at;
         state.calls = 0;
+    }
+
+    /// From now on queries are refused, as for a role that lacks them.
+    pub fn refuses_queries(&self) {
+        self.state().refuses_queries = true;
+    }
+
+    fn may_query(&self) -> Result<(), AwsError> {
+        let refused = || AwsError::new(Kind::Denied, "query a table", "refused on purpose");
+        if self.state().refuses_queries { Err(refused()) } else { Ok(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -77,6 +88,7 @@ impl Table for MemoryTable {
     }
 
     async fn range(&self, partition: &str, from: &str, to: &str) -> Result<Vec<Item>, AwsError> {
+        self.may_query()?;
         let (from, to) = (Key::new(partition, from), Key::new(partition, to));
         self.call(|items| match from <= to {
             true => items.range(from..=to).map(|(_, item)| item.clone()).collect(),
@@ -85,6 +97,7 @@ impl Table for MemoryTable {
     }
 
     async fn newest(&self, partition: &str, to: &str, most: usize) -> Result<Vec<Item>, AwsError> {
+        self.may_query()?;
         let (from, to) = (Key::new(partition, ""), Key::new(partition, to));
         self.call(|items| items.range(from..=to).rev().take(most).map(|(_, item)| item.clone()).collect())
     }

@@ -272,3 +272,46 @@ fn a_capacity_that_is_owned_twice_is_warned_about() {
     );
     assert_eq!(warned("type: EC2_AUTO_SCALING_GROUP, name: web-asg-2"), "");
 }
+
+#[test]
+fn periods_and_what_is_missing_are_checked() {
+    let query = |keys: &str| {
+        let metric = format!("{{name: a, namespace: AWS/EC2, {keys}}}");
+        let text = small("").replace("max_capacity: 20", &format!("max_capacity: 20, metrics: [{metric}]"));
+        let query = parse(&text).map(|parsed| {
+            parsed.platform.dimensions().find_map(|place| {
+                place.dimension.metrics.first().filter(|metric| metric.name == "a")?.query.clone()
+            })
+        });
+        match query {
+            Ok(query) => query.map(|query| format!("{} {}", query.period_s, query.missing_is_zero)).unwrap(),
+            Err(faults) => faults.to_string(),
+        }
+    };
+    assert_eq!(
+        query("kind: load, target_per_unit: 9"),
+        "300 false",
+        "EC2 counts by five minutes unless told otherwise"
+    );
+    assert_eq!(query("kind: load, target_per_unit: 9, period: 1m, missing: zero"), "60 true");
+    assert_eq!(query("kind: queue_depth, target_per_unit: 9, missing: zero"), "60 true");
+    assert_eq!(query("kind: utilization, target_value: 50"), "60 false");
+    assert!(
+        query("kind: load, target_per_unit: 9, period: 90s").contains("must be whole minutes from 1m to 15m")
+    );
+    for wrong in ["kind: utilization, target_value: 50", "kind: load, statistic: Average, target_per_unit: 9"]
+    {
+        assert!(
+            query(&format!("{wrong}, missing: zero")).contains("missing: can be `zero` only for"),
+            "{wrong}"
+        );
+    }
+    let table = small("").replace("min: 5, max: 100", "min: 5, max: 100, missing: zero");
+    assert!(parse(&table).unwrap().platform.dimensions().any(|place| {
+        place
+            .dimension
+            .metrics
+            .iter()
+            .any(|metric| metric.query.as_ref().is_some_and(|query| query.missing_is_zero))
+    }));
+}

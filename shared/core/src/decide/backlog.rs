@@ -134,7 +134,7 @@ orchestration: {{rollout_phase: full}}
         let reading = |(metric, load): &(&str, Option<(f64, f64)>)| Reading {
             metric: (*metric).to_owned(),
             load: match load {
-                Some((mean, peak)) => Seen::Known(Load { mean: *mean, peak: *peak, at }),
+                Some((mean, peak)) => Seen::Known(Load { mean: *mean, peak: *peak, at, saturated: false }),
                 None => Seen::Unknown(format!("{metric} has no points")),
             },
         };

@@ -73,7 +73,7 @@ impl Case {
         let load = match self.cpu {
             Some(cpu) => {
                 let load = cpu * f64::from(self.set);
-                Seen::Known(Load { mean: load, peak: load, at: now() })
+                Seen::Known(Load { mean: load, peak: load, at: now(), saturated: false })
             }
             None => Seen::Unknown("cpu has no points".into()),
         };
@@ -445,7 +445,7 @@ fn in_a_burst_the_measured_load_counts_too() {
             standing: &case.standing,
         };
         let place = case.platform.dimensions().next().unwrap();
-        let load = Seen::Known(Load { mean: 800.0, peak: 800.0, at: now() });
+        let load = Seen::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false });
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = vec![Reading { metric: "cpu".into(), load }];
         let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity.clone()), readings };

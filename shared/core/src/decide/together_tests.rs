@@ -34,7 +34,8 @@ fn decided_after(standing: &Standing, rest: &str, set: [u32; 2], cpu: [f64; 2]) 
             let key: DimensionKey = key.parse().unwrap();
             let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
             let load = cpu * f64::from(set);
-            let load = Seen::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH });
+            let load =
+                Seen::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH, saturated: false });
             let readings = vec![Reading { metric: "cpu".into(), load }];
             (key.clone(), Observation { key, capacity: Seen::Known(capacity), readings })
         });

@@ -244,6 +244,28 @@ pub struct Query {
     pub statistic: String,
     /// What one value stands for.
     pub rate: Rate,
+    /// Seconds over which CloudWatch is asked to add up: as long as the source takes between its points, or a count of
+    /// five minutes would pass for one of a minute.
+    pub period_s: u32,
+    /// Whether a period without points, of a metric that had some lately, is a period in which nothing happened.
+    pub missing_is_zero: bool,
+}
+
+impl Query {
+    /// A minute, the shortest period of metrics that AWS publishes.
+    pub const MINUTE_S: u32 = 60;
+
+    /// Whether a value adds up what happened in its period. It then grows for as long as reports come in.
+    pub fn is_count(&self) -> bool {
+        matches!(self.statistic.as_str(), "Sum" | "SampleCount")
+    }
+
+    /// What is read, in one line: another metric, or another spelling of its dimensions, is another line.
+    pub fn line(&self) -> String {
+        let dimensions: Vec<String> =
+            self.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} {} {} {}", self.namespace, self.metric_name, dimensions.join(","), self.statistic)
+    }
 }
 
 /// What the value of a period stands for.

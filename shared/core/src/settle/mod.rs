@@ -9,6 +9,7 @@ pub use taught::taught;
 use crate::alert::Raised;
 use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};
 use crate::journal::{Entry, Standing, StepState, standing};
+use crate::lease::{Lease, RECOVERIES_MAX};
 use crate::name::{CycleId, PlanId};
 use crate::plan::Plan;
 use crate::trigger::Trigger;
@@ -106,6 +107,34 @@ impl Outcome {
         self.outcome.is_news() || !self.alerts.is_empty()
     }
 
+    /// The outcome of a cycle that failed before it knew what to do, with what the lease says: a plan that it took over
+    /// stays open for the next cycle, and after several such cycles nothing acts until a person has looked.
+    pub fn with_lease(self, request: &SettleRequest, lease: &Lease) -> Outcome {
+        if request.collected.is_some() || self.outcome != Ending::Failed {
+            return self;
+        }
+        let why = match (&lease.needs_human, lease.taken_over(&self.cycle_id)) {
+            // Settling is repeated when its answer is lost: the platform was stopped the first time.
+            (Some(why), _) => why.clone(),
+            (None, Some(plan)) if RECOVERIES_MAX <= lease.recoveries => format!(
+                "a person must look: {} cycles took over plan {plan}, which a dead cycle left open, and could not take \
+                 it back: {}",
+                lease.recoveries, self.summary
+            ),
+            (None, Some(plan)) => {
+                let summary = format!(
+                    "plan {plan}, which a dead cycle left open, is not taken back yet; the next cycle tries again, and \
+                     nothing else is changed before: {}",
+                    self.summary
+                );
+                return Outcome { cause: Some(summary.clone()), summary, ..self };
+            }
+            (None, None) => return self,
+        };
+        let error = Some(error_name(Ending::NeedsHuman, None));
+        Outcome { outcome: Ending::NeedsHuman, error, cause: Some(why.clone()), summary: why, ..self }
+    }
+
     /// Adds what was used since.
     pub fn account(&mut self, usage: &Usage) {
         self.usage.merge(usage);
@@ -173,6 +202,15 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),
         usage: request.usage.clone(),
+    }
+}
+
+/// The plan that a cycle has settled, by how far it came: its own, or the one of a dead cycle that it has taken back. A
+/// cycle that failed before it knew what to do has settled none.
+pub fn settled<'a>(request: &SettleRequest, lease: &'a Lease) -> Option<&'a PlanId> {
+    match request.collected.as_ref()?.kind {
+        CollectedKind::Ready | CollectedKind::Recover => lease.open_plan.as_ref(),
+        CollectedKind::Skipped | CollectedKind::Resumed => None,
     }
 }
 

@@ -113,6 +113,30 @@ fn plans_end_by_what_stands() {
     );
 }
 
+/// A cycle that took over the plan of a dead one, and failed to read it.
+#[test]
+fn a_plan_that_could_not_be_taken_back_is_told_and_stops_the_platform_in_the_end() {
+    let failed =
+        request(json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "no"}}));
+    let told = |recoveries: u32| {
+        let left = crate::lease::Lease { open_plan: Some("left".into()), recoveries, ..Default::default() };
+        let outcome = outcome(&failed, Trigger::Hand, None, &[]).with_lease(&failed, &left);
+        assert!(outcome.is_news() && settled(&failed, &left).is_none());
+        assert_eq!(outcome.cause.as_deref(), Some(outcome.summary.as_str()));
+        format!("{:?} ({}): {}", outcome.outcome, outcome.error.unwrap(), outcome.summary)
+    };
+    assert_eq!(
+        told(1),
+        "Failed (Denied): plan left, which a dead cycle left open, is not taken back yet; the next cycle tries again, \
+         and nothing else is changed before: no"
+    );
+    assert_eq!(
+        told(3),
+        "NeedsHuman (NeedsHuman): a person must look: 3 cycles took over plan left, which a dead cycle left open, and \
+         could not take it back: no"
+    );
+}
+
 #[test]
 fn dead_cycles_are_recovered() {
     use StepState as S;

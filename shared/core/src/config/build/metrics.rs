@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Build, names, nature};
 use crate::config::path::Path;
-use crate::config::raw::resource::{Metric as RawMetric, MetricKind};
+use crate::config::raw::resource::{Metric as RawMetric, MetricKind, Missing};
 use crate::platform::{Measure, Metric, Query, Rate};
 
 /// At full utilisation a unit is saturated, whatever it does.
@@ -21,6 +21,8 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Opti
         let counted = matches!(statistic, "Sum" | "SampleCount")
             && matches!(raw.kind, MetricKind::Load | MetricKind::Utilization);
         Query {
+            period_s: period(build, at, raw, counted),
+            missing_is_zero: raw.missing == Some(Missing::Zero),
             namespace: namespace.clone(),
             metric_name: raw.metric_name.clone().unwrap_or_else(|| raw.name.clone()),
             dimensions: raw.dimensions.clone().unwrap_or_default(),
@@ -28,6 +30,14 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Opti
             rate: if counted { Rate::PerMinute } else { Rate::Level },
         }
     });
+    let counts = query.as_ref().is_some_and(|query| query.rate != Rate::Level);
+    if raw.missing == Some(Missing::Zero) && !counts && raw.kind != MetricKind::QueueDepth {
+        build.fault(
+            &at.key("missing"),
+            "can be `zero` only for a load counted by Sum or SampleCount, and for a queue_depth; the absence of any other \
+             value says nothing about it",
+        );
+    }
     if let Some(query) = &query {
         names::dimensions(build, at, query);
         nature::check(build, at, raw, query);
@@ -45,6 +55,33 @@ fn unlimited(measure: &mut Measure, raw: &RawMetric, query: &Query) {
         && nature::is_of_a_unit(query)
     {
         *limit = f64::INFINITY;
+    }
+}
+
+/// Longer periods than this are over before anything could be done about what they tell.
+const PERIOD_S_MAX: u64 = 900;
+/// EC2 reports every five minutes, unless detailed monitoring is on.
+const BASIC_MONITORING_S: u32 = 300;
+
+/// The seconds that one value is asked for.
+fn period(build: &mut Build<'_>, at: &Path, raw: &RawMetric, counted: bool) -> u32 {
+    let at = at.key("period");
+    match raw.period.map(|period| period.0.as_secs()) {
+        Some(period_s) if (60..=PERIOD_S_MAX).contains(&period_s) && period_s % 60 == 0 => {
+            u32::try_from(period_s).unwrap_or(Query::MINUTE_S)
+        }
+        Some(_) => {
+            build.fault(&at, "must be whole minutes from 1m to 15m");
+            Query::MINUTE_S
+        }
+        None if counted && raw.namespace.as_deref() == Some("AWS/EC2") => {
+            build.warn(
+                &at,
+                "is taken to be 5m, because EC2 counts by five minutes unless detailed monitoring is on; where it is on, write 1m",
+            );
+            BASIC_MONITORING_S
+        }
+        None => Query::MINUTE_S,
     }
 }
 
@@ -155,5 +192,7 @@ fn query<const N: usize>(
         dimensions: BTreeMap::from(dimensions),
         statistic: statistic.to_owned(),
         rate,
+        period_s: Query::MINUTE_S,
+        missing_is_zero: false,
     }
 }

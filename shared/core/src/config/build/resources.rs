@@ -8,7 +8,7 @@ use crate::config::arn::Named;
 use crate::config::path::Path;
 use crate::config::raw::resource::{self as raw, Common, Range, Resource as Raw, Throughput};
 use crate::name::{DimensionKey, ResourceId};
-use crate::platform::{Dimension, Kind, Measure, Metric, Mode, Resource};
+use crate::platform::{Dimension, Kind, Measure, Metric, Mode, Query, Resource};
 use crate::units::{Bounds, Units};
 
 /// Utilisation to keep where nothing else was said: room for a third more before saturation.
@@ -251,14 +251,14 @@ fn dynamodb(build: &mut Build<'_>, at: &Path, raw: raw::DynamoDbTable) -> Shape 
     let mut dimensions = Vec::new();
     let mut add =
         |build: &mut Build<'_>, at: &Path, index: Option<&str>, read: bool, given: Option<Throughput>| {
-            let Some(Throughput { min, max, target_utilization }) = given else { return };
+            let Some(Throughput { min, max, target_utilization, missing }) = given else { return };
             if min == 0 {
                 build.fault(&at.key("min"), "must be at least 1; DynamoDB has no smaller capacity");
             }
             let percent = build.or(&at.key("target_utilization"), target_utilization, TARGET_UTILIZATION);
             let direction = if read { "read" } else { "write" };
             let name = index.map_or_else(|| direction.to_owned(), |index| format!("{index}:{direction}"));
-            let metrics = vec![consumed(&table, index, read, percent)];
+            let metrics = vec![consumed(&table, index, read, percent, missing)];
             dimensions.push(Part { name, at: at.clone(), min, max, metrics });
         };
     add(build, &at.key("read_capacity"), None, true, raw.read_capacity);
@@ -279,7 +279,13 @@ fn dynamodb(build: &mut Build<'_>, at: &Path, raw: raw::DynamoDbTable) -> Shape 
 }
 
 /// Consumed capacity units a second; a unit of capacity carries one of them.
-fn consumed(table: &str, index: Option<&str>, read: bool, percent: f64) -> Metric {
+fn consumed(
+    table: &str,
+    index: Option<&str>,
+    read: bool,
+    percent: f64,
+    missing: Option<raw::Missing>,
+) -> Metric {
     let metric_name = if read { "ConsumedReadCapacityUnits" } else { "ConsumedWriteCapacityUnits" };
     let query = match index {
         Some(index) => {
@@ -291,6 +297,7 @@ fn consumed(table: &str, index: Option<&str>, read: bool, percent: f64) -> Metri
     // What is consumed above what is provisioned is throttled at once, within a second that no metric shows: there is no limit
     // to plan with above the operator's own target.
     let measure = Measure::Load { target_per_unit: percent / 100.0, limit_per_unit: None };
+    let query = Query { missing_is_zero: missing == Some(raw::Missing::Zero), ..query };
     Metric { name: "consumed".to_owned(), measure, query: Some(query) }
 }
 

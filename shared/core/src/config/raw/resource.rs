@@ -72,6 +72,10 @@ pub(crate) struct Metric {
     pub(crate) dimensions: Option<BTreeMap<String, String>>,
     /// Default Sum for load, Average otherwise, p99 for latency.
     pub(crate) statistic: Option<Statistic>,
+    /// How long the source takes between its points, in whole minutes up to 15m. Default 1m; 5m for counts of AWS/EC2.
+    pub(crate) period: Option<Span>,
+    /// What a period without points means: unknown, the default, or zero, for a load that is counted and for a queue_depth.
+    pub(crate) missing: Option<Missing>,
     /// load: what one unit should carry, in the metric's own unit each minute. queue_depth: the backlog that one unit may
     /// have, which counts while no load of the dimension says what arrives.
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -99,6 +103,16 @@ pub(crate) enum MetricKind {
     Latency,
     /// Work waiting.
     QueueDepth,
+}
+
+/// What a period without points means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Missing {
+    /// Nothing is known of it.
+    Unknown,
+    /// Nothing happened in it, if the metric had points within the last two weeks.
+    Zero,
 }
 
 /// A smallest and a largest number of units.
@@ -174,6 +188,8 @@ pub(crate) struct Throughput {
     /// Percent of the provisioned units to use. Default 70.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) target_utilization: Option<f64>,
+    /// What a minute without points means: an idle table publishes none. Default unknown, which holds the capacity.
+    pub(crate) missing: Option<Missing>,
 }
 
 /// Read and write units of an index.

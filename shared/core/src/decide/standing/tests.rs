@@ -44,7 +44,7 @@ fn seen(load: f64, latency: f64) -> BTreeMap<DimensionKey, Observation> {
     let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
     let reading = |metric: &str, value| Reading {
         metric: metric.into(),
-        load: Seen::Known(Load { mean: value, peak: value, at: at(0) }),
+        load: Seen::Known(Load { mean: value, peak: value, at: at(0), saturated: false }),
     };
     let readings = vec![reading("requests", load), reading("slow", latency)];
     BTreeMap::from([(key(), Observation { key: key(), capacity: Seen::Known(capacity), readings })])

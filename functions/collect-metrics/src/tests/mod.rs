@@ -1,5 +1,8 @@
 //! Collecting with fakes: who gets the lease, what is read when, and what is unknown.
 
+mod past;
+mod recovery;
+
 use std::collections::BTreeSet;
 
 use headroom_aws::config_source::MemoryConfigs;
@@ -8,9 +11,10 @@ use headroom_aws::executions::MemoryExecutions;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::MemoryFleet;
 use headroom_aws::meter::Meter;
-use headroom_aws::metrics::MemoryMetrics;
+use headroom_aws::metrics::{MemoryMetrics, Metrics};
 use headroom_aws::store::Store;
 use headroom_aws::table::MemoryTable;
+use headroom_aws::time_left::TimeLeft;
 use headroom_core::cycle::{CollectRequest, Collected, CollectedKind, Execution};
 use headroom_core::history::{Column, column_series, shard};
 use headroom_core::lease::Lease;
@@ -30,7 +34,8 @@ predictive: {training_period: 1d}
 /// Ten days after the epoch, on the hour.
 const NOW: i64 = 864_000;
 
-type Fakes = Ports<MemoryTable, MemoryMetrics, MemoryFleet, MemoryConfigs, MemoryExecutions>;
+type FakesWith<M> = Ports<MemoryTable, M, MemoryFleet, MemoryConfigs, MemoryExecutions>;
+type Fakes = FakesWith<MemoryMetrics>;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -54,24 +59,30 @@ fn ports() -> Fakes {
         configs: Configs::default(),
         executions: MemoryExecutions::default(),
         meter: Meter::default(),
+        time_left: TimeLeft::default(),
     }
 }
 
-async fn collect_with(ports: &Fakes, name: &str, second: i64, more: Json) -> Result<Collected, Failure> {
+async fn collect_with<M: Metrics>(
+    ports: &FakesWith<M>,
+    name: &str,
+    second: i64,
+    more: Json,
+) -> Result<Collected, Failure> {
     let mut input = json!({"platform": "shop"});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let execution = Execution { name: name.into(), arn: format!("arn:{name}"), started_at: at(second) };
     handle(ports, CollectRequest { input, execution, at: at(second) }).await
 }
 
-async fn collect(ports: &Fakes, name: &str, second: i64) -> Collected {
+async fn collect<M: Metrics>(ports: &FakesWith<M>, name: &str, second: i64) -> Collected {
     collect_with(ports, name, second, json!({})).await.unwrap()
 }
 
 /// The cycle is over, and looked.
-async fn settle(ports: &Fakes, name: &str, second: i64) {
+async fn settle<M: Metrics>(ports: &FakesWith<M>, name: &str, second: i64) {
     let read = ports.store.lease(&shop()).await.unwrap();
-    let lease = read.value.release(&name.into(), None, Some(at(second))).unwrap();
+    let lease = read.value.release(&name.into(), None, None, Some(at(second))).unwrap();
     ports.store.put_lease(&shop(), &read, &lease).await.unwrap();
 }
 
@@ -80,7 +91,7 @@ async fn observed(ports: &Fakes, name: &str) -> Vec<Observation> {
 }
 
 /// Known five-minute steps of a column's history.
-async fn known(ports: &Fakes, column: &str) -> usize {
+async fn known<M>(ports: &FakesWith<M>, column: &str) -> usize {
     let resource = column.split('/').next().unwrap().into();
     let chunks = ports.store.chunks(&shop(), shard(&resource), Timestamp::UNIX_EPOCH).await.unwrap();
     column_series(&chunks, &Column(column.to_owned())).known().count()
