@@ -1,5 +1,6 @@
 //! Replays a load through policies and a model of provisioning, and measures what each would have supplied and cost.
 
+mod csv;
 mod figures;
 pub mod html;
 pub mod measured;

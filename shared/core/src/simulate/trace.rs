@@ -6,6 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::csv::fields;
 use crate::series::Series;
 
 /// The load of a platform over time: one column for all of it, or one for each dimension.
@@ -105,53 +106,6 @@ fn shortened(names: &[String], columns: &[Vec<Point>]) -> Vec<String> {
 
 /// A column, and when it begins or ends.
 type End<'a> = (&'a str, f64);
-
-/// The fields of a line of CSV, without the quotes and the spaces around them.
-fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, String> {
-    if !line.contains('"') {
-        return Ok(line.split(',').map(|field| Cow::Borrowed(field.trim())).collect());
-    }
-    let mut fields = Vec::new();
-    let mut rest = Some(line);
-    while let Some(text) = rest {
-        let (field, after) = match text.trim_start().strip_prefix('"') {
-            Some(quoted) => in_quotes(quoted)?,
-            None => {
-                let (field, after) =
-                    text.split_once(',').map_or((text, None), |(field, after)| (field, Some(after)));
-                (Cow::Borrowed(field.trim()), after)
-            }
-        };
-        fields.push(field);
-        rest = after;
-    }
-    Ok(fields)
-}
-
-/// A field that began with a quote, and what comes after its comma. Two quotes in it stand for one.
-fn in_quotes(text: &str) -> Result<(Cow<'_, str>, Option<&str>), String> {
-    let mut field = String::new();
-    let mut rest = text;
-    loop {
-        let (part, after) = rest.split_once('"').ok_or("has a quote that is not closed on its line")?;
-        field.push_str(part);
-        match after.strip_prefix('"') {
-            Some(after) => {
-                field.push('"');
-                rest = after;
-            }
-            None => {
-                let after = after.trim_start();
-                let next = after.strip_prefix(',');
-                return if next.is_some() || after.is_empty() {
-                    Ok((Cow::Owned(field.trim().to_owned()), next))
-                } else {
-                    Err(format!("has `{after}` after a quote, where a comma belongs"))
-                };
-            }
-        }
-    }
-}
 
 fn header_names(header: &str) -> Result<Vec<String>, String> {
     let mut fields = fields(header.trim_start_matches('\u{feff}'))?.into_iter();
