@@ -124,7 +124,8 @@ fn every_role_has_the_permissions_boundary() {
 #[test]
 fn alarms_can_publish_to_the_topic() {
     let topic = &template()["Resources"]["Topic"]["Properties"];
-    let key = json!({"Fn::If": ["TopicEncrypted", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
+    let key =
+        json!({"Fn::If": ["TopicEncrypted", {"Fn::GetAtt": ["TopicKey", "Arn"]}, {"Ref": "AWS::NoValue"}]});
     assert_eq!(topic["KmsMasterKeyId"], key, "the policy of AWS's own keys lets no alarm use them");
     let policy = &template()["Resources"]["TopicKey"]["Properties"]["KeyPolicy"]["Statement"];
     let alarms = policy.as_array().unwrap().iter();
@@ -198,7 +199,11 @@ fn alarms_look_at_figures_that_are_published() {
     for id in ["NeedsHuman", "CyclesAreMissing"] {
         assert_eq!(alarm(id)["Namespace"], directive["Namespace"], "{id}");
         assert!(metrics.contains(alarm(id)["MetricName"].as_str().unwrap()), "{id}");
-        assert_eq!(alarm(id)["Dimensions"], json!([{"Name": "Platform", "Value": {"Ref": "Platform"}}]), "{id}");
+        assert_eq!(
+            alarm(id)["Dimensions"],
+            json!([{"Name": "Platform", "Value": {"Ref": "Platform"}}]),
+            "{id}"
+        );
         assert_eq!(directive["Dimensions"], json!([["Platform"]]));
     }
 }
@@ -225,7 +230,8 @@ fn cycles_may_be_missed_for_as_long_as_a_schedule_needs() {
         let most = if period < 3_600 { DAY_S } else { 7 * DAY_S };
         assert!(period % 60 == 0 && period * periods <= most, "{minutes}: CloudWatch refuses it");
     }
-    let find = |key: &str| json!({"Fn::FindInMap": ["CyclesMissingAfter", {"Ref": "CyclesMissingAfter"}, key]});
+    let find =
+        |key: &str| json!({"Fn::FindInMap": ["CyclesMissingAfter", {"Ref": "CyclesMissingAfter"}, key]});
     let alarm = alarm("CyclesAreMissing");
     assert_eq!((&alarm["Period"], &alarm["EvaluationPeriods"]), (&find("Period"), &find("Periods")));
     assert_eq!(alarm["TreatMissingData"], "breaching");
