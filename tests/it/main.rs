@@ -16,3 +16,5 @@ mod machine;
 mod replay;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod template;

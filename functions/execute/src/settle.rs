@@ -48,7 +48,7 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
         };
         learn(ports, &cycle, &entries, taught).await;
     }
-    release(ports, &cycle, &request, &outcome).await?;
+    outcome.needs_human = release(ports, &cycle, &request, &outcome).await?;
     outcome.account(&ports.meter.take());
     outcome.account(&the_record_itself());
     ports.store.put_outcome(&cycle.platform, cycle.now, &outcome).await?;
@@ -154,20 +154,24 @@ async fn remember<T: Table, F, N>(
     Ok(read.value)
 }
 
-/// Releases the lease, if this cycle holds it. A cycle that was skipped never did, and one that lost it must not.
+/// Releases the lease, if this cycle holds it. A cycle that was skipped never did, and one that lost it must not. Says
+/// whether a person must look before anything acts again.
 async fn release<T: Table, F, N>(
     ports: &Ports<T, F, N>,
     cycle: &Cycle,
     request: &SettleRequest,
     outcome: &Outcome,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let read = ports.store.lease(&cycle.platform).await?;
     let needs_human = (outcome.outcome == Ending::NeedsHuman).then(|| outcome.summary.clone());
     let looked = request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Ready);
     let settled = settle::settled(request, &read.value);
     match read.value.release(&cycle.id, settled, needs_human, looked.then_some(cycle.now)) {
-        Ok(lease) => Ok(ports.store.put_lease(&cycle.platform, &read, &lease).await?),
-        Err(_) => Ok(()),
+        Ok(lease) => {
+            ports.store.put_lease(&cycle.platform, &read, &lease).await?;
+            Ok(lease.needs_human.is_some())
+        }
+        Err(_) => Ok(read.value.needs_human.is_some()),
     }
 }
 
@@ -181,7 +185,7 @@ async fn report<T, F, N: Notices>(
 ) {
     let (platform, trigger) = (&cycle.platform, &outcome.trigger);
     tracing::info!(%platform, cycle = %cycle.id, %trigger, outcome = ?outcome.outcome, "{}", outcome.summary);
-    headroom_aws::figures::publish(&report::figures(platform, outcome, at));
+    headroom_aws::figures::publish(&report::figures(cycle, outcome, at));
     if !outcome.is_news() {
         return;
     }

@@ -10,9 +10,8 @@ use headroom_core::name::PlatformName;
 use crate::error::{AwsError, Kind};
 use crate::sdk::Aws;
 
-/// Parameter Store holds so much in its free tier, and so much in its advanced one.
-const STANDARD_BYTES_MAX: usize = 4_096;
-const ADVANCED_BYTES_MAX: usize = 8_192;
+/// A parameter holds so much in the larger of its tiers.
+const PARAMETER_BYTES_MAX: usize = 8_192;
 
 /// The parameter of a platform.
 pub fn parameter_name(platform: &PlatformName) -> String {
@@ -63,18 +62,15 @@ impl ParameterStore {
         bucket: Option<&str>,
     ) -> Result<Published, AwsError> {
         let parameter = parameter_name(platform);
-        if text.len() <= ADVANCED_BYTES_MAX {
-            let tier = if text.len() <= STANDARD_BYTES_MAX {
-                ParameterTier::Standard
-            } else {
-                ParameterTier::Advanced
-            };
-            self.put_parameter(&parameter, text, tier).await?;
+        if text.len() <= PARAMETER_BYTES_MAX {
+            self.put_parameter(&parameter, text).await?;
             return Ok(Published::Parameter(parameter));
         }
         let Some(bucket) = bucket else {
-            let said =
-                format!("it has {} bytes, a parameter holds {ADVANCED_BYTES_MAX}; name a bucket", text.len());
+            let said = format!(
+                "it has {} bytes, a parameter holds {PARAMETER_BYTES_MAX}; name a bucket",
+                text.len()
+            );
             return Err(AwsError::new(Kind::Limit, format!("put parameter {parameter}"), said));
         };
         let key = format!("headroom/{platform}.yaml");
@@ -83,13 +79,15 @@ impl ParameterStore {
         let put =
             self.s3.put_object().bucket(bucket).key(&key).content_type("application/yaml").body(body).send();
         put.await.map_err(|error| AwsError::of(error, format!("put {url}")))?;
-        self.put_parameter(&parameter, &url, ParameterTier::Standard).await?;
+        self.put_parameter(&parameter, &url).await?;
         Ok(Published::Object { parameter, url })
     }
 
-    async fn put_parameter(&self, name: &str, value: &str, tier: ParameterTier) -> Result<(), AwsError> {
-        let put = self.ssm.put_parameter().name(name).value(value).r#type(ParameterType::String).tier(tier);
-        let put = put.overwrite(true).send().await;
+    /// AWS picks the tier. Named by us it would be wrong for a file that has been larger: a parameter that is advanced
+    /// stays so, and a request to make it a standard one is refused.
+    async fn put_parameter(&self, name: &str, value: &str) -> Result<(), AwsError> {
+        let put = self.ssm.put_parameter().name(name).value(value).r#type(ParameterType::String);
+        let put = put.tier(ParameterTier::IntelligentTiering).overwrite(true).send().await;
         put.map(drop).map_err(|error| AwsError::of(error, format!("put parameter {name}")))
     }
 
@@ -149,12 +147,14 @@ impl ConfigSource for MemoryConfigs {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use aws_sdk_s3::operation::get_object::GetObjectOutput;
     use aws_sdk_s3::operation::put_object::PutObjectOutput;
     use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
     use aws_sdk_ssm::operation::put_parameter::PutParameterOutput;
     use aws_sdk_ssm::types::Parameter;
-    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
     use super::*;
 
@@ -181,29 +181,57 @@ mod tests {
         assert_eq!(text, "configuration_name: shop");
     }
 
+    /// A Parameter Store that never makes an advanced parameter a standard one, and S3.
+    fn store(puts: &Rule, object: &Rule) -> ParameterStore {
+        ParameterStore {
+            ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [puts]),
+            s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [object]),
+        }
+    }
+
+    fn any_object() -> Rule {
+        mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build())
+    }
+
+    #[tokio::test]
+    async fn a_file_shrinks_and_grows_across_the_tiers_of_parameters() {
+        // Parameter Store as it is: what was advanced once cannot become standard, and what is large is not standard.
+        let advanced = AtomicBool::new(false);
+        let puts = mock!(aws_sdk_ssm::Client::put_parameter)
+            .match_requests(move |request| {
+                let large = 4_096 < request.value().unwrap().len();
+                let accepted = match request.tier() {
+                    Some(ParameterTier::IntelligentTiering) => true,
+                    Some(ParameterTier::Advanced) => true,
+                    _ => !large && !advanced.load(Ordering::Relaxed),
+                };
+                advanced.fetch_or(large, Ordering::Relaxed);
+                accepted
+            })
+            .then_output(|| PutParameterOutput::builder().build());
+        let store = store(&puts, &any_object());
+        for bytes in [4_096, 8_192, 4_096, 100, 4_097] {
+            store.publish(&"shop".into(), &"x".repeat(bytes), None).await.unwrap();
+        }
+        store.publish(&"shop".into(), &"x".repeat(8_193), Some("configs")).await.unwrap();
+        assert_eq!(puts.num_calls(), 6);
+    }
+
     #[tokio::test]
     async fn the_size_says_where_it_goes() {
-        let tier = |wanted: ParameterTier| {
-            mock!(aws_sdk_ssm::Client::put_parameter)
-                .match_requests(move |request| request.tier() == Some(&wanted))
-                .then_output(|| PutParameterOutput::builder().build())
-        };
-        let (standard, advanced) = (tier(ParameterTier::Standard), tier(ParameterTier::Advanced));
-        let object = mock!(aws_sdk_s3::Client::put_object).then_output(|| PutObjectOutput::builder().build());
-        let store = ParameterStore {
-            ssm: mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&standard, &advanced]),
-            s3: mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&object]),
-        };
+        let puts = mock!(aws_sdk_ssm::Client::put_parameter)
+            .match_requests(|request| request.tier() == Some(&ParameterTier::IntelligentTiering))
+            .then_output(|| PutParameterOutput::builder().build());
+        let object = any_object();
+        let store = store(&puts, &object);
         let parameter = || Published::Parameter("/headroom/shop".into());
-        assert_eq!(store.publish(&"shop".into(), &"x".repeat(4_096), None).await.unwrap(), parameter());
         assert_eq!(store.publish(&"shop".into(), &"x".repeat(8_192), None).await.unwrap(), parameter());
-        assert_eq!((standard.num_calls(), advanced.num_calls()), (1, 1));
         let large = "x".repeat(8_193);
         assert_eq!(store.publish(&"shop".into(), &large, None).await.unwrap_err().kind, Kind::Limit);
         let published = store.publish(&"shop".into(), &large, Some("configs")).await.unwrap();
         assert!(
             matches!(published, Published::Object { url, .. } if url == "s3://configs/headroom/shop.yaml")
         );
-        assert_eq!((standard.num_calls(), object.num_calls()), (2, 1));
+        assert_eq!((puts.num_calls(), object.num_calls()), (2, 1));
     }
 }

@@ -6,8 +6,10 @@ use aws_sdk_sns::Client;
 
 use crate::error::AwsError;
 
-/// SNS refuses longer subjects, and line breaks in them.
-const SUBJECT_LETTERS_MAX: usize = 100;
+/// SNS takes subjects of less than 100 characters.
+const SUBJECT_LETTERS_MAX: usize = 99;
+/// What a subject is made of when nothing of it can be told.
+const SUBJECT_DEFAULT: &str = "Headroom";
 
 /// Something that tells people.
 pub trait Notices: Send + Sync {
@@ -35,11 +37,17 @@ impl Sns {
 
 impl Notices for Sns {
     async fn tell(&self, topic: &str, subject: &str, text: &str) -> Result<(), AwsError> {
-        let letters = subject.chars().filter(|letter| letter.is_ascii() && !letter.is_ascii_control());
-        let subject: String = letters.take(SUBJECT_LETTERS_MAX).collect();
-        let publish = self.client.publish().topic_arn(topic).subject(subject).message(text);
+        let publish = self.client.publish().topic_arn(topic).subject(accepted(subject)).message(text);
         publish.send().await.map(drop).map_err(|error| AwsError::of(error, format!("publish to {topic}")))
     }
+}
+
+/// A subject as SNS accepts it: printable ASCII that begins with a letter, a digit or punctuation.
+fn accepted(subject: &str) -> String {
+    let printable = subject.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter });
+    let printable = printable.filter(|letter| *letter == ' ' || letter.is_ascii_graphic());
+    let accepted: String = printable.skip_while(|letter| *letter == ' ').take(SUBJECT_LETTERS_MAX).collect();
+    if accepted.is_empty() { SUBJECT_DEFAULT.to_owned() } else { accepted }
 }
 
 /// Notices in memory, for tests of handlers. Clones share what was told.
@@ -53,5 +61,32 @@ impl Notices for MemoryNotices {
         let told = format!("{subject}: {text}");
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(told);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sns::operation::publish::PublishOutput;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+
+    use super::*;
+
+    async fn check(subject: &str, expected: &str) {
+        let expected = expected.to_owned();
+        let publish = mock!(Client::publish)
+            .match_requests(move |request| request.subject() == Some(&expected))
+            .then_output(|| PublishOutput::builder().build());
+        let sns = Sns::new(&mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]));
+        sns.tell("topic", subject, "text").await.unwrap();
+        assert_eq!(publish.num_calls(), 1, "{subject}");
+    }
+
+    #[tokio::test]
+    async fn subjects_are_such_as_sns_accepts() {
+        check("Headroom shop: failed", "Headroom shop: failed").await;
+        check(&"x".repeat(120), &"x".repeat(99)).await;
+        check("\n\t a\r\nb \u{7f}\u{e4}c", "a  b c").await;
+        check("\u{1f6a8}", "Headroom").await;
+        check("", "Headroom").await;
     }
 }

@@ -17,6 +17,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Throttles and hiccups of a second or two. The state machine retries with more patience than a function should.
 const ATTEMPTS_MAX: u32 = 3;
+/// The endpoint of S3 alone, as every AWS SDK reads it. The one of all services stands in the configuration.
+const S3_ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
 
 /// The way into an AWS account. It makes the clients that are asked for and no others, so that a function links and
 /// starts only what it uses. Whoever needs a client often keeps it.
@@ -88,9 +90,11 @@ impl Aws {
         ssm, aws_sdk_ssm
     );
 
-    /// S3, for large configurations. The bucket stands in the path, as a local AWS has no names for buckets.
+    /// S3, for large configurations. In AWS the bucket stands in the host's name, and only where another endpoint was
+    /// asked for in the path: a local AWS has no names for buckets.
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(true);
+        let elsewhere = self.config.endpoint_url().is_some() || std::env::var_os(S3_ENDPOINT).is_some();
+        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(elsewhere);
         aws_sdk_s3::Client::from_conf(config.interceptor(SharedInterceptor::new(self.meter.clone())).build())
     }
 }
@@ -111,4 +115,37 @@ async fn load() -> SdkConfig {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
         .load()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::Region;
+    use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+    use aws_sdk_s3::presigning::PresigningConfig;
+
+    use super::*;
+
+    /// Where an object of S3 is asked for.
+    async fn place(endpoint: Option<&str>) -> String {
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .http_client(http_client())
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        config.set_endpoint_url(endpoint.map(str::to_owned));
+        let s3 = Aws::new(config.build(), Meter::default()).s3();
+        let asked = s3.get_object().bucket("configs").key("headroom/shop.yaml");
+        let signed = asked.presigned(PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()).await;
+        signed.unwrap().uri().split('?').next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn buckets_stand_in_the_path_only_of_another_endpoint() {
+        assert_eq!(place(None).await, "https://configs.s3.eu-central-1.amazonaws.com/headroom/shop.yaml");
+        assert_eq!(
+            place(Some("http://127.0.0.1:4566")).await,
+            "http://127.0.0.1:4566/configs/headroom/shop.yaml"
+        );
+    }
 }

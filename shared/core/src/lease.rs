@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{CycleId, PlanId};
 
-/// Longer than any function may run with its retries, so that a living cycle always renews in time; short enough that
-/// a cycle that died in the middle of a plan is noticed by the second one after it.
-pub const TERM: Duration = Duration::from_secs(600);
+/// Longer than an execution may run, and the function that it was ended in after it: no cycle loses its lease to its own
+/// retries, nor to a wave that waits. It costs little, because a cycle that finds it taken asks whether the holder's
+/// execution still runs. Only where Step Functions cannot say is it waited for.
+pub const TERM: Duration = Duration::from_secs(7_500);
 
 /// Cycles that may take over the same plan without settling it. What a few cycles in a row could neither read nor take
 /// back is no hiccup: the platform then stops, and a person is told.

@@ -139,6 +139,11 @@ pub enum Reason {
         /// Why.
         why: String,
     },
+    /// The units that were ready could carry no more, so the load was at least what is measured.
+    LowerBound {
+        /// Which metric.
+        metric: String,
+    },
     /// Nothing says how much is needed.
     NothingMeasured,
     /// The dimension cannot be scaled yet.
@@ -348,6 +353,10 @@ impl fmt::Display for Reason {
             Reason::Enough { set } => write!(f, "{set} units are what is needed"),
             Reason::CapacityUnknown { why } => write!(f, "the capacity is unknown: {why}"),
             Reason::MetricUnknown { why } => f.write_str(why),
+            Reason::LowerBound { metric } => write!(
+                f,
+                "{metric} is as high as the ready units can carry, so the load is at least that; what was foreseen before counts"
+            ),
             Reason::NothingMeasured => f.write_str("nothing says how much is needed"),
             Reason::NoAdapter { resource_type } => {
                 write!(f, "{resource_type} has no adapter for this dimension yet, so it is held")

@@ -231,3 +231,25 @@ async fn what_cannot_be_learned_does_not_stop_settling() {
     assert_eq!(bench.settle(json!({})).await.outcome, Ending::Scaled);
     assert_eq!(bench.lease().await.holder, None);
 }
+
+#[tokio::test]
+async fn every_cycle_says_whether_a_person_must_look() {
+    let bench = Bench::new().await;
+    bench.apply(0).await.unwrap();
+    let stopped = bench.settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}})).await;
+    assert_eq!((stopped.outcome, stopped.needs_human), (Ending::NeedsHuman, true));
+    let skipped = json!({
+        "execution": {"name": "later", "arn": "arn", "startedAt": at(300)},
+        "collected": {"kind": "skipped", "summary": "a person must look first"},
+        "decided": null,
+    });
+    let later = bench.settle(skipped.clone()).await;
+    assert_eq!((later.outcome, later.succeeded, later.needs_human), (Ending::Skipped, true, true));
+    // Settling is repeated when its answer is lost.
+    let again = bench.settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}})).await;
+    assert!(again.needs_human);
+    // A person has looked.
+    let read = bench.ports.store.lease(&"shop".into()).await.unwrap();
+    bench.ports.store.put_lease(&"shop".into(), &read, &Lease::default()).await.unwrap();
+    assert!(!bench.settle(skipped).await.needs_human);
+}

@@ -1,5 +1,7 @@
 //! Tables in DynamoDB.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
@@ -15,8 +17,11 @@ use crate::meter::Meter;
 /// DynamoDB takes so many items in one batch.
 const GET_MAX: usize = 100;
 const PUT_MAX: usize = 25;
-/// A batch that is throttled is offered again so often before it is given up.
-const OFFERS_MAX: usize = 5;
+/// What a batch leaves unprocessed is offered again after this pause, and after twice the one before each further time:
+/// DynamoDB leaves what exceeds its throughput, and would again at once. Eight offers take six seconds, which a partition
+/// that splits may need and every function has.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const OFFERS_MAX: u32 = 8;
 /// A page is up to a megabyte; no reader here wants more than this in all.
 const PAGES_MAX: usize = 200;
 
@@ -49,7 +54,8 @@ impl DynamoTable {
     async fn get_some(&self, keys: &[Key]) -> Result<Vec<Item>, AwsError> {
         let mut request = keys_and_attributes(keys.iter().map(key_attributes))?;
         let mut items = Vec::new();
-        for _ in 0..OFFERS_MAX {
+        for offer in 0..OFFERS_MAX {
+            pause_before(offer).await;
             let answer = self
                 .client
                 .batch_get_item()
@@ -84,7 +90,8 @@ impl DynamoTable {
                 put.map_err(|error| AwsError::new(Kind::Invalid, self.doing("write"), error.to_string()))?;
             requests.push(WriteRequest::builder().put_request(put).build());
         }
-        for _ in 0..OFFERS_MAX {
+        for offer in 0..OFFERS_MAX {
+            pause_before(offer).await;
             let answer = self
                 .client
                 .batch_write_item()
@@ -220,6 +227,13 @@ impl Table for DynamoTable {
     }
 }
 
+/// Waits before an offer. The first one is made at once.
+async fn pause_before(offer: u32) {
+    if let Some(earlier) = offer.checked_sub(1) {
+        tokio::time::sleep(PAUSE_FIRST * 2_u32.saturating_pow(earlier)).await;
+    }
+}
+
 type Attributes = std::collections::HashMap<String, AttributeValue>;
 
 fn key_attributes(key: &Key) -> Attributes {
@@ -326,13 +340,38 @@ mod tests {
         ));
     }
 
-    #[tokio::test]
+    /// An answer that leaves item `b` unwritten.
+    fn unwritten() -> BatchWriteItemOutput {
+        let put = PutRequest::builder().set_item(Some(attributes(&plain("b")))).build().unwrap();
+        let left = vec![WriteRequest::builder().put_request(put).build()];
+        BatchWriteItemOutput::builder().unprocessed_items("state", left).build()
+    }
+
+    /// An answer that leaves item `b` unread.
+    fn unread() -> BatchGetItemOutput {
+        let left = keys_and_attributes([key_attributes(&Key::new("shop", "b"))].into_iter()).unwrap();
+        BatchGetItemOutput::builder().unprocessed_keys("state", left).build()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn offers_grow_rarer_until_the_batch_is_given_up() {
+        let writes = mock!(Client::batch_write_item).then_output(unwritten);
+        let reads = mock!(Client::batch_get_item).then_output(unread);
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&writes, &reads]);
+        let table = DynamoTable::new(&client, "state", &Meter::default());
+        let begun = tokio::time::Instant::now();
+        let error = table.put_many(vec![plain("b")]).await.unwrap_err();
+        assert_eq!((error.kind, writes.num_calls()), (Kind::Throttled, 8));
+        let paused = begun.elapsed();
+        assert!(Duration::from_millis(6_350) <= paused && paused < Duration::from_secs(7), "{paused:?}");
+        let error = table.get_many(vec![Key::new("shop", "b")]).await.unwrap_err();
+        assert_eq!((error.kind, reads.num_calls()), (Kind::Throttled, 8));
+        assert!(paused * 2 - Duration::from_millis(50) <= begun.elapsed(), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_a_batch_leaves_is_offered_again() {
-        let left = mock!(Client::batch_write_item).then_output(|| {
-            let put = PutRequest::builder().set_item(Some(attributes(&plain("b")))).build().unwrap();
-            let left = vec![WriteRequest::builder().put_request(put).build()];
-            BatchWriteItemOutput::builder().unprocessed_items("state", left).build()
-        });
+        let left = mock!(Client::batch_write_item).then_output(unwritten);
         let rest = mock!(Client::batch_write_item)
             .match_requests(|request| request.request_items().is_some_and(|items| items["state"].len() == 1))
             .then_output(|| BatchWriteItemOutput::builder().build());

@@ -121,6 +121,11 @@ pub fn needs(world: &World<'_>, place: Place<'_>, capacity: &Capacity, observati
             continue;
         }
         let metric = &*world.planned(place, metric);
+        if known(observation, metric).is_ok_and(|load| load.saturated) {
+            // Nothing tells how much more it is, so nothing is taken away.
+            needs.complete = false;
+            needs.reasons.push(Reason::LowerBound { metric: metric.name.clone() });
+        }
         needs.soon = needs.soon.max(wanted_soon(world, place, metric, &windows));
         let burst = burst(&mut needs, world, place, metric);
         let outlook = outlook(&mut needs, world, place, metric);

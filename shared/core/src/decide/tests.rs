@@ -38,6 +38,7 @@ struct Case {
     platform: Platform,
     set: u32,
     cpu: Option<f64>,
+    saturated: bool,
     busy: Option<Busy>,
     failed: bool,
     /// Load forecast at every level, and how far it is trusted.
@@ -56,6 +57,7 @@ fn case(rest: &str) -> Case {
         platform,
         set: 10,
         cpu: Some(50.0),
+        saturated: false,
         busy: None,
         failed: false,
         forecast: None,
@@ -73,7 +75,7 @@ impl Case {
         let load = match self.cpu {
             Some(cpu) => {
                 let load = cpu * f64::from(self.set);
-                Seen::Known(Load { mean: load, peak: load, at: now(), saturated: false })
+                Seen::Known(Load { mean: load, peak: load, at: now(), saturated: self.saturated })
             }
             None => Seen::Unknown("cpu has no points".into()),
         };
@@ -184,6 +186,14 @@ fn unknown_never_scales_in_and_may_scale_out() {
         .check("hold 10: metric_unknown forecast_load unknown_never_scales_in");
     Case { cpu: None, forecast: Some((600.0, 0.95)), ..quiet }
         .check("10 -> 12 by Predictive: metric_unknown forecast_load");
+}
+
+#[test]
+fn a_load_that_is_only_a_lower_bound_takes_nothing_away_and_leaves_the_forecast_in_charge() {
+    // Three of thirty units are left, saturated, while the forecast goes on from before.
+    let cut = Case { set: 3, cpu: Some(100.0), saturated: true, ..case(FULL) };
+    Case { forecast: Some((1_800.0, 0.95)), ..cut.clone() }.check("3 -> 9 by Predictive: lower_bound forecast_load pace");
+    Case { set: 10, cpu: Some(30.0), ..cut }.check("hold 10: lower_bound no_forecast measured_load unknown_never_scales_in");
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub use explain::{Story, explain};
 pub use monitored::monitored;
 pub use status::{Status, status};
 
+use crate::cycle::{Cycle, Task};
 use crate::decide::Decision;
 use crate::name::PlatformName;
 use crate::plan::Plan;
@@ -77,8 +78,9 @@ pub fn ending_name(outcome: &Outcome) -> String {
     name.and_then(|name| name.as_str().map(|name| name.replace('_', " "))).unwrap_or_default()
 }
 
-/// Figures of a cycle in CloudWatch's embedded metric format.
-pub fn figures(platform: &PlatformName, outcome: &Outcome, at: Timestamp) -> Json {
+/// Figures of a cycle in CloudWatch's embedded metric format. Alarms of the template look at `CyclesSucceeded` and
+/// `NeedsHuman`: one says that cycles come, the other what every cycle finds, the skipped ones too.
+pub fn figures(cycle: &Cycle, outcome: &Outcome, at: Timestamp) -> Json {
     let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
     let metrics = [
         metric("StepsDone", "Count"),
@@ -87,17 +89,20 @@ pub fn figures(platform: &PlatformName, outcome: &Outcome, at: Timestamp) -> Jso
         metric("StepsUndone", "Count"),
         metric("StepsLeft", "Count"),
         metric("CyclesFailed", "Count"),
+        metric("CyclesSucceeded", "Count"),
         metric("NeedsHuman", "Count"),
         metric("AwsCalls", "Count"),
         metric("CostUsd", "None"),
     ];
     let count = |is: bool| u8::from(is);
+    // Training and rehearsals change no capacity, however well they end.
+    let serves = cycle.task == Task::Scale && cycle.is_present();
     json!({
         "_aws": {
             "Timestamp": at.as_millisecond(),
             "CloudWatchMetrics": [{"Namespace": "Headroom", "Dimensions": [["Platform"]], "Metrics": metrics}],
         },
-        "Platform": platform,
+        "Platform": cycle.platform,
         "Cycle": outcome.cycle_id,
         "Outcome": outcome.outcome,
         "StepsDone": outcome.steps.done,
@@ -106,7 +111,8 @@ pub fn figures(platform: &PlatformName, outcome: &Outcome, at: Timestamp) -> Jso
         "StepsUndone": outcome.steps.undone,
         "StepsLeft": outcome.steps.left,
         "CyclesFailed": count(!outcome.succeeded),
-        "NeedsHuman": count(outcome.outcome == crate::settle::Ending::NeedsHuman),
+        "CyclesSucceeded": count(outcome.succeeded && serves),
+        "NeedsHuman": count(outcome.needs_human),
         "AwsCalls": outcome.aws_calls,
         "CostUsd": outcome.cost_usd,
     })

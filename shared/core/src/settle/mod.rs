@@ -93,6 +93,9 @@ pub struct Outcome {
     /// Alerts that it made true.
     #[serde(default)]
     pub alerts: Vec<Raised>,
+    /// Whether nothing acts after it until a person has looked, because of this cycle or of an earlier one.
+    #[serde(default)]
+    pub needs_human: bool,
     /// Calls to AWS that the cycle made.
     pub aws_calls: f64,
     /// What the cycle itself cost, in dollars.
@@ -199,6 +202,7 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
         cause: (!ending.succeeded()).then(|| summary.clone()),
         summary,
         alerts: Vec::new(),
+        needs_human: ending == Ending::NeedsHuman,
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),
         usage: request.usage.clone(),
