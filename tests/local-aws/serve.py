@@ -71,6 +71,8 @@ PATCHES = (
     dynamodb.refuse_updates_of_busy_tables,
     dynamodb.tell_tables_late,
     scaling.forward_what_is_missing,
+    scaling.tell_targets_and_policies_by_pages,
+    scaling.move_capacity_into_its_bounds,
     gateway.answer_settings,
 )
 
