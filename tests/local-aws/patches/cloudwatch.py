@@ -29,6 +29,15 @@ class Late:
     def __getattr__(self, name):
         return getattr(self.stored, name)
 
+    def __getitem__(self, metric):
+        return self.stored[metric]
+
+    def __setitem__(self, metric, points):
+        self.stored[metric] = points
+
+    def __contains__(self, metric):
+        return metric in self.stored
+
     def items(self):
         for metric, points in self.stored.items():
             yield metric, seen(metric[2], points)
