@@ -1,6 +1,11 @@
 //! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
 
 mod dynamodb;
+mod groups;
+mod machines;
+mod metrics;
+mod scaling;
+mod services;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{MetricDatum, Statistic};

@@ -18,7 +18,7 @@ import time
 import cbor2  # noqa: F401  MiniStack does without it, and then silently stores no metric that the Rust SDK writes.
 import ministack.app
 
-from patches import autoscaling, cloudwatch, dynamodb, ecs, functions, gateway, scaling
+from patches import autoscaling, cloudwatch, dynamodb, ecs, functions, gateway, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -50,7 +50,13 @@ def stop_with_parent():
 PATCHES = (
     functions.answer_invocations_at_once,
     functions.name_throttled_invocations,
+    functions.fail_invocations_as_asked,
+    stepfunctions.limit_payloads,
+    stepfunctions.catch_by_name_only,
+    stepfunctions.limit_events,
     cloudwatch.keep_metrics_as_long_as_cloudwatch,
+    cloudwatch.tell_points_late,
+    cloudwatch.tell_metric_data_by_pages,
     autoscaling.check_bounds_of_groups,
     autoscaling.keep_what_else_groups_have,
     autoscaling.launch_instances_of_groups_from_templates,
@@ -59,6 +65,10 @@ PATCHES = (
     autoscaling.tell_groups_late,
     autoscaling.tell_by_pages,
     ecs.read_numbers_of_services,
+    ecs.move_tasks_over_time,
+    ecs.have_task_sets,
+    ecs.limit_services_described,
+    ecs.tell_services_late,
     dynamodb.read_numbers_of_tables,
     dynamodb.update_tables_over_time,
     dynamodb.update_tables_of_stacks_at_once,
@@ -67,6 +77,8 @@ PATCHES = (
     dynamodb.refuse_updates_of_busy_tables,
     dynamodb.tell_tables_late,
     scaling.forward_what_is_missing,
+    scaling.tell_targets_and_policies_by_pages,
+    scaling.move_capacity_into_its_bounds,
     gateway.answer_settings,
 )
 

@@ -116,13 +116,18 @@ def keep_what_else_groups_have():
             nested = autoscaling._parse_nested(params, "MixedInstancesPolicy")
             warmup, arns = autoscaling._p(params, "DefaultInstanceWarmup"), autoscaling._parse_member_list(params, "TargetGroupARNs")
             keep(group, {"MixedInstancesPolicy": nested, "DefaultInstanceWarmup": warmup, "TargetGroupARNs": arns})
-            # Instances launched before the weights were known are launched again.
-            if nested and number(params, "MinSize") is not None:
-                group["Instances"].clear()
             autoscaling._reconcile_instances(group)
         return answer
 
-    wrap("CreateAutoScalingGroup", call)
+    def create_call(inner, params):
+        answer, group = call(inner, params), group_of(params)
+        if answer[0] < 400 and group.get("MixedInstancesPolicy"):
+            # MiniStack has launched them before it was told of the weights.
+            group["Instances"].clear()
+            autoscaling._reconcile_instances(group)
+        return answer
+
+    wrap("CreateAutoScalingGroup", create_call)
     wrap("UpdateAutoScalingGroup", call)
     handlers = provisioners._RESOURCE_HANDLERS["AWS::AutoScaling::AutoScalingGroup"]
     create = handlers["create"]
@@ -167,7 +172,7 @@ def settle(group):
     instances[:] = [one for one in instances if one["LifecycleState"] != "Terminating" or one["_due"] > now]
 
 
-def launch(group, weighted=True):
+def launch(group):
     """A new instance of the group's next type."""
     chosen = overrides(group)[len(group["Instances"]) % len(overrides(group))]
     pace = settings.of(group["AutoScalingGroupName"]).pace
@@ -195,7 +200,8 @@ def end(group, instance):
 def note_failure(group):
     """AWS tries again all the time; one activity a second is enough to be seen."""
     activities, now = group.setdefault("Activities", []), now_iso()
-    if not activities or activities[0]["StartTime"] != now:
+    second = len("2026-01-01T00:00:00")
+    if not activities or activities[0]["StartTime"][:second] != now[:second]:
         activities.insert(0, {
             "ActivityId": new_uuid(),
             "AutoScalingGroupName": group["AutoScalingGroupName"],

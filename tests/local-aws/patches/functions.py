@@ -2,7 +2,9 @@
 
 import socketserver
 
-from ministack.services import stepfunctions
+from ministack.services import lambda_svc, stepfunctions
+
+from . import settings
 
 
 def answer_invocations_at_once():
@@ -23,3 +25,16 @@ def name_throttled_invocations():
             raise
 
     stepfunctions._call_lambda = call_named
+
+
+def fail_invocations_as_asked():
+    """Lambda API reference, Invoke, errors: what Lambda itself answers when a function cannot run, as Step Functions names it (Lambda.*)."""
+    call = stepfunctions._call_lambda
+
+    def call_or_fail(function, event):
+        fault = settings.spend(lambda_svc._get_func_record_for_ref(function)[2], "invocation_fault")
+        if fault:
+            raise stepfunctions._ExecutionError(f"Lambda.{fault}", "The invocation failed as a test asked.")
+        return call(function, event)
+
+    stepfunctions._call_lambda = call_or_fail
