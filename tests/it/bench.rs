@@ -131,7 +131,7 @@ impl Bench {
         json!({"now": later.to_string()})
     }
 
-    async fn steady(&self, load: f64, from: Timestamp, to: Timestamp) {
+    pub(crate) async fn steady(&self, load: f64, from: Timestamp, to: Timestamp) {
         let steps = to.duration_since(from).as_secs() / 300 + 1;
         let steady = Series::new(from, 300, (0..steps).map(|_| Some(load)));
         let capacity = self.capacity().await;

@@ -18,3 +18,5 @@ mod replay;
 mod steps;
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod unkind;
