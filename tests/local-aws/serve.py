@@ -15,6 +15,9 @@ import sys
 import threading
 import time
 
+# No compiled files beside the sources.
+sys.dont_write_bytecode = True
+
 import cbor2  # noqa: F401  MiniStack does without it, and then silently stores no metric that the Rust SDK writes.
 import ministack.app
 

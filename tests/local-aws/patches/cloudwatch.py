@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import timezone
 
 import cbor2
 from ministack.services import cloudwatch
@@ -105,7 +106,10 @@ def tell_metric_data_by_pages():
         told["MetricDataResults"] = results
         if start + limit < total:
             told["NextToken"] = str(start + limit)
-        return status, headers, cbor2.dumps(told) if is_cbor else json.dumps(told).encode()
+        if is_cbor:
+            # The SDK reads times as numbers only.
+            return status, headers, cbor2.dumps(told, datetime_as_timestamp=True, timezone=timezone.utc)
+        return status, headers, json.dumps(told).encode()
 
     cloudwatch._get_metric_data = read_page
 

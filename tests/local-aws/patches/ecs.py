@@ -86,8 +86,7 @@ def settle(service):
     """Takes the tasks of a simulated service as far as they have come, starts what is missing and stops what is too many."""
     now, asked = time.time(), settings.of(service["serviceName"])
     if TASKS not in service:
-        first = owners(service)[:1]
-        service[TASKS] = [{"of": one["id"], "is": "RUNNING", "due": now} for one, _ in first for _ in range(service.get("runningCount", 0))]
+        service[TASKS] = [{"of": one["id"], "is": "RUNNING", "due": now} for one, _ in owners(service) for _ in range(one["runningCount"])]
     tasks = service[TASKS]
     for _ in range(2):
         for task in tasks:
