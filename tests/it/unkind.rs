@@ -33,7 +33,7 @@ async fn what_takes_time_is_taken_back_and_the_platform_goes_on() {
     bench.health.set(false);
     let cycle = bench.cycle().await;
     assert_eq!(cycle.error, "RolledBack", "{cycle:?}");
-    assert_eq!(bench.capacity().await, before);
+    assert_eq!(bench.capacity().await, before, "{:#?}", bench.journal().await);
     bench.health.set(true);
     assert_eq!(bench.cycle().await.outcome(), "scaled");
 }
