@@ -13,7 +13,7 @@ use headroom_aws::table::MemoryTable;
 use headroom_core::cycle::{Cycle, HealthChecked, HealthRequest, Task};
 use headroom_core::health::{Health, Verdict};
 use headroom_core::journal::{Entry, StepEvent};
-use headroom_core::lease::Claim;
+use headroom_core::lease::{Claim, TERM};
 use headroom_core::name::PlatformName;
 use headroom_core::plan::{Direction, Permit, Plan, Step, StepChange, StepId, Wave};
 use headroom_core::platform::Mode;
@@ -201,7 +201,7 @@ async fn a_wait_renews_the_lease_and_a_lost_one_ends_it() {
     let mut bench = bench(8, false).await;
     bench.check(300, 0, false).await;
     let lease = bench.ports.store.lease(&"shop".into()).await.unwrap().value;
-    assert_eq!(lease.holder.unwrap().until, at(900));
+    assert_eq!(lease.holder.unwrap().until, at(300 + i64::try_from(TERM.as_secs()).unwrap()));
     bench.cycle.id = "another".into();
     let request = HealthRequest {
         cycle: bench.cycle.clone(),

@@ -40,15 +40,27 @@ pub(super) async fn describe(
     clients: &Clients,
     names: Vec<String>,
 ) -> Result<Vec<AutoScalingGroup>, AwsError> {
-    let answer = clients
-        .autoscaling
-        .describe_auto_scaling_groups()
-        .max_records(count(Units(u32::try_from(GROUPS_MAX).unwrap_or(u32::MAX))))
-        .set_auto_scaling_group_names(Some(names))
-        .send()
-        .await
-        .map_err(|error| AwsError::of(error, "describe Auto Scaling groups"))?;
-    Ok(answer.auto_scaling_groups.unwrap_or_default())
+    let doing = "describe Auto Scaling groups";
+    let mut groups = Vec::new();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let answer = clients
+            .autoscaling
+            .describe_auto_scaling_groups()
+            .max_records(count(Units(u32::try_from(GROUPS_MAX).unwrap_or(u32::MAX))))
+            .set_auto_scaling_group_names(Some(names.clone()))
+            .set_next_token(next)
+            .send()
+            .await
+            .map_err(|error| AwsError::of(error, doing))?;
+        groups.extend(answer.auto_scaling_groups.unwrap_or_default());
+        next = answer.next_token;
+        if next.is_none() {
+            return Ok(groups);
+        }
+    }
+    // A group on a page that was not read must not be taken for one that does not exist.
+    Err(AwsError::new(ErrorKind::Limit, doing, format!("more than {PAGES_MAX} pages")))
 }
 
 async fn see(
@@ -310,6 +322,20 @@ mod tests {
             panic!()
         };
         assert_eq!((floor.set, floor.aws_min), (Units(2), None));
+    }
+
+    #[tokio::test]
+    async fn a_group_on_a_later_page_is_not_taken_for_missing() {
+        let first = mock!(Client::describe_auto_scaling_groups)
+            .match_requests(|request| request.next_token().is_none())
+            .then_output(|| DescribeAutoScalingGroupsOutput::builder().next_token("second").build());
+        let second = mock!(Client::describe_auto_scaling_groups)
+            .match_requests(|request| request.next_token() == Some("second"))
+            .then_output(|| {
+                DescribeAutoScalingGroupsOutput::builder().auto_scaling_groups(group(5, 0)).build()
+            });
+        let seen = seen(&[&first, &second], Mode::Desired, Depth::Cheap).await;
+        assert_eq!(seen.known().map(|capacity| capacity.ready), Some(Units(5)));
     }
 
     #[tokio::test]

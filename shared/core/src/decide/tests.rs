@@ -193,7 +193,7 @@ fn a_load_that_is_only_a_lower_bound_takes_nothing_away_and_leaves_the_forecast_
     // Three of thirty units are left, saturated, while the forecast goes on from before.
     let cut = Case { set: 3, cpu: Some(100.0), saturated: true, ..case(FULL) };
     Case { forecast: Some((1_800.0, 0.95)), ..cut.clone() }
-        .check("3 -> 9 by Predictive: lower_bound forecast_load pace");
+        .check("3 -> 9 by Predictive: lower_bound forecast_load bounds predictive_limit");
     Case { set: 10, cpu: Some(30.0), ..cut }
         .check("hold 10: lower_bound no_forecast measured_load unknown_never_scales_in");
 }

@@ -33,7 +33,8 @@ fn metric(kind: &str, namespace: &str, name: &str, statistic: &str) -> String {
         _ => "target_value: 5",
     };
     let statistic = if statistic.is_empty() { String::new() } else { format!(", statistic: {statistic}") };
-    told(&format!("kind: {kind}, {target}, namespace: {namespace}, metric_name: '{name}'{statistic}"))
+    let query = format!("namespace: {namespace}, metric_name: '{name}'{statistic}, period: 1m");
+    told(&format!("kind: {kind}, {target}, {query}"))
 }
 
 #[test]
