@@ -50,7 +50,7 @@ scaling_groups:
   work:
     resources:
       - {{type: ECS_SERVICE, name: work, min_capacity: 1, max_capacity: 9,
-     metrics: [{{name: jobs, kind: queue_depth, target_per_unit: 9, drain_time: {drain}, namespace: AWS/SQS}}]}}
+         metrics: [{{name: jobs, kind: queue_depth, target_per_unit: 9, drain_time: {drain}, namespace: AWS/SQS}}]}}
 "
         );
         let platform = parse(&text).unwrap().platform;
