@@ -18,6 +18,9 @@ async fn cycles_are_settled_however_far_they_came() {
     assert_eq!(done.told(), 0, "a good cycle is no news");
 
     let failed = Bench::new().await;
+    let read = failed.ports.store.lease(&"shop".into()).await.unwrap();
+    let nothing_open = Lease { open_plan: None, ..read.value.clone() };
+    failed.ports.store.put_lease(&"shop".into(), &read, &nothing_open).await.unwrap();
     let failure = json!({"error": "ConfigInvalid", "cause": "{\"errorType\": \"ConfigInvalid\", \"errorMessage\": \"line 3\"}"});
     let outcome = failed.settle(json!({"collected": null, "decided": null, "failure": failure})).await;
     assert_eq!(

@@ -21,7 +21,7 @@ pub struct Answer {
 }
 
 /// A count of a minute nearly always stands two minutes after it; until then it still grows.
-const COUNT_SETTLES_S: i64 = PERIOD_S as i64;
+const COUNT_SETTLES_S: i64 = 60;
 /// Points come up to three minutes late. A minute longer ago that has none will get none.
 const LATE_POINT_S: i64 = 300;
 /// A metric that had no points for so long is gone or misspelt, and not idle: CloudWatch itself no longer lists it then.
