@@ -1,7 +1,5 @@
 //! DynamoDB of the local AWS: updates take time, and what AWS refuses is refused.
 
-use std::time::Duration;
-
 use ::local_aws::unkind::Unkind;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
@@ -14,8 +12,8 @@ use headroom_aws::sdk::Aws;
 
 use crate::bench::server;
 
-/// Longer than the calls that must find a change still under way take, and short enough to wait for.
-const PACE: f64 = 2.0;
+/// Longer than any test takes: what is under way stays so until the test ends it.
+const PACE: f64 = 600.0;
 
 /// A provisioned table of 10 read and 5 write units with an index of as many, made before its settings.
 struct Table {
@@ -115,8 +113,9 @@ async fn refusal(update: UpdateTableFluentBuilder) -> (String, String) {
     (error.code().unwrap_or_default().to_owned(), error.message().unwrap_or_default().to_owned())
 }
 
-async fn pass(seconds: f64) {
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+/// What is under way for a table is done.
+async fn finish(name: &str) {
+    server().await.kind(name).await.unwrap();
 }
 
 #[tokio::test]
@@ -128,7 +127,7 @@ async fn a_table_being_updated_tells_its_old_throughput_and_refuses_updates() {
     let (code, sentence) = refusal(table.set(30, 5)).await;
     assert_eq!(code, "ResourceInUseException", "{sentence}");
     assert!(table.aws.dynamodb().delete_table().table_name(&table.name).send().await.is_err());
-    pass(PACE).await;
+    finish(&table.name).await;
     assert_eq!(table.stands().await, (TableStatus::Active, 20, 5));
     table.set(30, 5).send().await.expect("it is idle again");
 }
@@ -140,7 +139,7 @@ async fn an_index_is_updated_by_itself_while_its_table_stays_active() {
     assert_eq!(table.index().await, (IndexStatus::Updating, 10, 5));
     assert_eq!(table.stands().await, (TableStatus::Active, 10, 5));
     assert_eq!(refusal(table.set_index(30, 5)).await.0, "ResourceInUseException");
-    pass(PACE).await;
+    finish(&table.name).await;
     assert_eq!(table.index().await, (IndexStatus::Active, 20, 5));
     with_index(table.set(11, 6), 21, 6).send().await.expect("table and index change in one call");
 }
@@ -187,7 +186,7 @@ async fn a_decrease_is_counted_when_it_is_done() {
     let meanwhile = table.describe().await.provisioned_throughput.unwrap();
     assert_eq!(meanwhile.number_of_decreases_today(), Some(0));
     assert!(meanwhile.last_decrease_date_time().is_some());
-    pass(PACE).await;
+    finish(&table.name).await;
     assert_eq!(table.decreases().await, Some(1));
 }
 
@@ -199,7 +198,7 @@ async fn a_new_table_is_being_created_for_a_while() {
     let create = create.attribute_definitions(attribute("id")).billing_mode(BillingMode::PayPerRequest);
     let made = create.send().await.unwrap().table_description.unwrap();
     assert_eq!(made.table_status(), Some(&TableStatus::Creating));
-    pass(PACE).await;
+    finish("unkind-new").await;
     let table = aws.dynamodb().describe_table().table_name("unkind-new").send().await.unwrap().table.unwrap();
     assert_eq!(table.table_status(), Some(&TableStatus::Active));
 }
@@ -210,7 +209,7 @@ async fn a_table_is_described_as_it_was_a_moment_ago() {
     table.set(20, 5).send().await.unwrap();
     assert_eq!(table.stands().await, (TableStatus::Active, 10, 5), "the write is not seen yet");
     table.set(30, 5).send().await.unwrap();
-    pass(PACE).await;
+    finish(&table.name).await;
     assert_eq!(table.stands().await, (TableStatus::Active, 30, 5));
 }
 

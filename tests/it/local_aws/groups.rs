@@ -1,7 +1,5 @@
 //! EC2 Auto Scaling of the local AWS: instances come and go over time, in weights, and descriptions come by pages.
 
-use std::time::Duration;
-
 use ::local_aws::unkind::Unkind;
 use aws_sdk_autoscaling::operation::create_auto_scaling_group::builders::CreateAutoScalingGroupFluentBuilder;
 use aws_sdk_autoscaling::types::{
@@ -12,7 +10,8 @@ use headroom_aws::sdk::Aws;
 
 use crate::bench::server;
 
-const PACE: f64 = 2.0;
+/// Longer than any test takes: what is under way stays so until the test ends it.
+const PACE: f64 = 600.0;
 
 fn create(aws: &Aws, name: &str, desired: i32) -> CreateAutoScalingGroupFluentBuilder {
     let create = aws.autoscaling().create_auto_scaling_group().auto_scaling_group_name(name);
@@ -48,20 +47,26 @@ async fn set(aws: &Aws, name: &str, desired: i32) {
     set.desired_capacity(desired).send().await.unwrap();
 }
 
-async fn pass(seconds: f64) {
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+/// What is under way for a group is done.
+async fn finish(name: &str) {
+    server().await.kind(name).await.unwrap();
+}
+
+fn slow() -> Unkind {
+    Unkind { pace: Some(PACE), ..Unkind::default() }
 }
 
 #[tokio::test]
 async fn instances_are_pending_before_they_serve_and_terminating_before_they_are_gone() {
-    let aws = group("unkind-group", 2, Unkind { pace: Some(PACE), ..Unkind::default() }).await;
+    let aws = group("unkind-group", 2, slow()).await;
     set(&aws, "unkind-group", 4).await;
     assert_eq!(states(&aws, "unkind-group").await, [2, 2, 0]);
-    pass(PACE).await;
+    finish("unkind-group").await;
     assert_eq!(states(&aws, "unkind-group").await, [0, 4, 0]);
+    server().await.unkind("unkind-group", &slow()).await.unwrap();
     set(&aws, "unkind-group", 1).await;
     assert_eq!(states(&aws, "unkind-group").await, [0, 1, 3]);
-    pass(PACE).await;
+    finish("unkind-group").await;
     assert_eq!(states(&aws, "unkind-group").await, [0, 1, 0]);
 }
 
@@ -101,7 +106,7 @@ async fn a_weighted_group_counts_weights_and_may_have_more_than_desired() {
 
 #[tokio::test]
 async fn an_instance_refresh_takes_its_time_and_comes_alone() {
-    let aws = group("unkind-refresh", 2, Unkind { pace: Some(PACE), ..Unkind::default() }).await;
+    let aws = group("unkind-refresh", 2, slow()).await;
     let start =
         || aws.autoscaling().start_instance_refresh().auto_scaling_group_name("unkind-refresh").send();
     start().await.unwrap();
@@ -113,7 +118,7 @@ async fn an_instance_refresh_takes_its_time_and_comes_alone() {
         refreshes.send().await.unwrap().instance_refreshes()[0].status().cloned()
     };
     assert_eq!(status().await, Some(InstanceRefreshStatus::InProgress));
-    pass(2.0 * PACE).await;
+    finish("unkind-refresh").await;
     assert_eq!(status().await, Some(InstanceRefreshStatus::Successful));
 }
 
@@ -122,7 +127,7 @@ async fn a_group_is_described_as_it_was_a_moment_ago() {
     let aws = group("unkind-late-group", 2, Unkind { lag: Some(PACE), ..Unkind::default() }).await;
     set(&aws, "unkind-late-group", 3).await;
     assert_eq!(describe(&aws, "unkind-late-group").await.desired_capacity(), Some(2));
-    pass(PACE).await;
+    finish("unkind-late-group").await;
     assert_eq!(describe(&aws, "unkind-late-group").await.desired_capacity(), Some(3));
 }
 

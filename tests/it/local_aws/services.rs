@@ -1,7 +1,5 @@
 //! ECS of the local AWS: tasks start and drain over time, deployments roll, and task sets stand for deployments.
 
-use std::time::Duration;
-
 use ::local_aws::unkind::Unkind;
 use aws_sdk_ecs::types::{
     ContainerDefinition, DeploymentController, DeploymentControllerType, DeploymentRolloutState, Service,
@@ -11,7 +9,8 @@ use headroom_aws::sdk::Aws;
 
 use crate::bench::server;
 
-const PACE: f64 = 2.0;
+/// Longer than any test takes: what is under way stays so until the test ends it.
+const PACE: f64 = 600.0;
 const CLUSTER: &str = "unkind-cluster";
 
 async fn service(name: &str, controller: DeploymentControllerType, settings: Unkind) -> Aws {
@@ -47,8 +46,11 @@ async fn set(aws: &Aws, name: &str, desired: i32) {
     aws.ecs().update_service().cluster(CLUSTER).service(name).desired_count(desired).send().await.unwrap();
 }
 
-async fn pass(seconds: f64) {
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+/// What is under way for a service is done: its tasks start, then those that they replace stop.
+async fn finish(aws: &Aws, name: &str) {
+    server().await.kind(name).await.unwrap();
+    describe(aws, name).await;
+    describe(aws, name).await;
 }
 
 fn slow() -> Unkind {
@@ -60,11 +62,12 @@ async fn tasks_are_pending_before_they_run_and_drain_before_they_stop() {
     let aws = service("unkind-tasks", DeploymentControllerType::Ecs, slow()).await;
     set(&aws, "unkind-tasks", 4).await;
     assert_eq!(counts(&aws, "unkind-tasks").await, [4, 2, 2]);
-    pass(PACE).await;
+    finish(&aws, "unkind-tasks").await;
     assert_eq!(counts(&aws, "unkind-tasks").await, [4, 4, 0]);
+    server().await.unkind("unkind-tasks", &slow()).await.unwrap();
     set(&aws, "unkind-tasks", 1).await;
     assert_eq!(counts(&aws, "unkind-tasks").await, [1, 4, 0], "they drain");
-    pass(PACE).await;
+    finish(&aws, "unkind-tasks").await;
     assert_eq!(counts(&aws, "unkind-tasks").await, [1, 1, 0]);
 }
 
@@ -76,10 +79,7 @@ async fn a_deployment_is_in_progress_until_its_tasks_run() {
     let deployments = describe(&aws, "unkind-deployment").await.deployments.unwrap();
     assert_eq!(deployments.len(), 2, "the old tasks still run");
     assert_eq!(deployments[0].rollout_state(), Some(&DeploymentRolloutState::InProgress));
-    pass(PACE).await;
-    describe(&aws, "unkind-deployment").await;
-    describe(&aws, "unkind-deployment").await;
-    pass(PACE).await;
+    finish(&aws, "unkind-deployment").await;
     let deployments = describe(&aws, "unkind-deployment").await.deployments.unwrap();
     assert_eq!(deployments.len(), 1);
     assert_eq!(deployments[0].rollout_state(), Some(&DeploymentRolloutState::Completed));
@@ -106,7 +106,7 @@ async fn services_of_other_controllers_have_task_sets_and_no_deployments() {
     let set = &told.task_sets()[0];
     assert_eq!((set.status(), set.computed_desired_count(), set.running_count()), (Some("PRIMARY"), 4, 2));
     assert_eq!(set.stability_status(), Some(&StabilityStatus::Stabilizing));
-    pass(PACE).await;
+    finish(&aws, "unkind-sets").await;
     let told = describe(&aws, "unkind-sets").await;
     assert_eq!(told.task_sets()[0].stability_status(), Some(&StabilityStatus::SteadyState));
     let update =
@@ -120,7 +120,7 @@ async fn a_service_is_described_as_it_was_a_moment_ago() {
     let aws = service("unkind-late-service", DeploymentControllerType::Ecs, settings).await;
     set(&aws, "unkind-late-service", 3).await;
     assert_eq!(counts(&aws, "unkind-late-service").await[0], 2);
-    pass(PACE).await;
+    finish(&aws, "unkind-late-service").await;
     assert_eq!(counts(&aws, "unkind-late-service").await[0], 3);
 }
 

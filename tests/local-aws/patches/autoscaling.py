@@ -165,11 +165,12 @@ def weight(instance):
 
 def settle(group):
     """Instances whose time has come are in service, or gone."""
-    now, instances = time.time(), group["Instances"]
+    begun = time.time() - settings.of(group["AutoScalingGroupName"]).pace
+    instances = group["Instances"]
     for instance in instances:
-        if instance["LifecycleState"] == "Pending" and instance["_due"] <= now:
+        if instance["LifecycleState"] == "Pending" and instance["_since"] <= begun:
             instance["LifecycleState"] = "InService"
-    instances[:] = [one for one in instances if one["LifecycleState"] != "Terminating" or one["_due"] > now]
+    instances[:] = [one for one in instances if one["LifecycleState"] != "Terminating" or one["_since"] > begun]
 
 
 def launch(group):
@@ -185,7 +186,7 @@ def launch(group):
         "ProtectedFromScaleIn": group["NewInstancesProtectedFromScaleIn"],
         "LaunchTemplate": group.get("LaunchTemplate") or {},
         "LaunchConfigurationName": group.get("LaunchConfigurationName", ""),
-        "_due": time.time() + pace,
+        "_since": time.time(),
     }
     instance.update({name: chosen[name] for name in ("InstanceType", "WeightedCapacity") if chosen.get(name)})
     group["Instances"].append(instance)
@@ -193,8 +194,7 @@ def launch(group):
 
 
 def end(group, instance):
-    pace = settings.of(group["AutoScalingGroupName"]).pace
-    instance.update(LifecycleState="Terminating", _due=time.time() + pace)
+    instance.update(LifecycleState="Terminating", _since=time.time())
 
 
 def note_failure(group):
@@ -257,7 +257,9 @@ def refresh(group):
     if not running:
         return
     plan = running["_plan"]
-    done = min(int((time.time() - plan["started"]) / plan["pace"]) + 1, plan["steps"] + 1)
+    pace = settings.of(group["AutoScalingGroupName"]).pace
+    passed = (time.time() - plan["started"]) / pace if pace > 0 else plan["steps"]
+    done = min(int(passed), plan["steps"]) + 1
     for step in range(plan["done"], min(done, plan["steps"])):
         for instance in list(group["Instances"]):
             if instance["InstanceId"] in plan["old"][step :: plan["steps"]] and instance["LifecycleState"] in ALIVE:
@@ -282,7 +284,7 @@ def refresh_instances_over_time():
         answer = inner(params)
         if answer[0] < 400 and pace > 0:
             old = [one["InstanceId"] for one in group["Instances"] if one["LifecycleState"] in ALIVE]
-            plan = {"started": time.time(), "pace": pace, "steps": max(1, min(len(old), REFRESH_STEPS_MAX)), "old": old, "done": 0}
+            plan = {"started": time.time(), "steps": max(1, min(len(old), REFRESH_STEPS_MAX)), "old": old, "done": 0}
             group["InstanceRefreshes"][0].update(
                 Status="InProgress", StatusReason="", EndTime="", PercentageComplete=0, InstancesToUpdate=len(old), _plan=plan
             )

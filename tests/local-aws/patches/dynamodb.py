@@ -63,8 +63,8 @@ def set_status(table, part, status):
 def settle(table):
     """What was under way and has had its time is done; the count of a day that is over is forgotten."""
     now, pending = time.time(), table.get(PENDING) or {}
-    for part, (done_at, throughput) in list(pending.items()):
-        if done_at <= now:
+    for part, (since, throughput) in list(pending.items()):
+        if since + pace(table["TableName"]) <= now:
             del pending[part]
             record = parts(table).get(part)
             if record is not None and throughput is not None:
@@ -91,7 +91,7 @@ def update_tables_over_time():
         answer = create(data)
         name, table = find(data)
         if answer[0] < 400 and pace(name) > 0:
-            table[PENDING] = {TABLE: (time.time() + pace(name), None)}
+            table[PENDING] = {TABLE: (time.time(), None)}
             set_status(table, TABLE, "CREATING")
             return json_response({"TableDescription": dynamodb._table_description(name)})
         return answer
@@ -113,7 +113,7 @@ def update_tables_over_time():
         if pace(name) <= 0:
             return answer
         for part, record in changed.items():
-            table.setdefault(PENDING, {})[part] = (time.time() + pace(name), record["ProvisionedThroughput"])
+            table.setdefault(PENDING, {})[part] = (time.time(), record["ProvisionedThroughput"])
             record["ProvisionedThroughput"] = before[part]
             set_status(table, part, "UPDATING")
         return json_response({"TableDescription": dynamodb._table_description(name)})

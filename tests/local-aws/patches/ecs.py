@@ -85,23 +85,24 @@ def say(service, sentence):
 def settle(service):
     """Takes the tasks of a simulated service as far as they have come, starts what is missing and stops what is too many."""
     now, asked = time.time(), settings.of(service["serviceName"])
+    begun = now - asked.pace
     if TASKS not in service:
-        service[TASKS] = [{"of": one["id"], "is": "RUNNING", "due": now} for one, _ in owners(service) for _ in range(one["runningCount"])]
+        service[TASKS] = [{"of": one["id"], "is": "RUNNING", "since": now} for one, _ in owners(service) for _ in range(one["runningCount"])]
     tasks = service[TASKS]
     for _ in range(2):
         for task in tasks:
-            if task["is"] == "PENDING" and task["due"] <= now:
+            if task["is"] == "PENDING" and task["since"] <= begun:
                 task["is"] = "RUNNING"
-        tasks[:] = [task for task in tasks if task["is"] != "STOPPING" or now < task["due"]]
+        tasks[:] = [task for task in tasks if task["is"] != "STOPPING" or begun < task["since"]]
         for owner, wanted in owners(service):
             mine = [task for task in tasks if task["of"] == owner["id"] and task["is"] != "STOPPING"]
             for _ in range(wanted - len(mine)):
                 if asked.units_max is not None and len(tasks) >= asked.units_max:
                     say(service, "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone.")
                     break
-                tasks.append({"of": owner["id"], "is": "PENDING", "due": now + asked.pace})
+                tasks.append({"of": owner["id"], "is": "PENDING", "since": now})
             for task in mine[wanted:]:
-                task.update({"is": "STOPPING", "due": now + asked.pace})
+                task.update({"is": "STOPPING", "since": now})
                 say(service, "has begun draining connections on tasks.")
         if asked.pace > 0:
             break
