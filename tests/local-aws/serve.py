@@ -20,6 +20,7 @@ import time
 
 import cbor2  # noqa: F401  MiniStack does without it, and then silently stores no metric that the Rust SDK writes.
 import ministack.app as gateway
+import permissions
 from ministack.services import autoscaling, cloudwatch, stepfunctions
 from ministack.services.cloudformation import provisioners
 from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
@@ -210,6 +211,7 @@ PATCHES = (
     read_numbers_given_by_parameters,
     name_throttled_invocations,
     forward_what_is_missing,
+    permissions.check_permissions,
 )
 
 if __name__ == "__main__":
