@@ -1,6 +1,7 @@
-//! What the end-to-end tests share: one local AWS with Headroom deployed to it once, and a shop of its own for each test.
+//! What the end-to-end tests share: one local AWS; each test has a shop and a stack of Headroom of its own, as in AWS.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -21,14 +22,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
-/// The stack that serves every shop of the tests. In AWS each platform has its own; nothing in the functions depends
-/// on that.
-const STACK: &str = "it";
-
 /// The local AWS, started by the first test that needs it. It stops when this process ends.
 struct World {
     server: Server,
-    machine: String,
+    packaged: PathBuf,
 }
 
 async fn world() -> &'static World {
@@ -40,14 +37,13 @@ async fn world() -> &'static World {
                 Server::start(&folder, Options { wait_scale: 0.0, faults: true, pace: 0.0 }).await.unwrap();
             let template = template_of_this_build(&folder);
             let packaged = deploy::package(&server, &template).await.unwrap();
-            let machine = deploy::deploy_headroom(&server, &packaged, STACK).await.unwrap();
-            World { server, machine }
+            World { server, packaged }
         })
         .await
 }
 
 /// The template with the functions as cargo has just built them for the tests, so that nothing is built twice.
-fn template_of_this_build(folder: &std::path::Path) -> std::path::PathBuf {
+fn template_of_this_build(folder: &Path) -> PathBuf {
     let built = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
     for function in deploy::FUNCTIONS {
         let package = folder.join("lambda").join(function);
@@ -74,6 +70,7 @@ pub(crate) struct Bench {
     pub(crate) health: HealthEndpoint,
     pub(crate) aws: Aws,
     pub(crate) platform: String,
+    machine: String,
     world: &'static World,
 }
 
@@ -87,10 +84,15 @@ impl Bench {
     pub(crate) async fn new(name: &str) -> Bench {
         let world = world().await;
         let shop = Shop::new(name);
-        shop.create(&world.server, Capacity::at_target(HALF)).await.unwrap();
+        let (created, machine) = tokio::join!(
+            shop.create(&world.server, Capacity::at_target(HALF)),
+            deploy::deploy_headroom(&world.server, &world.packaged, name)
+        );
+        created.unwrap();
+        let machine = machine.unwrap();
         let health = HealthEndpoint::start().await.unwrap();
         let platform = shop.platform(&health.url).unwrap();
-        let bench = Bench { shop, health, aws: world.server.connect().await, platform, world };
+        let bench = Bench { shop, health, aws: world.server.connect().await, platform, machine, world };
         bench.publish(&bench.platform).await;
         bench
     }
@@ -158,7 +160,12 @@ impl Bench {
         let mut input = json!({"platform": self.shop.name});
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let executions = StepFunctions::new(&self.aws.sfn());
-        executions.start(&self.world.machine, None, &input.to_string()).await.unwrap()
+        executions.start(&self.machine, None, &input.to_string()).await.unwrap()
+    }
+
+    /// The ARN of an execution of this shop's state machine.
+    pub(crate) fn execution(&self, name: &str) -> String {
+        format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"))
     }
 
     /// Waits for the end of a cycle.
@@ -186,7 +193,11 @@ impl Bench {
 
     pub(crate) fn store(&self) -> Store<DynamoTable> {
         let table = |name: &str| {
-            DynamoTable::new(&self.aws.dynamodb(), format!("headroom-{STACK}-{name}"), &self.aws.meter)
+            DynamoTable::new(
+                &self.aws.dynamodb(),
+                format!("headroom-{}-{name}", self.shop.name),
+                &self.aws.meter,
+            )
         };
         Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"))
     }

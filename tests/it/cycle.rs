@@ -216,8 +216,13 @@ async fn wrong_inputs_say_what_is_wrong() {
     );
     let cycle = bench.cycle_with(json!({"capacity": {"input-wep/desired": 3}})).await;
     assert!(cycle.cause.contains("did you mean `input-web/desired`?"), "{}", cycle.cause);
+    // The stack of one platform may not read the configuration of another.
     let cycle = bench.cycle_with(json!({"platform": "nowhere"})).await;
-    assert_eq!(cycle.error, "ConfigMissing");
+    assert_eq!(cycle.error, "Denied");
+    assert!(cycle.cause.contains("ssm:GetParameter"), "{}", cycle.cause);
+    let parameter = bench.aws.ssm().delete_parameter().name("/headroom/input");
+    parameter.send().await.unwrap();
+    assert_eq!(bench.cycle().await.error, "ConfigMissing");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType,
+    AttributeDefinition, KeySchemaElement, KeyType, ProvisionedThroughput, ScalarAttributeType, Tag,
 };
 use headroom_aws::sdk::Aws;
 use jiff::{SignedDuration, Timestamp};
@@ -74,7 +74,8 @@ async fn create(aws: &Aws) {
             .build()
             .unwrap();
         let create = aws.dynamodb().create_table().table_name(&name).provisioned_throughput(throughput);
-        create.key_schema(key).attribute_definitions(id).send().await.unwrap();
+        let tag = Tag::builder().key("headroom").value("large").build().unwrap();
+        create.key_schema(key).attribute_definitions(id).tags(tag).send().await.unwrap();
         for metric in ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"] {
             let metric = Metric {
                 namespace: "AWS/DynamoDB",

@@ -13,6 +13,10 @@ mod local_aws;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod platforms;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod steps;

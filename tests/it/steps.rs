@@ -29,7 +29,7 @@ struct Hands<'a> {
 impl<'a> Hands<'a> {
     fn new(bench: &'a Bench, name: &str) -> Hands<'a> {
         let execution =
-            Execution { name: name.into(), arn: format!("arn:{name}"), started_at: Timestamp::now() };
+            Execution { name: name.into(), arn: bench.execution(name), started_at: Timestamp::now() };
         Hands { bench, execution }
     }
 

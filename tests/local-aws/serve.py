@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 
 import cbor2  # noqa: F401  MiniStack does without it, and then silently stores no metric that the Rust SDK writes.
 import ministack.app
+import permissions
 
 from patches import autoscaling, cloudwatch, dynamodb, ecs, functions, gateway, scaling, stepfunctions
 
@@ -83,6 +84,7 @@ PATCHES = (
     scaling.tell_targets_and_policies_by_pages,
     scaling.move_capacity_into_its_bounds,
     gateway.answer_settings,
+    permissions.check_permissions,
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+//! What each function may do, and that it needs all of it: the record of the local AWS, which checks every call.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use serde_json::{Value as Json, json};
+
+use crate::bench::{Bench, CALM, HALF, server};
+
+/// Actions that a role has although no call here needs them, and why.
+const UNSEEN: [(&str, &str); 5] = [
+    ("logs:", "Lambda and Step Functions write logs, which the local AWS does for them"),
+    ("xray:", "tracing is done by daemons that the local AWS does not run"),
+    ("ec2:", "Lambda uses network interfaces of a VPC, which the local AWS does not have"),
+    ("sns:Publish", "the shop's own topic is asked in the tests of notices, not in each stack"),
+    ("elasticloadbalancing:", "checks through a load balancer are made against recorded answers"),
+];
+
+/// What the local AWS has on record for the roles of a shop's stack.
+async fn record(shop: &str, part: &str) -> Json {
+    let url = &server().await.endpoint;
+    let path = format!("/_local/permissions{part}?role=headroom-{shop}-");
+    let (host, mut text) = (url.strip_prefix("http://").unwrap(), String::new());
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_to_string(&mut text).await.unwrap();
+    serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// The access key of a function of a shop's stack, which has run.
+pub(crate) async fn key_of(shop: &str, function: &str) -> String {
+    let record = record(shop, "").await;
+    let mut sessions = record["sessions"].as_array().unwrap().iter();
+    let session = sessions.find(|session| text(session, "role").contains(function)).unwrap();
+    text(session, "key").to_owned()
+}
+
+fn text<'a>(row: &'a Json, name: &str) -> &'a str {
+    row[name].as_str().unwrap_or("")
+}
+
+/// A scalable target with the platform's tag on it.
+async fn target(
+    bench: &Bench,
+    namespace: ServiceNamespace,
+    id: String,
+    dimension: ScalableDimension,
+    at: i32,
+) {
+    let register = bench.aws.application().register_scalable_target().service_namespace(namespace);
+    let register =
+        register.resource_id(id).scalable_dimension(dimension).min_capacity(at).max_capacity(4_000);
+    register.tags("headroom", &bench.shop.name).send().await.unwrap();
+}
+
+/// Cycles that make every kind of call: all kinds of resources, both modes, undo, notices, recovery, a large file.
+async fn everything(bench: &Bench) {
+    let name = &bench.shop.name;
+    assert_eq!(bench.cycle_with(json!({"task": "train"})).await.error, "");
+    bench.health.set(false);
+    assert_eq!(bench.cycle().await.error, "RolledBack");
+    bench.health.set(true);
+    let long = format!("{}\n# {}", bench.platform, "x".repeat(9_000));
+    bench.publish(&long).await;
+    assert_eq!(bench.cycle().await.outcome(), "scaled");
+    let (api, orders) = (bench.shop.api(), bench.shop.orders());
+    let service = format!("service/{}/{api}", bench.shop.cluster());
+    target(bench, ServiceNamespace::Ecs, service, ScalableDimension::EcsServiceDesiredCount, 2).await;
+    let table = format!("table/{orders}");
+    let read = ScalableDimension::DynamoDbTableReadCapacityUnits;
+    let write = ScalableDimension::DynamoDbTableWriteCapacityUnits;
+    target(bench, ServiceNamespace::Dynamodb, table.clone(), read, 20).await;
+    target(bench, ServiceNamespace::Dynamodb, table, write, 10).await;
+    let mut floors = bench.platform.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
+    floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
+    bench.publish(&floors).await;
+    let later = bench.half_an_hour_later(2.0 * HALF).await;
+    let cycle = bench.cycle_with(later).await;
+    assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
+}
+
+#[tokio::test]
+async fn every_action_of_every_role_is_needed() {
+    let bench = Bench::at("rights", 2.0 * HALF).await;
+    everything(&bench).await;
+    let needed = record("rights", "/needed").await;
+    let idle = needed["calls"].as_array().unwrap().iter().filter(|row| row["calls"] == 0);
+    let idle = idle.filter(|row| !UNSEEN.iter().any(|(action, _)| text(row, "action").starts_with(action)));
+    let idle: Vec<String> = idle
+        .map(|row| format!("{}: {} ({})", text(row, "role"), text(row, "action"), text(row, "sid")))
+        .collect();
+    assert!(idle.is_empty(), "nothing needs {idle:#?}");
+    let calls = record("rights", "").await;
+    let denied: Vec<&Json> =
+        calls["calls"].as_array().unwrap().iter().filter(|call| call["allowed"] == false).collect();
+    assert!(denied.is_empty(), "{denied:#?}");
+    let mut functions: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in calls["calls"].as_array().unwrap() {
+        *functions.entry(text(call, "function")).or_default() += 1;
+    }
+    assert_eq!(functions.len(), 6, "five functions and the state machine: {functions:?}");
+}
+
+#[tokio::test]
+async fn a_role_without_an_action_is_denied_it() {
+    use local_aws::deploy::aws;
+    let bench = Bench::at("lacking", CALM).await;
+    assert_eq!(bench.cycle().await.outcome(), "held");
+    let record = record("lacking", "").await;
+    let role = record["sessions"].as_array().unwrap().iter().map(|session| text(session, "role"));
+    let role = role.into_iter().find(|role| role.contains("CollectMetrics")).unwrap().to_owned();
+    let policy = ["iam", "get-role-policy", "--role-name", &role, "--policy-name", "collect-metrics"];
+    let whole: Json = serde_json::from_str(&aws(server().await, &policy).await.unwrap()).unwrap();
+    let document = whole["PolicyDocument"].to_string();
+    let put = |document: String| {
+        let role = role.clone();
+        async move {
+            let put = ["iam", "put-role-policy", "--role-name", &role, "--policy-name", "collect-metrics"];
+            let document = ["--policy-document", &document];
+            aws(server().await, &[&put[..], &document[..]].concat()).await.unwrap();
+        }
+    };
+    for action in ["dynamodb:PutItem", "ssm:GetParameter"] {
+        assert!(document.contains(action));
+        put(document.replace(action, "dynamodb:ListTables")).await;
+        let cycle = bench.cycle().await;
+        assert_eq!(cycle.error, "Denied", "{cycle:?}");
+        assert!(cycle.cause.contains(&format!("not authorized to perform: {action}")), "{}", cycle.cause);
+    }
+    // What cannot be seen is held.
+    put(document.replace("cloudwatch:GetMetricData", "dynamodb:ListTables")).await;
+    let before = bench.capacity().await;
+    assert_ne!(bench.cycle().await.outcome(), "scaled");
+    assert_eq!(bench.capacity().await, before);
+    put(document).await;
+    assert_eq!(bench.cycle().await.outcome(), "held");
+}
