@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use ::local_aws::deploy::{BUCKET, aws};
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
 
 /// Actions that a role has although no call here needs them, and why.
-const UNSEEN: [(&str, &str); 5] = [
+const UNSEEN: [(&str, &str); 6] = [
     ("logs:", "Lambda and Step Functions write logs, which the local AWS does for them"),
     ("xray:", "tracing is done by daemons that the local AWS does not run"),
     ("ec2:", "Lambda uses network interfaces of a VPC, which the local AWS does not have"),
+    ("kms:", "a topic with a key of its own is not encrypted by the local AWS"),
     ("sns:Publish", "the shop's own topic is asked in the tests of notices, not in each stack"),
     ("elasticloadbalancing:", "checks through a load balancer are made against recorded answers"),
 ];
@@ -65,6 +68,14 @@ async fn everything(bench: &Bench) {
     let long = format!("{}\n# {}", bench.platform, "x".repeat(9_000));
     bench.publish(&long).await;
     assert_eq!(bench.cycle().await.outcome(), "scaled");
+    // The configuration's object is gone, which only a role that may list the bucket is told.
+    let object = format!("s3://{BUCKET}/headroom/{name}.yaml");
+    aws(server().await, &["s3", "rm", &object]).await.unwrap();
+    assert_eq!(bench.cycle().await.error, "ConfigMissing");
+    // Of two cycles at once one asks whether the other still runs.
+    bench.publish(&with_an_alarm(bench).await).await;
+    let (one, two) = (bench.start(json!({})).await, bench.start(json!({})).await);
+    (bench.end_of(&one).await, bench.end_of(&two).await);
     let (api, orders) = (bench.shop.api(), bench.shop.orders());
     let service = format!("service/{}/{api}", bench.shop.cluster());
     target(bench, ServiceNamespace::Ecs, service, ScalableDimension::EcsServiceDesiredCount, 2).await;
@@ -73,12 +84,29 @@ async fn everything(bench: &Bench) {
     let write = ScalableDimension::DynamoDbTableWriteCapacityUnits;
     target(bench, ServiceNamespace::Dynamodb, table.clone(), read, 20).await;
     target(bench, ServiceNamespace::Dynamodb, table, write, 10).await;
-    let mut floors = bench.platform.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
+    let mut floors = with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
     bench.publish(&floors).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
+    // Once an hour the decisions of an hour ago are judged.
+    let from = Timestamp::from_second((Timestamp::now().as_second() / 60 + 31) * 60).unwrap();
+    let to = from + SignedDuration::from_mins(70);
+    bench.steady(2.0 * HALF, from, to).await;
+    assert_eq!(bench.cycle_with(json!({"now": to.to_string()})).await.error, "");
+}
+
+/// The platform's file with a check of an alarm that is well.
+async fn with_an_alarm(bench: &Bench) -> String {
+    let alarm = format!("{}-errors", bench.shop.name);
+    let put = ["cloudwatch", "put-metric-alarm", "--alarm-name", &alarm, "--metric-name", "Errors"];
+    let rest = ["--namespace", "Shop", "--statistic", "Sum", "--period", "60", "--evaluation-periods", "1"];
+    let bound = ["--threshold", "1", "--comparison-operator", "GreaterThanThreshold"];
+    let missing = ["--treat-missing-data", "notBreaching"];
+    aws(server().await, &[&put[..], &rest[..], &bound[..], &missing[..]].concat()).await.unwrap();
+    let check = format!("    - {{resource: web, check_type: alarm, alarm_name: {alarm}}}\n");
+    bench.platform.replace("  rollout_phase: full\n", &format!("{check}  rollout_phase: full\n"))
 }
 
 #[tokio::test]
@@ -105,7 +133,6 @@ async fn every_action_of_every_role_is_needed() {
 
 #[tokio::test]
 async fn a_role_without_an_action_is_denied_it() {
-    use local_aws::deploy::aws;
     let bench = Bench::at("lacking", CALM).await;
     assert_eq!(bench.cycle().await.outcome(), "held");
     let record = record("lacking", "").await;
