@@ -71,7 +71,8 @@ async fn everything(bench: &Bench) {
     // The configuration's object is gone, which only a role that may list the bucket is told.
     let object = format!("s3://{BUCKET}/headroom/{name}.yaml");
     aws(server().await, &["s3", "rm", &object]).await.unwrap();
-    assert_eq!(bench.cycle().await.error, "ConfigMissing");
+    let missing = bench.cycle().await;
+    assert_eq!(missing.error, "ConfigMissing", "{missing:?}");
     // Of two cycles at once one asks whether the other still runs.
     bench.publish(&with_an_alarm(bench).await).await;
     let (one, two) = (bench.start(json!({})).await, bench.start(json!({})).await);
@@ -84,7 +85,8 @@ async fn everything(bench: &Bench) {
     let write = ScalableDimension::DynamoDbTableWriteCapacityUnits;
     target(bench, ServiceNamespace::Dynamodb, table.clone(), read, 20).await;
     target(bench, ServiceNamespace::Dynamodb, table, write, 10).await;
-    let mut floors = with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
+    let mut floors =
+        with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
     bench.publish(&floors).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;

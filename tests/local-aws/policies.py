@@ -5,6 +5,7 @@ import re
 
 # Keys that requests.py knows how to fill. A policy with any other key could not be judged, so it is refused.
 KNOWN_KEYS = {
+    "s3:prefix",
     "application-autoscaling:scalable-dimension", "application-autoscaling:service-namespace",
     "autoscaling:imageid", "autoscaling:instancetypes", "autoscaling:launchconfigurationname",
     "autoscaling:launchtemplateversionspecified", "autoscaling:maxsize", "autoscaling:minsize",
