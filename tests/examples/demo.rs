@@ -233,8 +233,9 @@ fn indented(text: &str) -> String {
 }
 
 async fn keep(server: &Server, machine: &str) -> Result<()> {
-    // From the root of the workspace, so that cargo chooses the features that everything here is built with.
-    let headroom = "cargo run --features headroom/aws --bin headroom --";
+    // `make demo KEEP=1` builds it with the commands for an account.
+    let headroom = deploy::built()?.join("headroom");
+    let headroom = headroom.display();
     println!("The local AWS keeps running. Look around with any AWS tool, for example:\n");
     for (name, value) in server.variables() {
         println!("  export {name}={value}");
