@@ -1,7 +1,7 @@
 //! What the end-to-end tests share: one local AWS; each test has a shop and a stack of Headroom of its own, as in AWS.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -35,33 +35,11 @@ async fn world() -> &'static World {
             let folder = root().join("target/it");
             let server =
                 Server::start(&folder, Options { wait_scale: 0.0, faults: true, pace: 0.0 }).await.unwrap();
-            let template = template_of_this_build(&folder);
+            let template = deploy::template_of(&deploy::built().unwrap(), &folder).unwrap();
             let packaged = deploy::package(&server, &template).await.unwrap();
             World { server, packaged }
         })
         .await
-}
-
-/// The template with the functions as cargo has just built them for the tests, so that nothing is built twice.
-fn template_of_this_build(folder: &Path) -> PathBuf {
-    let built = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    for function in deploy::FUNCTIONS {
-        let package = folder.join("lambda").join(function);
-        std::fs::create_dir_all(&package).unwrap();
-        let binary = built.join(function);
-        std::fs::copy(&binary, package.join("bootstrap"))
-            .unwrap_or_else(|error| panic!("{}: {error}; `make test` builds it", binary.display()));
-    }
-    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
-    let text = text.replace("CodeUri: target/lambda/", &format!("CodeUri: {}/lambda/", folder.display()));
-    let machine = root().join("statemachine/scaling.asl.json");
-    let text = text.replace(
-        "DefinitionUri: statemachine/scaling.asl.json",
-        &format!("DefinitionUri: {}", machine.display()),
-    );
-    let template = folder.join("template.yaml");
-    std::fs::write(&template, text).unwrap();
-    template
 }
 
 /// A shop of a test, with a platform file that the test can change.

@@ -49,6 +49,43 @@ pub async fn package(server: &Server, template: &Path) -> Result<PathBuf> {
 /// The functions, as cargo and the template name them.
 pub const FUNCTIONS: [&str; 5] = ["collect-metrics", "forecast", "decide", "execute", "health-check"];
 
+/// The folder in which cargo puts the binaries of the build that the running program belongs to: programs of tests and
+/// examples lie in a folder of it.
+///
+/// # Errors
+/// When the program does not know where it lies.
+pub fn built() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().and_then(Path::parent);
+    Ok(folder.ok_or("the running program lies in no folder of cargo's")?.to_owned())
+}
+
+/// The template with the functions that lie in `built`, as cargo has just built them: nothing is built once for this
+/// and once more for that. Template and functions are put into `folder`.
+///
+/// # Errors
+/// When a function is not built, or a file cannot be read or written.
+pub fn template_of(built: &Path, folder: &Path) -> Result<PathBuf> {
+    for function in FUNCTIONS {
+        let package = folder.join("lambda").join(function);
+        std::fs::create_dir_all(&package)?;
+        let binary = built.join(function);
+        std::fs::copy(&binary, package.join("bootstrap")).map_err(|error| {
+            format!("{}: {error}; `make demo` and `make test` build it", binary.display())
+        })?;
+    }
+    let text = std::fs::read_to_string(root().join("template.yaml"))?;
+    let text = text.replace("CodeUri: target/lambda/", &format!("CodeUri: {}/lambda/", folder.display()));
+    let machine = root().join("statemachine/scaling.asl.json");
+    let text = text.replace(
+        "DefinitionUri: statemachine/scaling.asl.json",
+        &format!("DefinitionUri: {}", machine.display()),
+    );
+    let template = folder.join("template.yaml");
+    std::fs::write(&template, text)?;
+    Ok(template)
+}
+
 /// Deploys a template as a stack. Parameters are `NAME=VALUE`.
 ///
 /// # Errors

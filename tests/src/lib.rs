@@ -1,6 +1,7 @@
 //! A whole AWS on this machine, with Headroom deployed to it and a shop to scale.
 
 pub mod deploy;
+pub mod expected;
 pub mod health;
 pub mod load;
 pub mod seed;

@@ -1,6 +1,7 @@
 //! The shop of `examples/shop`: its resources, its capacity, and the metrics that a load on it makes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use headroom_aws::sdk::Aws;
 use headroom_core::series::Series;
@@ -44,6 +45,38 @@ impl Capacity {
             read: units(READS_AT_ONE / THROUGHPUT_TARGET, 20),
             write: units(WRITES_AT_ONE / THROUGHPUT_TARGET, 10),
         }
+    }
+
+    /// Its units by dimension, as the platform of a shop names them.
+    pub fn by_dimension(&self, shop: &Shop) -> BTreeMap<String, u32> {
+        let Capacity { web, api, read, write } = *self;
+        BTreeMap::from([
+            (format!("{}/desired", shop.web()), web),
+            (format!("{}/desired", shop.api()), api),
+            (format!("{}/read", shop.orders()), read),
+            (format!("{}/write", shop.orders()), write),
+        ])
+    }
+
+    /// This capacity with other units for some dimensions.
+    #[must_use]
+    pub fn with(self, shop: &Shop, targets: &BTreeMap<String, u32>) -> Capacity {
+        let of = |resource: String, dimension: &str, units: u32| {
+            targets.get(&format!("{resource}/{dimension}")).copied().unwrap_or(units)
+        };
+        Capacity {
+            web: of(shop.web(), "desired", self.web),
+            api: of(shop.api(), "desired", self.api),
+            read: of(shop.orders(), "read", self.read),
+            write: of(shop.orders(), "write", self.write),
+        }
+    }
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Capacity { web, api, read, write } = self;
+        write!(out, "web {web}, api {api}, read {read}, write {write}")
     }
 }
 
