@@ -81,13 +81,14 @@ async fn floors_under_native_policies_are_moved_once_and_aws_moves_the_capacity(
     ] {
         let target = application(&bench).await.register_scalable_target();
         let target = target.service_namespace(ServiceNamespace::Dynamodb).resource_id("table/floors-orders");
-        target.scalable_dimension(dimension).min_capacity(100).max_capacity(most).send().await.unwrap();
+        let target = target.scalable_dimension(dimension).tags("headroom", "floors");
+        target.min_capacity(100).max_capacity(most).send().await.unwrap();
     }
     let target =
         application(&bench).await.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
     let target = target.resource_id("service/floors-cluster/floors-api");
     let target = target.scalable_dimension(ScalableDimension::EcsServiceDesiredCount);
-    target.min_capacity(2).max_capacity(40).send().await.unwrap();
+    target.tags("headroom", "floors").min_capacity(2).max_capacity(40).send().await.unwrap();
     bench
         .publish(
             &bench
