@@ -77,7 +77,8 @@ async fn everything(bench: &Bench) {
     // Of two cycles at once one asks whether the other still runs.
     bench.publish(&with_an_alarm(bench).await).await;
     let (one, two) = (bench.start(json!({})).await, bench.start(json!({})).await);
-    (bench.end_of(&one).await, bench.end_of(&two).await);
+    bench.end_of(&one).await;
+    bench.end_of(&two).await;
     let (api, orders) = (bench.shop.api(), bench.shop.orders());
     let service = format!("service/{}/{api}", bench.shop.cluster());
     target(bench, ServiceNamespace::Ecs, service, ScalableDimension::EcsServiceDesiredCount, 2).await;
