@@ -139,14 +139,14 @@ mod tests {
     #[test]
     fn one_cycle_acts_and_the_other_waits_its_turn() {
         let lease = held("a");
-        assert!(matches!(lease.claim(&"b".into(), "arn", at(599), None), Claim::Busy(_)));
-        assert!(matches!(lease.claim(&"b".into(), "arn", at(599), Some(true)), Claim::Busy(_)));
+        assert!(matches!(lease.claim(&"b".into(), "arn", at(7_499), None), Claim::Busy(_)));
+        assert!(matches!(lease.claim(&"b".into(), "arn", at(7_499), Some(true)), Claim::Busy(_)));
         assert!(
-            matches!(lease.claim(&"a".into(), "arn", at(599), None), Claim::Granted(_)),
+            matches!(lease.claim(&"a".into(), "arn", at(7_499), None), Claim::Granted(_)),
             "the same one again"
         );
         assert!(
-            matches!(lease.claim(&"b".into(), "arn", at(600), None), Claim::Granted(_)),
+            matches!(lease.claim(&"b".into(), "arn", at(7_500), None), Claim::Granted(_)),
             "it did not renew"
         );
         assert!(
@@ -154,7 +154,7 @@ mod tests {
             "it is known to be dead"
         );
         assert!(matches!(
-            lease.renew(&"a".into(), at(500)).unwrap().claim(&"b".into(), "arn", at(700), None),
+            lease.renew(&"a".into(), at(500)).unwrap().claim(&"b".into(), "arn", at(7_900), None),
             Claim::Busy(_)
         ));
     }
