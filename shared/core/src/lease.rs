@@ -168,7 +168,7 @@ mod tests {
         assert!(matches!(lease.claim(&"b".into(), "arn", at(7_499), None), Claim::Busy(_)));
         assert!(matches!(lease.claim(&"b".into(), "arn", at(7_499), Some(true)), Claim::Busy(_)));
         assert!(
-            matches!(lease.claim(&"a".into(), "arn", at(599), None), Claim::Granted(_)),
+            matches!(lease.claim(&"a".into(), "arn", at(7_499), None), Claim::Granted(_)),
             "the same one again"
         );
         assert!(
@@ -180,7 +180,7 @@ mod tests {
             "it is known to be dead"
         );
         assert!(matches!(
-            lease.renew(&"a".into(), at(500)).unwrap().claim(&"b".into(), "arn", at(700), None),
+            lease.renew(&"a".into(), at(500)).unwrap().claim(&"b".into(), "arn", at(7_900), None),
             Claim::Busy(_)
         ));
     }
