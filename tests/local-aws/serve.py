@@ -59,6 +59,7 @@ PATCHES = (
     stepfunctions.catch_by_name_only,
     stepfunctions.limit_events,
     cloudwatch.keep_metrics_as_long_as_cloudwatch,
+    cloudwatch.evaluate_alarms_of_metrics_that_have_points,
     cloudwatch.tell_points_late,
     cloudwatch.tell_metric_data_by_pages,
     autoscaling.check_bounds_of_groups,
