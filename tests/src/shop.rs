@@ -102,7 +102,7 @@ impl Shop {
         let renamed = text.replace("configuration_name: shop", &format!("configuration_name: {}", self.name));
         let renamed = renamed.replace("name: shop-", &format!("name: {}-", self.name));
         let renamed = renamed.replace("cluster: shop-", &format!("cluster: {}-", self.name));
-        Ok(renamed.replace("endpoint: /health", &format!("endpoint: {health_url}")))
+        Ok(renamed.replace("https://shop.example.com/health", health_url))
     }
 
     /// Creates its resources with this capacity.

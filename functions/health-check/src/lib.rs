@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
-use headroom_aws::fleet::{AwsFleet, Depth, Fleet, Observed};
+use headroom_aws::fleet::{Address, AwsFleet, Depth, Fleet, Observed, TargetHealth};
 use headroom_aws::meter::Meter;
-use headroom_aws::probes::{NetworkProbes, Probes, Reach};
+use headroom_aws::probes::{Answer, NetworkProbes, Probes, Reach};
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::config::scalar::Endpoint;
 use headroom_core::cycle::{HealthChecked, HealthRequest, few};
 use headroom_core::health::{Finding, Health, Judgement, Limit, judge, reached};
 use headroom_core::journal::{Entry, StepState};
@@ -22,6 +21,7 @@ use headroom_core::name::ResourceId;
 use headroom_core::observe::Seen;
 use headroom_core::plan::{Step, Wave};
 use headroom_core::platform::{HealthCheck, Mode, Platform, Probe, Resource};
+use headroom_core::units::Units;
 
 /// What the function works with.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ async fn probe_all<T, F: Fleet, P: Probes>(
         wave.groups.contains(&check.group) && check.resource.as_ref().is_none_or(mine) && !steps.is_empty()
     };
     let checks = platform.orchestration.checks.iter().filter(touched);
-    let probes = checks.map(|check| probe(ports, platform, check));
+    let probes = checks.map(|check| probe(ports, platform, check, steps));
     join_all(probes).await.into_iter().flatten().collect()
 }
 
@@ -135,16 +135,15 @@ async fn probe<T, F: Fleet, P: Probes>(
     ports: &Ports<T, F, P>,
     platform: &Platform,
     check: &HealthCheck,
+    steps: &[Step],
 ) -> Vec<Finding> {
     let finding = |what: String, state: Health| Finding { what, state, is_capacity: false };
     match &check.probe {
         // Both are what the adapters look at anyway, for every step of the wave.
         Probe::Capacity | Probe::Reachable => Vec::new(),
-        Probe::Http(Endpoint::Url(url)) => {
-            vec![finding(format!("GET {url}"), ports.probes.http(url, check.timeout).await)]
-        }
-        Probe::Http(Endpoint::Path(path)) => {
-            vec![finding(format!("GET {path}"), on_balancer(ports, platform, check, path).await)]
+        Probe::Http(url) => answered(format!("GET {url}"), ports.probes.http(url, check.timeout).await),
+        Probe::HttpOnBalancer { path, host } => {
+            answered(format!("GET {path}"), on_balancer(ports, platform, check, path, host.as_deref()).await)
         }
         Probe::Tcp { host, port } => {
             vec![finding(
@@ -160,7 +159,10 @@ async fn probe<T, F: Fleet, P: Probes>(
         Probe::TargetHealth => {
             let mut findings = Vec::new();
             for resource in checked(platform, check) {
-                findings.push(finding(format!("targets of {}", resource.id), targets(ports, resource).await));
+                findings.push(finding(
+                    format!("targets of {}", resource.id),
+                    targets(ports, resource, steps).await,
+                ));
             }
             findings
         }
@@ -174,28 +176,60 @@ fn checked<'a>(platform: &'a Platform, check: &'a HealthCheck) -> impl Iterator<
     of_group.filter(|resource| check.resource.as_ref().is_none_or(|id| *id == resource.id))
 }
 
-/// A path is asked for on the load balancer of the first resource that has one.
+/// What a request found, and what it leaves open.
+fn answered(what: String, answer: Answer) -> Vec<Finding> {
+    let open = answer.unchecked.into_iter().map(|open| (open.what, Health::NotChecked(open.why)));
+    let all = std::iter::once((what, answer.health)).chain(open);
+    all.map(|(what, state)| Finding { what, state, is_capacity: false }).collect()
+}
+
+/// A path is asked for on the load balancer of the first resource that has one. A check that cannot be made is no check
+/// that holds.
 async fn on_balancer<T, F: Fleet, P: Probes>(
     ports: &Ports<T, F, P>,
     platform: &Platform,
     check: &HealthCheck,
     path: &str,
-) -> Health {
+    site: Option<&str>,
+) -> Answer {
+    let mut why = "no load balancer stands before it; write a whole URL".to_owned();
     for resource in checked(platform, check) {
         match ports.fleet.address(resource).await {
-            Ok(Some(address)) => return ports.probes.http(&format!("{address}{path}"), check.timeout).await,
-            Ok(None) => (),
-            Err(error) => return Health::Pending(error.to_string()),
+            Ok(Address::Http(balancer)) => {
+                let answer = ports.probes.balancer(&balancer, site, path, check.timeout).await;
+                return if balancer.is_internal { hinted(answer) } else { answer };
+            }
+            Ok(Address::NotHttp(others)) => {
+                why = format!("no HTTP is spoken before it, only {others}; write a whole URL");
+            }
+            Ok(Address::None) => (),
+            Err(error) => return Health::Pending(error.to_string()).into(),
         }
     }
-    Health::NotChecked("no load balancer stands before it; write a whole URL".to_owned())
+    Health::Unhealthy(why).into()
 }
 
-async fn targets<T, F: Fleet, P>(ports: &Ports<T, F, P>, resource: &Resource) -> Health {
+/// An internal load balancer may be well, and yet not be reached.
+fn hinted(answer: Answer) -> Answer {
+    match answer.health {
+        Health::Unhealthy(why) => {
+            let hint =
+                "the load balancer is internal, and reached only by a stack with VpcSubnetIds in its network";
+            Health::Unhealthy(format!("{why}; {hint}")).into()
+        }
+        _ => answer,
+    }
+}
+
+async fn targets<T, F: Fleet, P>(ports: &Ports<T, F, P>, resource: &Resource, steps: &[Step]) -> Health {
+    let mine = steps.iter().filter(|step| step.resource == resource.id);
+    let is_emptied = mine.flat_map(|step| &step.changes).any(|change| change.target == Units(0));
     match ports.fleet.target_health(resource).await {
-        Ok(Some(health)) if health.others == 0 && 0 < health.healthy => Health::Healthy,
+        Ok(Some(TargetHealth { healthy: 0, others: 0 })) if is_emptied => Health::Healthy,
+        Ok(Some(TargetHealth { healthy: 0, others: 0 })) => Health::Pending("no target is in use".to_owned()),
+        Ok(Some(TargetHealth { others: 0, .. })) => Health::Healthy,
         Ok(Some(health)) => Health::Pending(format!("{} healthy, {} not", health.healthy, health.others)),
-        Ok(None) => Health::NotChecked("no load balancer stands before it".to_owned()),
+        Ok(None) => Health::Unhealthy("no load balancer stands before it".to_owned()),
         Err(error) => Health::Pending(error.to_string()),
     }
 }

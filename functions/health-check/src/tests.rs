@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use headroom_aws::configs::Configs;
 use headroom_aws::error::AwsError;
-use headroom_aws::fleet::MemoryFleet;
+use headroom_aws::fleet::{Address, Balancer, MemoryFleet, TargetHealth};
 use headroom_aws::meter::Meter;
-use headroom_aws::probes::Probes;
+use headroom_aws::probes::{Answer, Probes, Unchecked};
 use headroom_aws::store::{Store, Versioned};
 use headroom_aws::table::MemoryTable;
 use headroom_core::cycle::{Cycle, HealthChecked, HealthRequest, Task};
@@ -33,8 +33,12 @@ orchestration:
     - {resource: web, check_type: connection_test, host: shop, port: 443}
     - {resource: web, check_type: alarm, alarm_name: errors}
     - {resource: web, check_type: target_health}
+    - {resource: web, check_type: health_endpoint, endpoint: /up, host: shop.example.com}
     - {resource: data, check_type: health_endpoint, endpoint: 'http://data/health'}
 ";
+
+/// What is asked on the balancer of `web`.
+const ON_BALANCER: &str = "https://elb:443/up as shop.example.com";
 
 /// Probes that find what they are told to, and remember what they were asked.
 #[derive(Debug, Default)]
@@ -51,8 +55,15 @@ impl FakeProbes {
 }
 
 impl Probes for FakeProbes {
-    async fn http(&self, url: &str, _: Duration) -> Health {
-        self.find(url)
+    async fn http(&self, url: &str, _: Duration) -> Answer {
+        self.find(url).into()
+    }
+
+    async fn balancer(&self, balancer: &Balancer, site: Option<&str>, path: &str, _: Duration) -> Answer {
+        let Balancer { scheme, host, port, .. } = balancer;
+        let site = site.map(|site| format!(" as {site}")).unwrap_or_default();
+        let open = Unchecked { what: "the certificate".into(), why: "no name".into() };
+        Answer { unchecked: vec![open], health: self.find(&format!("{scheme}://{host}:{port}{path}{site}")) }
     }
 
     async fn tcp(&self, host: &str, port: u16, _: Duration) -> Health {
@@ -66,6 +77,10 @@ impl Probes for FakeProbes {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+fn balancer(is_internal: bool) -> Balancer {
+    Balancer { scheme: "https", host: "elb".into(), port: 443, is_internal }
 }
 
 struct Bench {
@@ -124,9 +139,12 @@ async fn bench(ready: u32, undone: bool) -> Bench {
     let new = Entry::new(&plan.id, 0, &step);
     let entry = events.iter().fold(new.clone(), |entry, event| entry.with(*event, at(1), None).unwrap());
     store.put_entry(&platform, &Versioned { value: new, revision: 0 }, &entry).await.unwrap();
+    let fleet = MemoryFleet::new(&[("web/desired", ready)]);
+    fleet.stand_before("web", Address::Http(balancer(false)));
+    fleet.see_targets("web", TargetHealth { healthy: 8, others: 0 });
     let ports = Ports {
         store,
-        fleet: MemoryFleet::new(&[("web/desired", ready)]),
+        fleet,
         probes: FakeProbes::default(),
         configs: Configs::default(),
         meter: Meter::default(),
@@ -154,23 +172,60 @@ async fn a_wave_is_healthy_when_its_capacity_and_its_checks_are() {
     let bench = bench(8, false).await;
     let checked = bench.check(5, 0, false).await;
     assert_eq!(checked.kind, Verdict::Healthy);
-    assert_eq!(checked.reasons, ["targets of web was not checked: no load balancer stands before it"]);
+    assert_eq!(checked.reasons, ["the certificate was not checked: no name"]);
     assert_eq!(
         *bench.ports.probes.asked.lock().unwrap(),
-        ["http://shop/health", "shop:443", "errors"],
+        ["http://shop/health", "shop:443", "errors", ON_BALANCER],
         "not those of other groups"
     );
 }
 
 #[tokio::test]
 async fn each_probe_can_be_what_is_wrong() {
-    for sick in ["http://shop/health", "shop:443", "errors"] {
+    for sick in ["http://shop/health", "shop:443", "errors", ON_BALANCER] {
         let mut bench = bench(8, false).await;
         bench.ports.probes.sick = Some(sick);
         let checked = bench.check(5, 0, false).await;
         assert_eq!((checked.kind, checked.strikes), (Verdict::Pending, 1), "{sick}");
         assert_eq!(bench.check(5, 2, false).await.kind, Verdict::Unhealthy, "{sick}");
     }
+}
+
+/// The verdict of a third look in a row, and its reasons.
+async fn third_look(bench: &Bench) -> (Verdict, String) {
+    let checked = bench.check(5, 2, false).await;
+    (checked.kind, checked.reasons.join("; "))
+}
+
+#[tokio::test]
+async fn a_check_that_cannot_be_made_holds_no_wave_for_healthy() {
+    for (address, why) in [
+        (Address::None, "GET /up: no load balancer stands before it; write a whole URL"),
+        (
+            Address::NotHttp("nlb with TCP on port 443".into()),
+            "GET /up: no HTTP is spoken before it, only nlb with TCP on port 443; write a whole URL",
+        ),
+    ] {
+        let bench = bench(8, false).await;
+        bench.ports.fleet.stand_before("web", address);
+        assert_eq!(third_look(&bench).await, (Verdict::Unhealthy, why.to_owned()));
+    }
+    let bench = bench(8, false).await;
+    bench.ports.fleet.see_targets("web", TargetHealth { healthy: 0, others: 0 });
+    assert_eq!(
+        third_look(&bench).await,
+        (Verdict::Pending, "targets of web: no target is in use".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn an_internal_balancer_that_does_not_answer_may_only_be_out_of_reach() {
+    let mut bench = bench(8, false).await;
+    bench.ports.fleet.stand_before("web", Address::Http(balancer(true)));
+    bench.ports.probes.sick = Some(ON_BALANCER);
+    let (verdict, why) = third_look(&bench).await;
+    assert_eq!(verdict, Verdict::Unhealthy);
+    assert!(why.contains("sick; the load balancer is internal"), "{why}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Depth, Fleet, Observed, TargetHealth, every};
+use super::{Address, Depth, Fleet, Observed, TargetHealth, every};
 use crate::error::{AwsError, Kind};
 use crate::fakes::Break;
 
@@ -19,6 +19,8 @@ struct State {
     breaks: Option<(Break, Kind)>,
     calls: usize,
     sets: Vec<String>,
+    addresses: BTreeMap<ResourceId, Address>,
+    targets: BTreeMap<ResourceId, TargetHealth>,
     slow: Option<Slow>,
     unfinished: BTreeMap<DimensionKey, Units>,
     no_decrease_left: bool,
@@ -102,6 +104,16 @@ impl MemoryFleet {
         }
     }
 
+    /// Puts a load balancer before a resource.
+    pub fn stand_before(&self, resource: &str, address: Address) {
+        self.state().addresses.insert(resource.into(), address);
+    }
+
+    /// Sets what load balancers see of a resource's targets.
+    pub fn see_targets(&self, resource: &str, health: TargetHealth) {
+        self.state().targets.insert(resource.into(), health);
+    }
+
     /// What was set, in order, such as `web/desired=8`.
     pub fn sets(&self) -> Vec<String> {
         self.state().sets.clone()
@@ -170,11 +182,11 @@ impl Fleet for MemoryFleet {
         Ok(BTreeSet::new())
     }
 
-    async fn target_health(&self, _: &Resource) -> Result<Option<TargetHealth>, AwsError> {
-        Ok(None)
+    async fn target_health(&self, resource: &Resource) -> Result<Option<TargetHealth>, AwsError> {
+        Ok(self.state().targets.get(&resource.id).copied())
     }
 
-    async fn address(&self, _: &Resource) -> Result<Option<String>, AwsError> {
-        Ok(None)
+    async fn address(&self, resource: &Resource) -> Result<Address, AwsError> {
+        Ok(self.state().addresses.get(&resource.id).cloned().unwrap_or(Address::None))
     }
 }

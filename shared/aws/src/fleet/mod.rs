@@ -68,8 +68,32 @@ pub trait Fleet: Send + Sync {
         resource: &Resource,
     ) -> impl Future<Output = Result<Option<TargetHealth>, AwsError>> + Send;
 
-    /// The address of the load balancer in front of a resource, such as `http://web-1.elb.amazonaws.com`, if it has one.
-    fn address(&self, resource: &Resource) -> impl Future<Output = Result<Option<String>, AwsError>> + Send;
+    /// Where HTTP is spoken in front of a resource.
+    fn address(&self, resource: &Resource) -> impl Future<Output = Result<Address, AwsError>> + Send;
+}
+
+/// Where HTTP is spoken in front of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// No load balancer stands before it.
+    None,
+    /// The load balancers before it do not speak HTTP; which they are, and what they speak.
+    NotHttp(String),
+    /// On a listener of a load balancer.
+    Http(Balancer),
+}
+
+/// A listener of a load balancer, under the balancer's own name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balancer {
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The name that AWS gave it, such as `web-1.elb.amazonaws.com`.
+    pub host: String,
+    /// The listener's port.
+    pub port: u16,
+    /// Whether only its own network reaches it.
+    pub is_internal: bool,
 }
 
 /// What load balancers see of a resource's targets.
@@ -170,7 +194,7 @@ impl Fleet for AwsFleet {
         balancing::health(&self.clients, &groups).await
     }
 
-    async fn address(&self, resource: &Resource) -> Result<Option<String>, AwsError> {
+    async fn address(&self, resource: &Resource) -> Result<Address, AwsError> {
         let groups = targets::groups_of(&self.clients, resource).await?;
         balancing::address(&self.clients, &groups).await
     }

@@ -122,6 +122,24 @@ monitoring:
 }
 
 #[test]
+fn the_host_of_a_check_is_a_name_and_goes_with_a_path() {
+    let fault = |check: &str| {
+        let check = format!("{{resource: web, check_type: health_endpoint, {check}}}");
+        let text = small(&format!("orchestration: {{health_checks: [{check}]}}"));
+        parse(&text).map_err(|invalid| invalid.to_string()).map(|parsed| parsed.platform.orchestration.checks)
+    };
+    let checks = fault("endpoint: /health, host: shop.example.com").unwrap();
+    let (path, host) = ("/health".to_owned(), Some("shop.example.com".to_owned()));
+    assert_eq!(checks[0].probe, Probe::HttpOnBalancer { path, host });
+    for host in ["10.0.0.1", "'https://shop.example.com'", "''", "'shop.example.com:443'"] {
+        let told = fault(&format!("endpoint: /health, host: {host}")).unwrap_err();
+        assert!(told.contains("must be the name of the site"), "{host}: {told}");
+    }
+    let told = fault("endpoint: 'https://shop.example.com/', host: shop.example.com").unwrap_err();
+    assert!(told.contains("goes with a path only"), "{told}");
+}
+
+#[test]
 fn faults_of_meaning_are_found_beside_faults_of_shape() {
     let text = small(
         "predictive: {scale_up_confidence: 1.5}

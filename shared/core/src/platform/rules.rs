@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::scalar::{Cron, Endpoint, Length};
+use crate::config::scalar::{Cron, Length};
 use crate::name::{GroupName, ResourceId};
 use crate::units::{Ratio, Units};
 
@@ -167,8 +167,15 @@ pub struct HealthCheck {
 /// What a health check does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// HTTP GET; 200 to 399 is healthy.
-    Http(Endpoint),
+    /// HTTP GET of a URL; 200 to 399 is healthy.
+    Http(String),
+    /// HTTP GET of a path on the load balancer of the resource; 200 to 399 is healthy.
+    HttpOnBalancer {
+        /// Such as `/health`.
+        path: String,
+        /// The name of the site that is asked for, if not the load balancer's own.
+        host: Option<String>,
+    },
     /// TCP connect.
     Tcp {
         /// Host name or address.

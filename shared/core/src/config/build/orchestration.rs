@@ -1,6 +1,7 @@
 //! The order of groups, their dependencies and their health checks.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::calendar::known_group;
@@ -195,14 +196,13 @@ fn probe(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck) -> Option<Prob
             (None, Some(_)) => needs(build, "host", "the host to connect to"),
         },
         raw::CheckType::HealthEndpoint => match raw.endpoint {
-            Some(endpoint) => {
-                if matches!(endpoint, Endpoint::Path(_)) {
-                    let sentence = "is a path: it is asked for on the resource's load balancer, and not checked where there \
-                        is none; write a whole URL to be sure";
-                    build.warn(&at.key("endpoint"), sentence);
+            Some(Endpoint::Url(url)) => {
+                if raw.host.is_some() {
+                    build.fault(&at.key("host"), "goes with a path only; a URL has its own host");
                 }
-                Some(Probe::Http(endpoint))
+                Some(Probe::Http(url))
             }
+            Some(Endpoint::Path(path)) => Some(on_balancer(build, at, path, raw.host)),
             None => needs(build, "endpoint", "a URL, or a path on the load balancer"),
         },
         raw::CheckType::Alarm => match raw.alarm_name {
@@ -213,4 +213,17 @@ fn probe(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck) -> Option<Prob
             None => needs(build, "alarm_name", "the CloudWatch alarm that must not be in ALARM"),
         },
     }
+}
+
+fn on_balancer(build: &mut Build<'_>, at: &Path, path: String, host: Option<String>) -> Probe {
+    let sentence = "is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy \
+        and taken back; write a whole URL if there is none";
+    build.warn(&at.key("endpoint"), sentence);
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
+    let is_name =
+        |host: &str| !host.is_empty() && host.chars().all(is_part) && host.parse::<IpAddr>().is_err();
+    if host.as_deref().is_some_and(|host| !is_name(host)) {
+        build.fault(&at.key("host"), "must be the name of the site, such as shop.example.com");
+    }
+    Probe::HttpOnBalancer { path, host }
 }

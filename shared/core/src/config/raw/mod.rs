@@ -184,7 +184,8 @@ pub(crate) struct HealthCheck {
     pub(crate) check_type: CheckType,
     /// For health_endpoint: a URL, or a path on the load balancer of the resource.
     pub(crate) endpoint: Option<Endpoint>,
-    /// For connection_test: the host to connect to.
+    /// For connection_test: the host to connect to. For health_endpoint with a path: the name of the site that the load
+    /// balancer is asked for, whose certificate is then checked.
     pub(crate) host: Option<String>,
     /// For connection_test: the TCP port.
     #[schemars(range(min = 1, max = 65535))]
@@ -202,7 +203,8 @@ pub(crate) struct GroupCheck {
     pub(crate) check_type: CheckType,
     /// For health_endpoint: a URL, or a path on the load balancer of the resource.
     pub(crate) endpoint: Option<Endpoint>,
-    /// For connection_test: the host to connect to.
+    /// For connection_test: the host to connect to. For health_endpoint with a path: the name of the site that the load
+    /// balancer is asked for, whose certificate is then checked.
     pub(crate) host: Option<String>,
     /// For connection_test: the TCP port.
     #[schemars(range(min = 1, max = 65535))]
