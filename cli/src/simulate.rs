@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use headroom_core::config::parse;
-use headroom_core::config::scalar::Span;
 use headroom_core::name::DimensionKey;
 use headroom_core::platform::Platform;
+use headroom_core::scalar::Span;
 use headroom_core::simulate::measured::Measured;
 use headroom_core::simulate::trace::{self, Trace};
 use headroom_core::simulate::{Chances, Options, html::html, replay, text::text};

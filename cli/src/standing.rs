@@ -8,14 +8,13 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::DynamoTable;
 use headroom_core::config::parse;
-use headroom_core::config::scalar::Span;
 use headroom_core::decide::Pause;
 use headroom_core::decide::standing::{Asked, InvalidAsk, Override};
 use headroom_core::name::{DimensionKey, PlatformName};
-use headroom_core::plan::Direction;
 use headroom_core::platform::Platform;
 use headroom_core::report::{Status, status};
-use headroom_core::units::Units;
+use headroom_core::scalar::Span;
+use headroom_core::units::{Direction, Units};
 use jiff::Timestamp;
 
 use crate::output::say;

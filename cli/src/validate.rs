@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use headroom_core::config::{FILE_BYTES_MAX, Parsed, parse};
 use headroom_core::platform::Platform;
-use headroom_core::reason::phase_name;
 
 use crate::output::say;
 
@@ -57,7 +56,7 @@ fn summary(platform: &Platform) -> String {
         count(platform.groups.len(), "group"),
         count(dimensions, "dimension"),
         layers.join(", then "),
-        phase_name(platform.orchestration.phase),
+        platform.orchestration.phase.name(),
     )
 }
 

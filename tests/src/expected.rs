@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use headroom_core::name::GroupName;
-use headroom_core::plan::{Direction, Plan};
+use headroom_core::plan::Plan;
 use headroom_core::platform::Platform;
 use headroom_core::settle::{Ending, Outcome};
+use headroom_core::units::Direction;
 
 use crate::shop::{Capacity, Shop};
 

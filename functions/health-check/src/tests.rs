@@ -15,9 +15,9 @@ use headroom_core::health::{Health, Verdict};
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::lease::{Claim, TERM};
 use headroom_core::name::PlatformName;
-use headroom_core::plan::{Direction, Permit, Plan, Step, StepChange, StepId, Wave};
+use headroom_core::plan::{Permit, Plan, Step, StepChange, StepId, Wave};
 use headroom_core::platform::Mode;
-use headroom_core::units::Units;
+use headroom_core::units::{Direction, Units};
 use jiff::Timestamp;
 
 use crate::{Ports, handle};

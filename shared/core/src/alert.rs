@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::{Entry, StepEvent};
 use crate::name::CycleId;
 use crate::platform::{Alert, Comparison, Figure};
-
-/// The longest time that an alert may look back, and so how long it is remembered what was scaled.
-pub const LOOK_BACK: Duration = Duration::from_secs(86_400);
+use crate::text::number;
 
 /// What one cycle scaled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,7 +48,7 @@ fn seconds(entry: &Entry, entries: &[Entry], settled_at: Timestamp) -> f64 {
 /// What was scaled so far and in this cycle, as far back as any alert looks. A cycle that settles twice counts once.
 pub fn remember(past: &[Scaled], scaled: &Scaled) -> Vec<Scaled> {
     let others = past.iter().filter(|one| one.cycle != scaled.cycle);
-    others.filter(|one| is_within(one, LOOK_BACK, scaled.at)).chain([scaled]).cloned().collect()
+    others.filter(|one| is_within(one, Alert::LOOK_BACK_MAX, scaled.at)).chain([scaled]).cloned().collect()
 }
 
 fn is_within(one: &Scaled, window: Duration, at: Timestamp) -> bool {
@@ -84,19 +82,6 @@ pub fn raised(alerts: &[Alert], past: &[Scaled], scaled: &Scaled) -> Vec<Raised>
         })
     };
     alerts.iter().filter_map(raise).collect()
-}
-
-/// Why an alert can never be raised, if so. Alerts are judged when something was scaled.
-pub fn never_raised(figure: Figure, comparison: Comparison) -> Option<&'static str> {
-    match (figure, comparison) {
-        (Figure::ScalingEvents, Comparison::Below | Comparison::AtMost) => {
-            Some("it is judged when something was scaled, so it can never tell that nothing was")
-        }
-        (Figure::ScalingEvents | Figure::ScalingDuration, _) => None,
-        (Figure::ScalingAccuracy | Figure::CostOptimization, _) => {
-            Some("this figure is not known when a cycle ends")
-        }
-    }
 }
 
 /// The alert's figure, over the time it looks back.
@@ -144,11 +129,6 @@ fn sentence(alert: &Alert, value: f64) -> String {
     };
     let (value, limit) = (number(value), number(alert.limit));
     format!("{what} in the last {window}: {value}{unit}, {compared} {limit}{unit}")
-}
-
-/// Without decimals where there are none.
-fn number(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::config::scalar::{Cron, Length};
 use crate::name::GroupName;
 use crate::platform::{Event, Platform, When};
+use crate::scalar::{Cron, Length};
 use crate::series::Series;
 
 /// Occurrences of one event that are looked at: a year of days, and some.

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::{Busy, Capacity, Seen};
-use crate::plan::{Direction, StepChange};
+use crate::plan::StepChange;
 use crate::platform::Mode;
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// A probe that fails so often in a row, with the capacity already there, is not just a glitch.
 pub const STRIKES_MAX: u32 = 3;

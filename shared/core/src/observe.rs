@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::name::DimensionKey;
-use crate::plan::Direction;
 use crate::platform::{Measure, Metric, Mode};
 use crate::series::Series;
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// Something seen, or the reason why not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

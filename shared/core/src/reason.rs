@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::scalar::Span;
 use crate::name::GroupName;
-use crate::platform::{Mode, Phase};
+use crate::platform::Phase;
+use crate::scalar::Span;
+use crate::text::{clock, day_clock};
 use crate::units::{Ratio, Units};
 
 /// One reason of a decision.
@@ -433,39 +434,11 @@ impl fmt::Display for Reason {
                 write!(f, "a forecast alone may change {percent:.0} % of the capacity: {allowed} units")
             }
             Reason::PhaseShare { phase, allowed } => {
-                write!(f, "phase {} lets {allowed} units through", phase_name(*phase))
+                write!(f, "phase {} lets {allowed} units through", phase.name())
             }
             Reason::Pace { wanted, allowed } => {
                 write!(f, "{wanted} units are wanted, the pace of one cycle allows {allowed}")
             }
         }
-    }
-}
-
-/// Hours and minutes in UTC, for sentences.
-fn clock(at: Timestamp) -> String {
-    at.to_string().get(11..16).map_or_else(|| at.to_string(), |clock| format!("{clock} UTC"))
-}
-
-/// Day, hours and minutes in UTC, for what may end on another day.
-fn day_clock(at: Timestamp) -> String {
-    at.strftime("%a %H:%M UTC").to_string()
-}
-
-/// The phase as it is written in the configuration.
-pub fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Observe => "observe",
-        Phase::Limited => "limited",
-        Phase::Full => "full",
-        Phase::Optimized => "optimized",
-    }
-}
-
-/// The mode as it is written in the configuration.
-pub fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Floor => "floor",
-        Mode::Desired => "desired",
     }
 }

@@ -1,4 +1,4 @@
-//! Units of capacity and the bounds they keep to.
+//! Units of capacity, the bounds they keep to, and the direction of a change.
 
 use std::fmt;
 
@@ -42,6 +42,31 @@ fn whole(real: f64) -> u32 {
 impl fmt::Display for Units {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// More capacity, or less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More.
+    Out,
+    /// Less.
+    In,
+}
+
+impl Direction {
+    /// The direction of a change. No change at all counts as in.
+    pub fn of(from: Units, to: Units) -> Direction {
+        if from < to { Direction::Out } else { Direction::In }
+    }
+
+    /// The opposite.
+    pub fn reverse(self) -> Direction {
+        match self {
+            Direction::Out => Direction::In,
+            Direction::In => Direction::Out,
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use headroom_aws::fakes::Break;
 use headroom_core::lease::RECOVERIES_MAX;
 use headroom_core::name::ConfigVersion;
-use headroom_core::plan::{Direction, Permit, Plan, STEPS_PER_BATCH, Step, StepId, Wave};
+use headroom_core::plan::{Permit, Plan, STEPS_PER_BATCH, Step, StepId, Wave};
 use headroom_core::platform::Mode;
+use headroom_core::units::Direction;
 
 use super::*;
 

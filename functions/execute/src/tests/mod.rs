@@ -82,7 +82,7 @@ impl Bench {
             task: Task::Scale,
         };
         let wave = |steps: Vec<Step>| Wave {
-            direction: headroom_core::plan::Direction::Out,
+            direction: headroom_core::units::Direction::Out,
             groups: steps.iter().map(|step| step.group.clone()).collect(),
             timeout_s: 600,
             poll_s: 5,

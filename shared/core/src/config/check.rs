@@ -4,10 +4,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::fault::{Fault, suggestion};
+use super::fault::Fault;
 use super::path::Path;
-use super::scalar;
 use super::yaml::{Entry, Mark, Node, Value};
+use crate::scalar;
+use crate::text::suggestion;
 
 /// What a check found.
 #[derive(Default)]

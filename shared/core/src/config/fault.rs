@@ -37,20 +37,3 @@ fn list(faults: &[Fault]) -> String {
     let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
     lines.join("\n")
 }
-
-/// The known word nearest to `given`, if one is near enough to be what was meant.
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Two letters swapped in a word of three are a slip; half the letters differing is another word.
-    const SIMILARITY_MIN: f64 = 0.6;
-    known
-        .into_iter()
-        .map(|word| (strsim::normalized_damerau_levenshtein(given, word), word))
-        .filter(|(similarity, _)| SIMILARITY_MIN <= *similarity)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, word)| word)
-}
-
-/// `; did you mean \`x\`?` or nothing.
-pub(crate) fn suggestion<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(given, known).map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
-}

@@ -10,13 +10,12 @@ mod check;
 mod fault;
 mod path;
 mod raw;
-pub mod scalar;
 mod schema;
 mod yaml;
 
 use std::fmt;
 
-pub use fault::{Fault, Faults, nearest as nearest_word};
+pub use fault::{Fault, Faults};
 pub use schema::schema;
 pub use yaml::FILE_BYTES_MAX;
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::Task;
-use crate::config::nearest_word;
 use crate::name::{DimensionKey, PlatformName};
 use crate::platform::Platform;
+use crate::text::nearest_word;
 use crate::units::Units;
 
 /// Capacities that may be asked for by hand in one execution: people type these.

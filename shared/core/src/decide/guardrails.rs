@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use super::{BreakerState, Change, Needs, Strategy, World};
 use crate::calendar;
 use crate::observe::{Busy, Capacity};
-use crate::plan::Direction;
 use crate::platform::{Phase, Place};
 use crate::reason::Reason;
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// What guardrails look at.
 pub(super) struct Facts<'a> {

@@ -27,10 +27,9 @@ use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, NoForecast, Pattern};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
-use crate::plan::Direction;
 use crate::platform::{Measure, Metric, Mode, Phase, Place, Platform, Rate};
 use crate::reason::Reason;
-use crate::units::{Ratio, Units};
+use crate::units::{Direction, Ratio, Units};
 
 /// What decisions are made from.
 #[derive(Clone, Copy, Debug)]

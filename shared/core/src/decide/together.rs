@@ -6,10 +6,9 @@ use jiff::Timestamp;
 
 use super::{Decision, World};
 use crate::name::{DimensionKey, GroupName};
-use crate::plan::Direction;
 use crate::platform::{Budget, Dependency};
 use crate::reason::Reason;
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// Fits decisions into what the platform allows in all.
 pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Direction, Plan, Step, StepChange, Wave};
+use super::{Plan, Step, StepChange, Wave};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::platform::{Place, Platform};
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// A rule that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Direction, Permit, Plan, Step, StepChange, StepId, Wave};
+use super::{Permit, Plan, Step, StepChange, StepId, Wave};
 use crate::decide::Decision;
 use crate::name::{ConfigVersion, CycleId, GroupName, PlanId, ResourceId};
 use crate::platform::{Platform, Strategy};
+use crate::units::Direction;
 
 /// A group with nothing to wait for still gets this long: the longest that providers usually take.
 const TIMEOUT_S: u32 = 600;

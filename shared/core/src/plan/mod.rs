@@ -15,35 +15,10 @@ pub use make::make;
 
 use crate::name::{ConfigVersion, CycleId, DimensionKey, GroupName, PlanId, ResourceId};
 use crate::platform::{Mode, Phase};
-use crate::units::Units;
+use crate::units::{Direction, Units};
 
 /// Steps that one execution of the executor carries out: a batch must fit into one invocation and one describe call.
 pub const STEPS_PER_BATCH: usize = 10;
-
-/// More capacity, or less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// More.
-    Out,
-    /// Less.
-    In,
-}
-
-impl Direction {
-    /// The direction of a change. No change at all counts as in.
-    pub fn of(from: Units, to: Units) -> Direction {
-        if from < to { Direction::Out } else { Direction::In }
-    }
-
-    /// The opposite.
-    pub fn reverse(self) -> Direction {
-        match self {
-            Direction::Out => Direction::In,
-            Direction::In => Direction::Out,
-        }
-    }
-}
 
 /// Whether a plan may be carried out. The one place where that is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

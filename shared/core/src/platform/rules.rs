@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::scalar::{Cron, Length};
 use crate::name::{GroupName, ResourceId};
+use crate::scalar::{Cron, Length};
 use crate::units::{Ratio, Units};
 
 /// The tier's own scaling policies, over the platform's defaults.
@@ -127,6 +127,18 @@ pub enum Phase {
     Full,
     /// Every change, with what was learned.
     Optimized,
+}
+
+impl Phase {
+    /// The phase as it is written in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Observe => "observe",
+            Phase::Limited => "limited",
+            Phase::Full => "full",
+            Phase::Optimized => "optimized",
+        }
+    }
 }
 
 /// `source` uses `target`: the target scales out first and in last.
@@ -299,6 +311,11 @@ pub struct Alert {
     pub action: Option<String>,
 }
 
+impl Alert {
+    /// The longest time that an alert may look back, and so how long it is remembered what was scaled.
+    pub const LOOK_BACK_MAX: Duration = Duration::from_secs(86_400);
+}
+
 /// On which side of its limit an alert is raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
@@ -337,4 +354,17 @@ impl Figure {
     /// All there are.
     pub const ALL: [Figure; 4] =
         [Figure::ScalingEvents, Figure::ScalingDuration, Figure::ScalingAccuracy, Figure::CostOptimization];
+
+    /// Why an alert on this figure can never be raised, if so. Alerts are judged when something was scaled.
+    pub fn never_raised(self, comparison: Comparison) -> Option<&'static str> {
+        match (self, comparison) {
+            (Figure::ScalingEvents, Comparison::Below | Comparison::AtMost) => {
+                Some("it is judged when something was scaled, so it can never tell that nothing was")
+            }
+            (Figure::ScalingEvents | Figure::ScalingDuration, _) => None,
+            (Figure::ScalingAccuracy | Figure::CostOptimization, _) => {
+                Some("this figure is not known when a cycle ends")
+            }
+        }
+    }
 }

@@ -8,9 +8,9 @@ use crate::decide::{Decision, MetricForecast};
 use crate::journal::{Entry, StepEvent};
 use crate::name::{DimensionKey, PlatformName};
 use crate::observe::{Observation, Seen};
-use crate::plan::{Direction, Plan};
-use crate::reason::phase_name;
+use crate::plan::Plan;
 use crate::settle::Outcome;
+use crate::units::Direction;
 
 /// What is stored about a cycle.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub fn explain(story: &Story<'_>) -> String {
     let now = story.now.strftime("%a %Y-%m-%d %H:%M UTC");
     let trigger = story.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
     let phase = story.decisions.iter().find_map(|decision| decision.phase);
-    let phase = phase.map(|phase| format!(", phase {}", phase_name(phase))).unwrap_or_default();
+    let phase = phase.map(|phase| format!(", phase {}", phase.name())).unwrap_or_default();
     let mut text = format!("{} at {now}{trigger}{phase}\n", story.platform);
     for decision in story.decisions {
         write_decision(&mut text, story, decision);

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use crate::decide::standing::{Nudge, measured_share};
 use crate::decide::{BreakerState, Pause, Standing};
 use crate::lease::Lease;
-use crate::plan::Direction;
 use crate::platform::{Phase, Platform};
-use crate::reason::phase_name;
+use crate::units::Direction;
 
 /// What is stored between cycles, and the file that it goes with.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +49,7 @@ fn acting(status: &Status<'_>) -> String {
 }
 
 fn phase(status: &Status<'_>) -> String {
-    let phase = phase_name(status.standing.phase(status.platform));
+    let phase = status.standing.phase(status.platform).name();
     if !status.platform.orchestration.auto_promote {
         return format!("phase {phase}, as the file says (auto_promote is off)");
     }

@@ -9,8 +9,9 @@ use crate::decide::Standing;
 use crate::decide::standing::Provisioned;
 use crate::journal::{Entry, StepEvent};
 use crate::name::ResourceId;
-use crate::plan::{Direction, Plan};
+use crate::plan::Plan;
 use crate::platform::Platform;
+use crate::units::Direction;
 
 /// What stands after a cycle ended so. Settling twice comes to the same.
 #[must_use]

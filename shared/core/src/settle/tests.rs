@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::plan::{Direction, Permit, Step, StepId, Wave};
+use crate::plan::{Permit, Step, StepId, Wave};
 use crate::platform::Mode;
+use crate::units::Direction;
 
 /// What leads a step to each state.
 const STORIES: [(StepState, &[crate::journal::StepEvent]); 10] = {

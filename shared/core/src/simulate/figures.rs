@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::plant::{Outcome, Plant};
 use crate::forecast::real;
-use crate::plan::Direction;
+use crate::units::Direction;
 
 /// What a policy supplied and cost. Shares are percent of minutes or of load; `tau` and `theta` are those of SPEC RG,
 /// "Ready for Rain?" (2016): time share and mean amount of too little or too much.

@@ -1,8 +1,7 @@
 //! A model of provisioning: ordered units are ready after a delay, removed ones leave at once.
 
 use crate::forecast::real;
-use crate::plan::Direction;
-use crate::units::{Bounds, Units};
+use crate::units::{Bounds, Direction, Units};
 
 /// What may go wrong with provisioning. The same seed gives the same chances.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

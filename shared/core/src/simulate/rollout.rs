@@ -1,6 +1,7 @@
 //! A plan carried out wave by wave: what depends on a tier is asked for when that tier is ready, not before.
 
-use crate::plan::{Direction, Plan, Step, StepChange, Wave};
+use crate::plan::{Plan, Step, StepChange, Wave};
+use crate::units::Direction;
 
 /// A plan under way.
 #[derive(Clone, Debug, PartialEq)]

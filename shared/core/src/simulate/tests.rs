@@ -7,9 +7,8 @@ use super::trace::Column;
 use super::*;
 use crate::config::parse;
 use crate::forecast::real;
-use crate::plan::Direction;
 use crate::series::Series;
-use crate::units::Bounds;
+use crate::units::{Bounds, Direction};
 
 fn plant(load: Vec<f64>, delay: usize) -> Plant {
     let bounds = Bounds::new(Units(1), Units(60)).unwrap();

@@ -4,12 +4,12 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 
 use super::Build;
-use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
-use crate::config::scalar::Cron;
 use crate::name::GroupName;
 use crate::platform::{Effect, Event, Group, When};
+use crate::scalar::Cron;
+use crate::text::suggestion;
 use crate::units::Units;
 
 pub(super) fn calendar(

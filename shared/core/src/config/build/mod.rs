@@ -18,10 +18,10 @@ use super::DefaultUsed;
 use super::fault::Fault;
 use super::path::{Path, Segment};
 use super::raw;
-use super::scalar::Span;
 use super::yaml::Node;
 use crate::name::PlatformName;
 use crate::platform::{Budget, Cooldown, Guardrails, Platform, Predictive};
+use crate::scalar::Span;
 use crate::units::Ratio;
 
 /// What building leaves behind besides the platform.

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::Build;
-use crate::alert::{LOOK_BACK, never_raised};
 use crate::config::arn::Arn;
-use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::platform::{Alert, Comparison, Figure, Monitoring};
+use crate::text::suggestion;
 
 /// Names of figures as users write them.
 const FIGURES: [(&str, Figure); 6] = [
@@ -77,7 +76,7 @@ fn alert(build: &mut Build<'_>, at: &Path, raw: raw::Alert) -> Option<Alert> {
         build.fault(&condition_at, EXPECTS);
         return None;
     };
-    if let Some(why) = never_raised(figure, comparison) {
+    if let Some(why) = figure.never_raised(comparison) {
         build.warn(&condition_at, format!("`{}` is never raised: {why}", raw.name));
     }
     Some(Alert { name: raw.name, figure, window, comparison, limit: limit * factor, action: raw.action })
@@ -93,7 +92,7 @@ fn scale(figure: Figure, unit: &str) -> Option<(f64, Duration)> {
     match (figure, unit) {
         (Figure::ScalingEvents, "" | "per hour") => Some((1.0, HOUR)),
         (Figure::ScalingEvents, "per minute") => Some((1.0, MINUTE)),
-        (Figure::ScalingEvents, "per day") => Some((1.0, LOOK_BACK)),
+        (Figure::ScalingEvents, "per day") => Some((1.0, Alert::LOOK_BACK_MAX)),
         (Figure::ScalingDuration, "" | "second" | "seconds" | "s") => Some((1.0, HOUR)),
         (Figure::ScalingDuration, "minute" | "minutes" | "m") => Some((60.0, HOUR)),
         (Figure::ScalingDuration, "hour" | "hours" | "h") => Some((3_600.0, HOUR)),

@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::calendar::known_group;
 use super::{Build, names};
 use crate::config::arn::Named;
-use crate::config::fault::suggestion;
 use crate::config::path::Path;
 use crate::config::raw;
-use crate::config::scalar::Endpoint;
 use crate::name::{GroupName, ResourceId};
 use crate::order;
 use crate::platform::{Connections, Dependency, Group, HealthCheck, Orchestration, Phase, Probe, Strategy};
+use crate::scalar::Endpoint;
+use crate::text::suggestion;
 
 /// A check waits for an answer inside a Lambda; longer than this it belongs in an alarm.
 const CHECK_S_MAX: u64 = 60;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalar::{Cron, Endpoint, Length, Moment, Name, Span, Zone};
+use crate::scalar::{Cron, Endpoint, Length, Moment, Name, Span, Zone};
 pub(crate) use policy::ScalingPolicy;
 pub(crate) use resource::Resource;
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::scalar::{Cron, Length, Span};
+use crate::scalar::{Cron, Length, Span};
 
 /// A rule for the tier's resources.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::scalar::{Span, Statistic};
+use crate::scalar::{Span, Statistic};
 
 /// Something that AWS scales.
 #[derive(Debug, Deserialize, JsonSchema)]

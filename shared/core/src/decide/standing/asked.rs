@@ -5,11 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::nearest_word;
 use crate::name::{DimensionKey, GroupName, ResourceId};
-use crate::plan::Direction;
 use crate::platform::{Place, Platform};
-use crate::units::Units;
+use crate::text::nearest_word;
+use crate::units::{Direction, Units};
 
 /// What people asked for. It is stored on its own, so that a cycle never writes over what somebody asks for meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

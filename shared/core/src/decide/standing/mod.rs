@@ -26,7 +26,6 @@ use super::Decision;
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Observation, Seen};
 use crate::platform::{Dependency, Measure, Metric, Phase, Place, Platform, Resource};
-use crate::reason::phase_name;
 use crate::units::Units;
 
 /// Tiers that build on each other: more than any workload has.
@@ -200,7 +199,7 @@ impl Standing {
     pub fn moved_since(&self, stored: &Standing, platform: &Platform) -> Option<String> {
         let (before, now) = (stored.phase(platform), self.phase(platform));
         let reached = self.reached.as_ref().filter(|_| before != now)?;
-        Some(format!("the phase is {} now, and was {}: {}", phase_name(now), phase_name(before), reached.why))
+        Some(format!("the phase is {} now, and was {}: {}", now.name(), before.name(), reached.why))
     }
 
     /// Whether it must be stored: what was learned is kept as often as it is judged, and what was spent also before the

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Figures;
 use crate::platform::{Orchestration, Phase};
-use crate::reason::phase_name;
 
 /// The phase reached, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +70,7 @@ pub(super) fn after(
         (Verdict::Bad, _, Some(down)) if DOWN_AFTER_S <= age_s => down,
         _ => return Some(reached.clone()),
     };
-    let why = format!("in {}, {}", phase_name(reached.phase), measured_share(figures));
+    let why = format!("in {}, {}", reached.phase.name(), measured_share(figures));
     Some(Reached { configured, phase: next, since: now, why })
 }
 
@@ -169,7 +168,7 @@ orchestration: {{rollout_phase: {phase}, auto_promote: {auto_promote}}}
         let mut phases = Vec::new();
         for (index, figures) in (1..).zip(figures) {
             reached = after(reached.as_ref(), &orchestration, figures, day(index));
-            phases.push(phase_name(effective(reached.as_ref(), &orchestration)));
+            phases.push(effective(reached.as_ref(), &orchestration).name());
         }
         phases.dedup();
         assert_eq!(phases.join(" "), expected);
