@@ -28,6 +28,11 @@ impl Units {
         Units(whole((real + ROUNDING).floor()))
     }
 
+    /// How many of these units a share of them is, rounded down; at least one, or small capacities could never move.
+    pub fn share(self, share: f64) -> u32 {
+        Units::at_most(self.real() * share).0.max(1)
+    }
+
     /// The difference, whichever is larger.
     pub fn abs_diff(self, other: Units) -> u32 {
         self.0.abs_diff(other.0)

@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{BreakerState, Change, Needs, Strategy, World};
 use crate::calendar;
+use crate::demand::{DemandSource, Needs};
 use crate::observe::{Busy, Capacity};
 use crate::platform::{Phase, Place};
 use crate::reason::Reason;
+use crate::state::BreakerState;
 use crate::units::{Direction, Units};
+use crate::world::{Change, World};
 
 /// What guardrails look at.
 pub(super) struct Facts<'a> {
@@ -15,7 +17,7 @@ pub(super) struct Facts<'a> {
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
     pub(super) needs: &'a Needs,
-    pub(super) strategy: Strategy,
+    pub(super) source: DemandSource,
     /// Changes of this dimension lately made, newest last.
     pub(super) changes: &'a [&'a Change],
 }
@@ -104,7 +106,7 @@ fn busy(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 fn unknown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // A person who asks for less by hand has looked.
-    let blind = !facts.needs.complete && facts.strategy != Strategy::Manual;
+    let blind = !facts.needs.complete && facts.source != DemandSource::Manual;
     (blind && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::UnknownNeverScalesIn))
 }
 
@@ -150,7 +152,7 @@ fn hours_of_day_left(now: Timestamp) -> f64 {
 fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const OUT_SHARE: f64 = 0.02;
     const IN_SHARE: f64 = 0.03;
-    if matches!(facts.strategy, Strategy::Manual | Strategy::Scheduled) {
+    if matches!(facts.source, DemandSource::Manual | DemandSource::Scheduled) {
         return None;
     }
     let share = match direction(facts, wanted) {
@@ -163,7 +165,7 @@ fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 /// Out rests after the last scale-out; in rests after any change, because new capacity must first show what it does.
 fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    if facts.strategy == Strategy::Manual {
+    if facts.source == DemandSource::Manual {
         return None;
     }
     let cooldown = facts.place.group.policy.cooldown;
@@ -177,8 +179,8 @@ fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 /// A resource that failed again and again rests; then one unit shows whether it works.
 fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let World { platform, standing, now, .. } = *facts.world;
-    match standing.breakers.get(&facts.place.resource.id)?.state(&platform.guardrails, now) {
+    let World { platform, state, now, .. } = *facts.world;
+    match state.breakers.get(&facts.place.resource.id)?.state(&platform.guardrails, now) {
         BreakerState::Closed => None,
         BreakerState::Open { until } => hold(facts, Reason::BreakerOpen { until }),
         BreakerState::HalfOpen => {
@@ -189,16 +191,16 @@ fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 fn paused(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let World { standing, now, .. } = *facts.world;
+    let World { state, now, .. } = *facts.world;
     let way = direction(facts, wanted);
-    let pause = standing.asked.pause(facts.place, way, now)?;
+    let pause = state.requests.pause(facts.place, way, now)?;
     hold(facts, Reason::Paused { by: pause.by.clone(), until: pause.until })
 }
 
 /// A capacity that keeps turning has found its place between two sizes: it stays at the larger. Out is never stopped.
 fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const HOUR_S: i64 = 3_600;
-    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
     let World { platform, now, .. } = *facts.world;
@@ -217,7 +219,7 @@ fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)
 
 /// What the forecast will want back before it could be ordered again is kept.
 fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
     let soon = facts.needs.soon.filter(|soon| wanted < *soon)?;
@@ -228,7 +230,7 @@ fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 /// Below what is measured only a forecast that is trusted may go.
 fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // Whatever won asks for little because the forecast does: where the measured load is followed, it keeps its target.
-    if direction(facts, wanted) == Direction::Out || facts.strategy == Strategy::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
     let needed = facts.world.scale_in_confidence();
@@ -239,7 +241,7 @@ fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 /// What is measured needs no trust; what is only forecast may add so much and no more.
 fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let foreseen = matches!(facts.strategy, Strategy::Predictive | Strategy::Hybrid);
+    let foreseen = matches!(facts.source, DemandSource::Predictive | DemandSource::Hybrid);
     if !foreseen || direction(facts, wanted) == Direction::In {
         return None;
     }
@@ -263,19 +265,13 @@ fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (allowed != wanted).then_some((allowed, Reason::PhaseShare { phase, allowed }))
 }
 
-/// The units that a share of `set` is, the most that may change in one cycle; at least one, or small capacities could never
-/// move.
-pub(super) fn paced(set: Units, share: f64) -> u32 {
-    Units::at_most(set.real() * share).0.max(1)
-}
-
 fn pace(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let guardrails = &facts.world.platform.guardrails;
     let share = match direction(facts, wanted) {
         Direction::Out => guardrails.out_share_max,
         Direction::In => guardrails.in_share_max,
     };
-    let allowed = toward(facts.set(), wanted, paced(facts.set(), share));
+    let allowed = toward(facts.set(), wanted, facts.set().share(share));
     (allowed != wanted).then_some((allowed, Reason::Pace { wanted, allowed }))
 }
 

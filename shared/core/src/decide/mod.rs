@@ -1,149 +1,40 @@
 //! Decisions: from what was seen and what is forecast to what each dimension should have, with every reason.
 
-mod backlog;
+pub mod forecast_fallback;
 mod guardrails;
-mod lead;
-mod need;
-pub mod recall;
-pub mod standing;
-mod steps;
+mod platform_limits;
+#[cfg(test)]
+mod platform_limits_tests;
 #[cfg(test)]
 mod tests;
-mod together;
-#[cfg(test)]
-mod together_tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use need::{Need, Needs, needs};
-pub use standing::{Breaker, BreakerState, Expected, NOTHING, Pause, Standing};
-
-use crate::forecast::lead::Outlook;
-use crate::forecast::{Forecast, NoForecast, Pattern};
+use crate::demand::{DemandSource, measured_units, needs};
+use crate::forecast::MetricForecast;
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Seen};
-use crate::platform::{Measure, Metric, Mode, Phase, Place, Platform, Rate};
+use crate::platform::{Measure, Metric, Mode, Phase, Place, Rate};
 use crate::reason::Reason;
+use crate::state::{LeadWindow, LeadWindows};
 use crate::units::{Direction, Ratio, Units};
+use crate::world::{Change, World};
 
-/// What decisions are made from.
-#[derive(Clone, Copy, Debug)]
-pub struct World<'a> {
-    /// The platform.
-    pub platform: &'a Platform,
-    /// The time decisions are made for.
-    pub now: Timestamp,
-    /// What was seen, by dimension. A dimension that is not here is unknown.
-    pub observations: &'a BTreeMap<DimensionKey, Observation>,
-    /// What is forecast, by dimension.
-    pub forecasts: &'a BTreeMap<DimensionKey, Vec<MetricForecast>>,
-    /// Changes lately made, newest last.
-    pub changes: &'a [Change],
-    /// What people asked for by hand.
-    pub manual: &'a BTreeMap<DimensionKey, Units>,
-    /// What stands from before this cycle.
-    pub standing: &'a Standing,
-}
+/// The band of a forecast that nine out of ten outcomes should lie in.
+pub const BAND: (f64, f64) = (0.05, 0.95);
 
-impl World<'_> {
-    /// How long a unit of this resource takes to become ready: as learned, else as configured.
-    pub fn provisioning(&self, place: Place<'_>) -> Duration {
-        self.standing.provisioning_of(place.resource)
-    }
-
-    /// The phase that counts.
-    pub fn phase(&self) -> Phase {
-        self.standing.phase(self.platform)
-    }
-
-    /// A metric as it is planned with: with what a unit was seen to carry, where that may count.
-    fn planned<'m>(&self, place: Place<'_>, metric: &'m Metric) -> Cow<'m, Metric> {
-        let Some(target_per_unit) = self.standing.planned(self.platform, place, metric) else {
-            return Cow::Borrowed(metric);
-        };
-        let measure = Measure::Load { target_per_unit, limit_per_unit: None };
-        Cow::Owned(Metric { measure, ..metric.clone() })
-    }
-
-    /// Confidence from which a forecast may scale out: as configured, moved by what was learned where that may count.
-    fn scale_out_confidence(&self) -> Ratio {
-        self.nudged(self.platform.predictive.scale_out_confidence, self.standing.nudge.out)
-    }
-
-    /// Confidence from which a forecast may scale in.
-    fn scale_in_confidence(&self) -> Ratio {
-        self.nudged(self.platform.predictive.scale_in_confidence, self.standing.nudge.inward)
-    }
-
-    fn nudged(&self, configured: Ratio, by: f64) -> Ratio {
-        let by = by.clamp(-standing::Nudge::MOST, standing::Nudge::MOST);
-        if self.phase() == Phase::Optimized { Ratio::clamped(configured.get() + by) } else { configured }
-    }
-}
-
-/// What is forecast of one metric.
+/// What a decision expected of a metric, to be judged later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricForecast {
+pub struct Expected {
     /// The metric's name in its dimension.
     pub metric: String,
-    /// The forecast, or why there is none.
-    pub outcome: Result<Forecast, NoForecast>,
-    /// What the lead window may bring, where that has been learned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lead: Option<Outlook>,
-    /// What kind of load it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<Pattern>,
-    /// How unlike what was expected the newest hour is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anomaly: Option<Ratio>,
-}
-
-impl MetricForecast {
-    /// No forecast, and why.
-    pub fn none(metric: &str, why: NoForecast) -> MetricForecast {
-        MetricForecast {
-            metric: metric.to_owned(),
-            outcome: Err(why),
-            lead: None,
-            pattern: None,
-            anomaly: None,
-        }
-    }
-}
-
-/// A change that was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    /// Of which dimension.
-    pub key: DimensionKey,
-    /// When it was done.
-    pub at: Timestamp,
-    /// From how many units.
-    pub from: Units,
-    /// To how many units.
-    pub to: Units,
-}
-
-/// What decided how much is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// The measured load.
-    Reactive,
-    /// The forecast load.
-    Predictive,
-    /// The calendar.
-    Scheduled,
-    /// The larger of measured and forecast load.
-    Hybrid,
-    /// A person.
-    Manual,
+    /// The load that one of twenty outcomes should be below.
+    pub low: f64,
+    /// The load that one of twenty outcomes should be above.
+    pub high: f64,
 }
 
 /// Hold or change, for one dimension, with every reason.
@@ -171,7 +62,7 @@ pub struct Decision {
     /// Units after the guardrails: what the plan will set. The same as `observed` to hold.
     pub target: Option<Units>,
     /// What decided.
-    pub strategy: Option<Strategy>,
+    pub strategy: Option<DemandSource>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
     /// The phase that counted.
@@ -210,41 +101,45 @@ impl Decision {
 
 /// One decision for every dimension of the platform.
 pub fn decide(world: &World<'_>) -> Vec<Decision> {
+    let windows = LeadWindows::of(world.platform, world.state);
     let mut decisions: Vec<Decision> = {
         let mut changes: BTreeMap<&DimensionKey, Vec<&Change>> = BTreeMap::new();
         world.changes.iter().for_each(|change| changes.entry(&change.key).or_default().push(change));
         let of = |place: Place<'_>| changes.get(&place.dimension.key).map_or(&[][..], Vec::as_slice);
-        world.platform.dimensions().map(|place| decided(world, place, of(place))).collect()
+        let decided =
+            |place: Place<'_>| decided(world, place, windows.window(place.group, place.resource), of(place));
+        world.platform.dimensions().map(decided).collect()
     };
-    together::fit(world, &mut decisions);
+    platform_limits::fit(world, &mut decisions);
     // It looks at every resource: once for all decisions.
-    let ahead = standing::ahead(world.platform);
+    let delay = windows.judging_delay();
     world
         .platform
         .dimensions()
         .zip(&mut decisions)
-        .for_each(|(place, decision)| finish(world, place, ahead, decision));
+        .for_each(|(place, decision)| finish(world, place, delay, decision));
     decisions
 }
 
 /// The decision for one dimension alone, as if the platform had no other.
 pub fn decision(world: &World<'_>, place: Place<'_>) -> Decision {
+    let windows = LeadWindows::of(world.platform, world.state);
     let mine = world.changes.iter().filter(|change| change.key == place.dimension.key);
     let changes: Vec<&Change> = mine.collect();
-    let mut decision = decided(world, place, &changes);
-    finish(world, place, standing::ahead(world.platform), &mut decision);
+    let mut decision = decided(world, place, windows.window(place.group, place.resource), &changes);
+    finish(world, place, windows.judging_delay(), &mut decision);
     decision
 }
 
-/// What is told of a decision once it stands: what it costs, and what is expected until it is judged `ahead` of now.
-fn finish(world: &World<'_>, place: Place<'_>, ahead: Duration, decision: &mut Decision) {
+/// Completes a decision that is final: what it costs, and what is expected of the load when it is judged, `delay` from now.
+fn finish(world: &World<'_>, place: Place<'_>, delay: Duration, decision: &mut Decision) {
     impact(world, place, decision);
     if decision.observed.is_some() {
-        decision.expected = expected(world, place, ahead);
+        decision.expected = expected(world, place, delay);
     }
 }
 
-fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision {
+fn decided(world: &World<'_>, place: Place<'_>, window: LeadWindow, changes: &[&Change]) -> Decision {
     let mut decision = Decision {
         key: place.dimension.key.clone(),
         group: place.group.name.clone(),
@@ -268,7 +163,7 @@ fn decided(world: &World<'_>, place: Place<'_>, changes: &[&Change]) -> Decision
     };
     match seen(world, place) {
         Ok((capacity, observation)) => {
-            decide_known(world, place, (capacity, observation, changes), &mut decision)
+            decide_known(world, (place, window), (capacity, observation, changes), &mut decision)
         }
         Err(reason) => decision.reasons.push(reason),
     }
@@ -283,18 +178,14 @@ fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
 }
 
 /// Where forecasts expect the loads in the middle of the cycle in which this decision is judged.
-fn expected(world: &World<'_>, place: Place<'_>, ahead: Duration) -> Vec<Expected> {
-    let ahead = ahead.saturating_sub(world.platform.orchestration.cycle / 2);
+fn expected(world: &World<'_>, place: Place<'_>, delay: Duration) -> Vec<Expected> {
+    let ahead = delay.saturating_sub(world.platform.orchestration.cycle / 2);
     let Ok(from) = world.now.checked_add(ahead) else { return Vec::new() };
     let Ok(to) = from.checked_add(Duration::from_secs(1)) else { return Vec::new() };
     let of = |made: &MetricForecast| {
         let forecast = made.outcome.as_ref().ok()?;
         let at = |level: f64| forecast.peak(level, from, to).map(|peak| peak.load);
-        Some(Expected {
-            metric: made.metric.clone(),
-            low: at(standing::BAND.0)?,
-            high: at(standing::BAND.1)?,
-        })
+        Some(Expected { metric: made.metric.clone(), low: at(BAND.0)?, high: at(BAND.1)? })
     };
     world.forecasts.get(&place.dimension.key).into_iter().flatten().filter_map(of).collect()
 }
@@ -330,7 +221,7 @@ fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Ob
 
 fn decide_known(
     world: &World<'_>,
-    place: Place<'_>,
+    (place, window): (Place<'_>, LeadWindow),
     (capacity, observation, changes): (&Capacity, &Observation, &[&Change]),
     decision: &mut Decision,
 ) {
@@ -339,11 +230,11 @@ fn decide_known(
     decision.ready = Some(capacity.ready);
     decision.target = Some(capacity.set);
     let target = |metric: &Metric| world.planned(place, metric).measure.target_per_unit();
-    decision.measured = standing::measured(place, observation, target);
+    decision.measured = measured_units(place, observation, target);
     let units = capacity.set.max(capacity.ready).real();
     decision.cost_hourly = units * place.dimension.unit_cost_hourly;
     decision.cost_per_thousand = per_thousand(place, observation, decision.cost_hourly);
-    let needs = needs(world, place, capacity, observation);
+    let needs = needs(world, place, window, capacity, observation);
     decision.confidence = needs.confidence;
     decision.reasons.extend(needs.reasons.iter().cloned());
     let Some(need) = needs.decisive(capacity.set) else {
@@ -353,8 +244,8 @@ fn decide_known(
     let wanted = place.dimension.bounds.clamp(need.units);
     decision.needed = Some(need.units);
     decision.wanted = Some(wanted);
-    decision.strategy = Some(need.strategy);
-    decision.reasons.extend(need.reason.clone());
+    decision.strategy = Some(need.source);
+    decision.reasons.push(need.reason);
     if wanted != need.units {
         decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
     }
@@ -362,7 +253,7 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts = guardrails::Facts { world, place, capacity, needs: &needs, strategy: need.strategy, changes };
+    let facts = guardrails::Facts { world, place, capacity, needs: &needs, source: need.source, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);

@@ -8,8 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::config::parse;
-use crate::forecast::Quantile;
+use crate::forecast::{Forecast, NoForecast, Quantile};
 use crate::observe::{Busy, Load, Reading};
+use crate::platform::Platform;
+use crate::state::{
+    Breaker, ConfidenceAdjustment, EMPTY, OperatorRequests, Override, Pause, PlatformState, Provisioned,
+    RolloutState,
+};
 
 const NOW: &str = "2026-11-24T12:00:00Z";
 
@@ -48,7 +53,7 @@ struct Case {
     manual: Option<u32>,
     aws_max: Option<u32>,
     decreases_left: Option<u32>,
-    standing: Standing,
+    state: PlatformState,
 }
 
 fn case(rest: &str) -> Case {
@@ -65,7 +70,7 @@ fn case(rest: &str) -> Case {
         manual: None,
         aws_max: None,
         decreases_left: None,
-        standing: Standing::default(),
+        state: PlatformState::default(),
     }
 }
 
@@ -126,7 +131,7 @@ impl Case {
             forecasts: &forecasts.into_iter().collect(),
             changes: &changes,
             manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
-            standing: &self.standing,
+            state: &self.state,
         };
         decide(&world).remove(0)
     }
@@ -234,10 +239,10 @@ fn what_failed_or_is_paused_rests() {
     let low = Case { cpu: Some(30.0), ..case(FULL) };
     let failed = |ago_s: i64| {
         let breaker = Breaker { failures: 3, failed_at: Some(now() - SignedDuration::from_secs(ago_s)) };
-        Standing { breakers: BTreeMap::from([("web".into(), breaker)]), ..Standing::default() }
+        PlatformState { breakers: BTreeMap::from([("web".into(), breaker)]), ..PlatformState::default() }
     };
-    Case { standing: failed(60), ..low.clone() }.check("hold 10: no_forecast measured_load breaker_open");
-    Case { standing: failed(1_801), ..low.clone() }
+    Case { state: failed(60), ..low.clone() }.check("hold 10: no_forecast measured_load breaker_open");
+    Case { state: failed(1_801), ..low.clone() }
         .check("10 -> 9 by Reactive: no_forecast measured_load breaker_half_open");
     let pause = |direction| Pause {
         group: None,
@@ -246,20 +251,20 @@ fn what_failed_or_is_paused_rests() {
         until: now() + SignedDuration::from_secs(60),
         by: "ana".into(),
     };
-    let paused = |direction| Standing {
-        asked: standing::Asked { pauses: vec![pause(direction)], ..Default::default() },
-        ..Standing::default()
+    let paused = |direction| PlatformState {
+        requests: OperatorRequests { pauses: vec![pause(direction)], ..Default::default() },
+        ..PlatformState::default()
     };
-    Case { standing: paused(None), ..low.clone() }.check("hold 10: no_forecast measured_load paused");
-    Case { standing: paused(Some(Direction::Out)), ..low }
+    Case { state: paused(None), ..low.clone() }.check("hold 10: no_forecast measured_load paused");
+    Case { state: paused(Some(Direction::Out)), ..low }
         .check("10 -> 6 by Reactive: no_forecast measured_load");
 }
 
 #[test]
 fn a_floor_that_a_person_asked_for_is_guarded_and_ends() {
-    let asked = |units: u32, left_s: i64| Standing {
-        asked: standing::Asked {
-            overrides: vec![standing::Override {
+    let asked = |units: u32, left_s: i64| PlatformState {
+        requests: OperatorRequests {
+            overrides: vec![Override {
                 key: "web/desired".parse().unwrap(),
                 units: Units(units),
                 until: now() + SignedDuration::from_secs(left_s),
@@ -267,46 +272,46 @@ fn a_floor_that_a_person_asked_for_is_guarded_and_ends() {
             }],
             ..Default::default()
         },
-        ..Standing::default()
+        ..PlatformState::default()
     };
     let quiet = case(FULL);
-    Case { standing: asked(14, 1), ..quiet.clone() }.check("10 -> 14 by Scheduled: no_forecast override");
-    Case { standing: asked(14, 0), ..quiet.clone() }.check("hold 10: no_forecast measured_load enough");
+    Case { state: asked(14, 1), ..quiet.clone() }.check("10 -> 14 by Scheduled: no_forecast override");
+    Case { state: asked(14, 0), ..quiet.clone() }.check("hold 10: no_forecast measured_load enough");
     // More than the floor may be needed, and less is not taken below it.
-    Case { standing: asked(8, 1), cpu: Some(60.0), ..quiet.clone() }
+    Case { state: asked(8, 1), cpu: Some(60.0), ..quiet.clone() }
         .check("10 -> 12 by Reactive: no_forecast measured_load");
-    Case { standing: asked(8, 1), cpu: Some(30.0), ..quiet.clone() }
+    Case { state: asked(8, 1), cpu: Some(30.0), ..quiet.clone() }
         .check("10 -> 8 by Scheduled: no_forecast override");
     // It takes nothing away while something is unknown.
-    Case { standing: asked(8, 1), cpu: None, ..quiet }
+    Case { state: asked(8, 1), cpu: None, ..quiet }
         .check("hold 10: metric_unknown no_forecast override unknown_never_scales_in");
 }
 
 #[test]
 fn the_phase_that_was_reached_counts() {
-    let reached = |phase| Standing {
-        reached: Some(standing::Reached {
+    let reached = |phase| PlatformState {
+        rollout: Some(RolloutState {
             configured: Phase::Observe,
             phase,
             since: now(),
             why: "it did well".into(),
         }),
-        nudge: standing::Nudge { out: -0.1, ..Default::default() },
-        ..Standing::default()
+        confidence_adjustment: ConfidenceAdjustment { out: -0.1, ..Default::default() },
+        ..PlatformState::default()
     };
     let promoted = case("orchestration: {rollout_phase: observe, auto_promote: true}\n");
-    Case { cpu: Some(90.0), standing: reached(Phase::Limited), ..promoted.clone() }
+    Case { cpu: Some(90.0), state: reached(Phase::Limited), ..promoted.clone() }
         .check("10 -> 12 by Reactive: no_forecast measured_load phase_share");
-    Case { cpu: Some(90.0), standing: reached(Phase::Full), ..promoted.clone() }
+    Case { cpu: Some(90.0), state: reached(Phase::Full), ..promoted.clone() }
         .check("10 -> 18 by Reactive: no_forecast measured_load");
     let fixed = case("orchestration: {rollout_phase: limited}\n");
-    Case { cpu: Some(90.0), standing: reached(Phase::Full), ..fixed }
+    Case { cpu: Some(90.0), state: reached(Phase::Full), ..fixed }
         .check("10 -> 12 by Reactive: no_forecast measured_load phase_share");
     // What was learned about trust counts in optimized only; 0.7 is needed by the file.
     let foreseen = Case { forecast: Some((700.0, 0.65)), ..promoted };
-    Case { standing: reached(Phase::Full), ..foreseen.clone() }
+    Case { state: reached(Phase::Full), ..foreseen.clone() }
         .check("hold 10: not_trusted forecast_load enough");
-    let optimized = Case { standing: reached(Phase::Optimized), ..foreseen };
+    let optimized = Case { state: reached(Phase::Optimized), ..foreseen };
     optimized.check("10 -> 14 by Predictive: forecast_load");
     assert_eq!(optimized.decide().phase, Some(Phase::Optimized));
 }
@@ -323,10 +328,10 @@ fn a_decision_remembers_what_it_expects() {
 
 #[test]
 fn a_change_takes_as_long_as_was_learned() {
-    let known = standing::Provisioned { seconds: 99.6, seen: 9, at: now() };
+    let known = Provisioned { seconds: 99.6, seen: 9, at: now() };
     let provisioning = BTreeMap::from([("web".into(), known)]);
-    let standing = Standing { provisioning, ..Standing::default() };
-    let decision = Case { cpu: Some(75.0), standing, ..case(FULL) }.decide();
+    let state = PlatformState { provisioning, ..PlatformState::default() };
+    let decision = Case { cpu: Some(75.0), state, ..case(FULL) }.decide();
     assert_eq!(decision.complete_in_s, Some(100));
 }
 
@@ -423,7 +428,7 @@ scaling_groups: {db: {resources: [{type: AURORA_REPLICAS, name: db, min_capacity
         forecasts: &empty,
         changes: &[],
         manual: &manual,
-        standing: &NOTHING,
+        state: &EMPTY,
     };
     let decision = decide(&world).remove(0);
     assert_eq!((decision.change(), code(&decision.reasons[0])), (None, "no_adapter".to_owned()));
@@ -454,14 +459,15 @@ fn in_a_burst_the_measured_load_counts_too() {
             forecasts: &forecasts,
             changes: &[],
             manual: &BTreeMap::new(),
-            standing: &case.standing,
+            state: &case.state,
         };
         let place = case.platform.dimensions().next().unwrap();
+        let window = LeadWindows::of(&case.platform, &case.state).window(place.group, place.resource);
         let load = Seen::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false });
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = vec![Reading { metric: "cpu".into(), load }];
         let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity.clone()), readings };
-        needs(&world, place, &capacity, &seen)
+        needs(&world, place, window, &capacity, &seen)
             .reasons
             .iter()
             .any(|reason| matches!(reason, Reason::Burst { .. }))

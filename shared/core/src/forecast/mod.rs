@@ -8,6 +8,7 @@ mod frame;
 pub mod lead;
 mod linear;
 mod members;
+mod metric;
 mod middle;
 mod online;
 mod pack;
@@ -22,6 +23,7 @@ mod trained_tests;
 mod trial;
 
 pub use extra::{Context, EXTRAS_MAX, Extra};
+pub use metric::MetricForecast;
 pub use pack::{MODEL_VERSION, NotAModel};
 pub use pattern::Pattern;
 pub use period::{Period, periods};

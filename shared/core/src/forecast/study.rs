@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::lead::{Lead, LeadModel, Outlook, Setting};
 use super::{
-    Context, EXTRAS_MAX, Extra, Forecast, LEVELS, NoForecast, Pattern, STALE_S, STEP_S, Trained, forecast,
+    Context, EXTRAS_MAX, Extra, Forecast, LEVELS, MetricForecast, NoForecast, Pattern, STALE_S, STEP_S,
+    Trained, forecast,
 };
 use crate::calendar::{self, Factors};
-use crate::decide::{MetricForecast, Standing};
 use crate::history::{Chunk, Column, column_series, fine_series};
 use crate::platform::{Event, Metric, Place, Platform};
 use crate::series::Series;
+use crate::state::PlatformState;
 
 /// Models that change by nothing but new points are stored again after so long: they catch up with what they missed.
 const STORE_AFTER_S: i64 = 3 * 3_600;
@@ -59,7 +60,7 @@ pub struct Studied {
 /// Forecasts one metric of a dimension from the chunks of its history, with the models it has.
 pub fn study(
     platform: &Platform,
-    standing: &Standing,
+    state: &PlatformState,
     (place, metric): (Place<'_>, &Metric),
     chunks: &[Chunk],
     models: Models,
@@ -82,7 +83,7 @@ pub fn study(
     let context = Context { extras: columns.as_slice() };
     let before = models.load.as_ref().map(Trained::seen_until);
     let (load, load_trained) = load(platform, models.load, (&history, &context), now, room);
-    let (outlook, lead, lead_trained) = lead((platform, standing), (place, metric), models.lead, &fine, room);
+    let (outlook, lead, lead_trained) = lead((platform, state), (place, metric), models.lead, &fine, room);
     let outlook = outlook.map(|outlook| outlook.multiplied(|from, to| factors.during(from, to)));
     let steps = steps(platform, age_s);
     let outcome = match &load {
@@ -150,14 +151,14 @@ fn load(
 
 /// What the lead window may bring, its model, and whether that was trained anew.
 fn lead(
-    (platform, standing): (&Platform, &Standing),
+    (platform, state): (&Platform, &PlatformState),
     (place, metric): (Place<'_>, &Metric),
     model: Option<LeadModel>,
     fine: &Series,
     room: &mut Room,
 ) -> (Option<Outlook>, Option<LeadModel>, bool) {
     let Some(unit) = metric.measure.carried_per_unit() else { return (None, None, false) };
-    let setting = Setting::of(platform, standing, place, unit);
+    let setting = Setting::of(platform, state, place, unit);
     let resumed = model.and_then(|model| Lead::resume(setting, fine, model));
     let trains = room.take(resumed.as_ref().is_none_or(Lead::is_due));
     let known = match resumed {

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{NoPilot, Pilot};
-use crate::decide::{Change, Decision, NOTHING, World, decide};
+use crate::decide::{Decision, decide};
 use crate::forecast::lead::Outlook;
 use crate::name::DimensionKey;
 use crate::plan::StepChange;
 use crate::platform::Platform;
 use crate::series::Series;
+use crate::state::EMPTY;
 use crate::units::Units;
+use crate::world::{Change, World};
 
 /// Pilots that decide together, so that budgets and connections hold for all of them.
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ impl<'a> Fleet<'a> {
             forecasts: &forecasts,
             changes: &changes,
             manual: &BTreeMap::new(),
-            standing: &NOTHING,
+            state: &EMPTY,
         });
         let mut decisions: BTreeMap<DimensionKey, Decision> =
             decisions.into_iter().map(|decision| (decision.key.clone(), decision)).collect();

@@ -12,15 +12,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::calendar::Factors;
-use crate::decide::{Change, Decision, MetricForecast, NOTHING, World, decision};
+use crate::decide::{Decision, decision};
 use crate::forecast::lead::{Lead, Setting};
-use crate::forecast::{NoForecast, STALE_S};
+use crate::forecast::{MetricForecast, NoForecast, STALE_S};
 use crate::name::{DimensionKey, GroupName};
 use crate::observe::Seen;
 use crate::observe::{Capacity, Observation, reading};
 use crate::platform::{Metric, Mode, Place, Platform};
 use crate::series::Series;
+use crate::state::EMPTY;
 use crate::units::Units;
+use crate::world::{Change, World};
 
 /// Changes this far back matter to a decision.
 const LOOK_BACK_S: i64 = 7_200;
@@ -85,8 +87,7 @@ impl<'a> Pilot<'a> {
     pub fn new(platform: &'a Platform, key: &DimensionKey, history: &Series) -> Result<Pilot<'a>, NoPilot> {
         let place = platform.place(key).ok_or_else(|| NoPilot::NoDimension(key.to_string()))?;
         let metric = steering(place).ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
-        let setting =
-            Setting::of(platform, &NOTHING, place, metric.measure.carried_per_unit().unwrap_or(1.0));
+        let setting = Setting::of(platform, &EMPTY, place, metric.measure.carried_per_unit().unwrap_or(1.0));
         let group = &place.group.name;
         let factors = Factors::of(platform, group, history.start(), history.end());
         let mut usual = None;
@@ -179,7 +180,7 @@ impl<'a> Pilot<'a> {
                 forecasts: &BTreeMap::from([(self.key.clone(), vec![made])]),
                 changes: &self.changes,
                 manual: &BTreeMap::new(),
-                standing: &NOTHING,
+                state: &EMPTY,
             },
             place,
         );

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::decide::{Decision, MetricForecast};
+use crate::decide::Decision;
+use crate::forecast::MetricForecast;
 use crate::journal::{Entry, StepEvent};
 use crate::name::{DimensionKey, PlatformName};
 use crate::observe::{Observation, Seen};

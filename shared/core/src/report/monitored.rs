@@ -4,18 +4,23 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use crate::alert::{Scaled, over};
-use crate::decide::Standing;
 use crate::platform::{Figure, Platform};
+use crate::state::PlatformState;
 
 /// Over how long events are counted and durations averaged.
 const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// The figures that the file asks for and that are known, in CloudWatch's embedded metric format; `None` when none is.
-pub fn monitored(platform: &Platform, standing: &Standing, scaled: &[Scaled], at: Timestamp) -> Option<Json> {
+pub fn monitored(
+    platform: &Platform,
+    state: &PlatformState,
+    scaled: &[Scaled],
+    at: Timestamp,
+) -> Option<Json> {
     let mut metrics = Vec::new();
     let mut line = Map::new();
     for figure in &platform.monitoring.figures {
-        let Some(value) = value(*figure, platform, standing, scaled, at) else { continue };
+        let Some(value) = value(*figure, platform, state, scaled, at) else { continue };
         let (name, unit) = name(*figure);
         if line.insert(name.to_owned(), json!(value)).is_none() {
             metrics.push(json!({"Name": name, "Unit": unit}));
@@ -45,17 +50,17 @@ fn name(figure: Figure) -> (&'static str, &'static str) {
 fn value(
     figure: Figure,
     platform: &Platform,
-    standing: &Standing,
+    state: &PlatformState,
     scaled: &[Scaled],
     at: Timestamp,
 ) -> Option<f64> {
     match figure {
         Figure::ScalingEvents | Figure::ScalingDuration => over(figure, HOUR, scaled, at),
         Figure::ScalingAccuracy => {
-            let figures = standing.evidence.figures();
+            let figures = state.calibration.figures();
             (0 < figures.judged).then_some(figures.coverage * 100.0)
         }
-        Figure::CostOptimization => Some(standing.spend?.saved(&platform.zone)? * 100.0),
+        Figure::CostOptimization => Some(state.spend?.saved(&platform.zone)? * 100.0),
     }
 }
 
@@ -63,14 +68,14 @@ fn value(
 mod tests {
     use super::*;
     use crate::config::parse;
-    use crate::decide::standing::{Evidence, Spend, Tally};
+    use crate::state::{Calibration, Spend, Tally};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     /// The figures of a platform with this in its file, without the frame around them.
-    fn told(monitoring: &str, standing: &Standing, scaled: &[Scaled]) -> Option<String> {
+    fn told(monitoring: &str, state: &PlatformState, scaled: &[Scaled]) -> Option<String> {
         let text = format!(
             "configuration_name: shop
 scaling_groups:
@@ -78,7 +83,7 @@ scaling_groups:
 {monitoring}"
         );
         let platform = parse(&text).unwrap().platform;
-        let mut line = monitored(&platform, standing, scaled, at(43_200))?;
+        let mut line = monitored(&platform, state, scaled, at(43_200))?;
         let published = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len();
         let line = line.as_object_mut().unwrap();
         line.retain(|key, _| key != "_aws" && key != "Platform");
@@ -92,8 +97,8 @@ scaling_groups:
     #[test]
     fn only_the_figures_that_are_asked_for_are_published() {
         let tally = Tally { judged: 40, inside: 36, ..Tally::default() };
-        let standing = Standing {
-            evidence: Evidence(vec![tally]),
+        let state = PlatformState {
+            calibration: Calibration(vec![tally]),
             spend: Some(Spend {
                 amount: 30.0,
                 peak_hourly: 4.0,
@@ -101,7 +106,7 @@ scaling_groups:
                 unseen_hourly: 0.0,
                 counted_to: at(43_200),
             }),
-            ..Standing::default()
+            ..PlatformState::default()
         };
         let cycle = |second: i64, steps: u32| Scaled {
             cycle: "a".into(),
@@ -111,17 +116,17 @@ scaling_groups:
         };
         let scaled = [cycle(39_000, 5), cycle(40_000, 3)];
         assert_eq!(
-            told("", &standing, &scaled).unwrap(),
+            told("", &state, &scaled).unwrap(),
             "AverageScalingDuration 90.0, CostOptimizationAchieved 37.5, ScalingAccuracyPercentage 90.0, \
              ScalingEventsPerHour 3.0"
         );
         let some = "monitoring: {scaling_metrics: [scaling_events_per_hour, cost_optimization_achieved]}";
         assert_eq!(
-            told(some, &standing, &scaled).unwrap(),
+            told(some, &state, &scaled).unwrap(),
             "CostOptimizationAchieved 37.5, ScalingEventsPerHour 3.0"
         );
-        assert_eq!(told("monitoring: {scaling_metrics: []}", &standing, &scaled), None);
+        assert_eq!(told("monitoring: {scaling_metrics: []}", &state, &scaled), None);
         // What nobody knows yet is not zero, but that nothing was scaled is.
-        assert_eq!(told("", &Standing::default(), &[]).unwrap(), "ScalingEventsPerHour 0.0");
+        assert_eq!(told("", &PlatformState::default(), &[]).unwrap(), "ScalingEventsPerHour 0.0");
     }
 }

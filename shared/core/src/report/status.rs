@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::decide::standing::{Nudge, measured_share};
-use crate::decide::{BreakerState, Pause, Standing};
+use crate::learning::measured_share;
 use crate::lease::Lease;
 use crate::platform::{Phase, Platform};
+use crate::state::{BreakerState, ConfidenceAdjustment, Pause, PlatformState};
 use crate::units::Direction;
 
 /// What is stored between cycles, and the file that it goes with.
@@ -18,7 +18,7 @@ pub struct Status<'a> {
     /// Who may act.
     pub lease: &'a Lease,
     /// What stands, with what people asked for.
-    pub standing: &'a Standing,
+    pub state: &'a PlatformState,
     /// The time it is told for.
     pub now: Timestamp,
 }
@@ -28,7 +28,7 @@ pub fn status(status: &Status<'_>) -> String {
     let mut text = format!("{} at {}\n\n", status.platform.name, moment(status.now));
     line(&mut text, &acting(status));
     line(&mut text, &phase(status));
-    line(&mut text, &evidence(status.standing));
+    line(&mut text, &evidence(status.state));
     line(&mut text, &spend(status));
     asked(&mut text, status);
     breakers(&mut text, status);
@@ -49,11 +49,11 @@ fn acting(status: &Status<'_>) -> String {
 }
 
 fn phase(status: &Status<'_>) -> String {
-    let phase = status.standing.phase(status.platform).name();
+    let phase = status.state.phase(status.platform).name();
     if !status.platform.orchestration.auto_promote {
         return format!("phase {phase}, as the file says (auto_promote is off)");
     }
-    match &status.standing.reached {
+    match &status.state.rollout {
         Some(reached) if reached.configured == status.platform.orchestration.phase => {
             format!("phase {phase} since {}: {}", moment(reached.since), reached.why)
         }
@@ -61,8 +61,8 @@ fn phase(status: &Status<'_>) -> String {
     }
 }
 
-fn evidence(standing: &Standing) -> String {
-    let figures = standing.evidence.figures();
+fn evidence(state: &PlatformState) -> String {
+    let figures = state.calibration.figures();
     if figures.judged == 0 && figures.compared == 0 {
         return "no evidence of this phase yet".to_owned();
     }
@@ -71,7 +71,7 @@ fn evidence(standing: &Standing) -> String {
 
 fn spend(status: &Status<'_>) -> String {
     let budget = &status.platform.guardrails.budget;
-    let Some(spend) = status.standing.spend else {
+    let Some(spend) = status.state.spend else {
         return "what was spent this month is not known yet".to_owned();
     };
     let spent = spend.in_month_of(&status.platform.zone, status.now);
@@ -80,7 +80,7 @@ fn spend(status: &Status<'_>) -> String {
 }
 
 fn asked(text: &mut String, status: &Status<'_>) {
-    let asked = &status.standing.asked;
+    let asked = &status.state.requests;
     for pause in asked.pauses.iter().filter(|pause| status.now < pause.until) {
         line(text, &format!("paused: {} until {} ({})", paused(pause), moment(pause.until), pause.by));
     }
@@ -104,7 +104,7 @@ fn paused(pause: &Pause) -> String {
 }
 
 fn breakers(text: &mut String, status: &Status<'_>) {
-    for (resource, breaker) in &status.standing.breakers {
+    for (resource, breaker) in &status.state.breakers {
         let state = match breaker.state(&status.platform.guardrails, status.now) {
             BreakerState::Closed => "closed".to_owned(),
             BreakerState::Open { until } => format!("open until {}", moment(until)),
@@ -116,7 +116,7 @@ fn breakers(text: &mut String, status: &Status<'_>) {
 
 fn learned(text: &mut String, status: &Status<'_>) {
     for (_, resource) in status.platform.resources() {
-        if let Some(known) = status.standing.provisioning.get(&resource.id) {
+        if let Some(known) = status.state.provisioning.get(&resource.id) {
             let guess = resource.provisioning;
             let (id, s, guess_s) = (&resource.id, known.duration(guess).as_secs(), guess.as_secs());
             line(
@@ -128,14 +128,14 @@ fn learned(text: &mut String, status: &Status<'_>) {
             );
         }
     }
-    let counts = status.standing.phase(status.platform) == Phase::Optimized;
+    let counts = status.state.phase(status.platform) == Phase::Optimized;
     let only = if counts { "" } else { " (counts in optimized only)" };
-    for (key, known) in &status.standing.carried {
+    for (key, known) in &status.state.carried {
         for (metric, per_unit) in known {
             line(text, &format!("a unit of {key} is planned with {per_unit:.1} of {metric}{only}"));
         }
     }
-    let Nudge { out, inward, .. } = status.standing.nudge;
+    let ConfidenceAdjustment { out, inward, .. } = status.state.confidence_adjustment;
     if out != 0.0 || inward != 0.0 {
         line(
             text,
@@ -163,7 +163,7 @@ mod tests {
     fn check(
         file: &str,
         lease: serde_json::Value,
-        standing: serde_json::Value,
+        state: serde_json::Value,
         asked: serde_json::Value,
         expected: Expect,
     ) {
@@ -173,12 +173,12 @@ scaling_groups:
   web: {{resources: [{{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9, provisioning_seconds: 180}}]}}
 {file}"
         );
-        let mut standing: Standing = serde_json::from_value(standing).unwrap();
-        standing.asked = serde_json::from_value(asked).unwrap();
+        let mut state: PlatformState = serde_json::from_value(state).unwrap();
+        state.requests = serde_json::from_value(asked).unwrap();
         let status = Status {
             platform: &parse(&text).unwrap().platform,
             lease: &serde_json::from_value(lease).unwrap(),
-            standing: &standing,
+            state: &state,
             now: "2026-11-24T12:00:00Z".parse().unwrap(),
         };
         expected.assert_eq(&super::status(&status));

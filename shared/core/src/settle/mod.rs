@@ -1,10 +1,6 @@
 //! How a cycle ended: from how far it came and what its journal says to one outcome.
 
-mod taught;
-
 use serde::{Deserialize, Serialize};
-
-pub use taught::taught;
 
 use crate::alert::Raised;
 use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};

@@ -19,7 +19,7 @@ pub use figures::{Figures, Together};
 pub use plant::{Chances, Moment, Move, Outcome, Plant, Supply};
 pub use tiers::Tier;
 
-use crate::decide::Strategy;
+use crate::demand::DemandSource;
 use crate::forecast::lead::Spread;
 use crate::name::DimensionKey;
 use crate::pilot::{NoPilot, steered};
@@ -99,7 +99,7 @@ pub struct Told {
     pub to: u32,
     /// What decided.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<Strategy>,
+    pub strategy: Option<DemandSource>,
     /// How far what is foreseen was trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Ratio>,

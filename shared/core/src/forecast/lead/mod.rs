@@ -14,11 +14,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{NOTHING, Standing};
 use crate::forecast::pack::{self, NotAModel};
 use crate::forecast::real;
 use crate::platform::{Place, Platform};
 use crate::series::Series;
+use crate::state::{EMPTY, LeadWindows, PlatformState};
 use crate::units::Ratio;
 use fit::WindowModel;
 use tail::Tail;
@@ -37,14 +37,12 @@ pub struct Setting {
 
 impl Setting {
     /// The setting of a metric of a dimension of which one unit carries `unit`.
-    pub fn of(platform: &Platform, standing: &Standing, place: Place<'_>, unit: f64) -> Setting {
+    pub fn of(platform: &Platform, state: &PlatformState, place: Place<'_>, unit: f64) -> Setting {
         let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
-        let provisioning = stepped(NOTHING.lead_time(platform, place), standing.lead_time(platform, place));
-        Setting {
-            provisioning_s: seconds(provisioning),
-            cycle_s: seconds(platform.orchestration.cycle + place.group.policy.scheduling_buffer),
-            unit,
-        }
+        let window = |state| LeadWindows::of(platform, state).window(place.group, place.resource);
+        let (guess, learned) = (window(&EMPTY), window(state));
+        let provisioning = stepped(guess.provisioning, learned.provisioning);
+        Setting { provisioning_s: seconds(provisioning), cycle_s: seconds(learned.cycle), unit }
     }
 }
 

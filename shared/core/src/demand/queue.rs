@@ -1,10 +1,9 @@
-//! Units for what waits in a queue: enough to keep up with what arrives, and more to work off the backlog in time.
+//! Queues: units to keep up with what arrives, and more to work off the backlog in time.
 
-use super::World;
-use super::need::{Need, Needs, Pair, known, merge, trusted, unknown};
-use crate::decide::Strategy;
-use crate::observe::{Load, Observation};
-use crate::platform::{Measure, Metric, Place};
+use super::facts::{Facts, MetricFacts};
+use super::need::{DemandSource, Need, Needs, Pair};
+use crate::observe::Load;
+use crate::platform::{Measure, Metric};
 use crate::reason::Reason;
 use crate::units::Units;
 
@@ -21,51 +20,43 @@ struct Arrivals {
     counted_s: f64,
 }
 
-/// Adds what a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
-pub(super) fn needed(
-    needs: &mut Needs,
-    world: &World<'_>,
-    place: Place<'_>,
-    observation: &Observation,
-    queue: &Metric,
-    rise: f64,
-) {
-    let backlog = match known(observation, queue) {
-        Ok(backlog) => backlog,
-        Err(why) => return unknown(needs, why),
-    };
-    if let Some(arrivals) = foreseen(world, place) {
-        // It is forecast, and so bounded as forecasts are.
-        if let Some(pair) = pair(queue, backlog, Some(&arrivals), Strategy::Hybrid) {
-            merge(&mut needs.predictive, pair);
-        }
+/// What a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
+pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+    let Some(backlog) = metric.load else { return Needs::default() };
+    // What arrives is forecast, and so bounded as forecasts are.
+    let foreseen = foreseen(facts);
+    let predictive =
+        foreseen.and_then(|arrivals| pair(&metric.metric, backlog, Some(&arrivals), DemandSource::Hybrid));
+    let arrivals = arriving(facts);
+    let reactive = pair(&metric.metric, backlog, arrivals.as_ref(), DemandSource::Reactive);
+    Needs {
+        measured: reactive.as_ref().map(|pair| pair.out.units),
+        at_target: reactive.as_ref().map(|pair| pair.keep.units),
+        predictive,
+        reactive,
+        ..Needs::default()
     }
-    let arrivals = arriving(world, place, observation, rise);
-    let Some(pair) = pair(queue, backlog, arrivals.as_ref(), Strategy::Reactive) else { return };
-    needs.measured = needs.measured.max(Some(pair.out.units));
-    needs.at_target = needs.at_target.max(Some(pair.keep.units));
-    merge(&mut needs.reactive, pair);
 }
 
 /// What is expected to arrive until new capacity is ready, where that is known.
-fn foreseen(world: &World<'_>, place: Place<'_>) -> Option<Arrivals> {
-    let metric = &*world.planned(place, place.dimension.arrivals()?);
-    let outlook = trusted(world, place, metric)?.ok()?;
+fn foreseen(facts: &Facts<'_>) -> Option<Arrivals> {
+    let metric = &*facts.planned(facts.place.dimension.arrivals()?);
+    let outlook = facts.outlook(metric)?.ok()?;
     let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
     let per_unit = metric.measure.carried_per_unit()?;
     Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s: metric.counted_s()? })
 }
 
 /// What arrives now.
-fn arriving(world: &World<'_>, place: Place<'_>, observation: &Observation, rise: f64) -> Option<Arrivals> {
-    let metric = &*world.planned(place, place.dimension.arrivals()?);
+fn arriving(facts: &Facts<'_>) -> Option<Arrivals> {
+    let metric = &*facts.planned(facts.place.dimension.arrivals()?);
     let counted_s = metric.counted_s()?;
-    let load = known(observation, metric).ok()?;
+    let load = facts.load(metric).ok()?;
     let per_unit = metric.measure.target_per_unit()?;
-    Some(Arrivals { load: (load.mean * rise, load.peak * rise), per_unit, counted_s })
+    Some(Arrivals { load: (load.mean * facts.rise, load.peak * facts.rise), per_unit, counted_s })
 }
 
-fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>, strategy: Strategy) -> Option<Pair> {
+fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>, source: DemandSource) -> Option<Pair> {
     let Measure::QueueDepth { target_per_unit, drain } = queue.measure else { return None };
     let need = |backlog: f64, arriving: Option<f64>| {
         let (units, per_unit) = match arrivals.zip(arriving) {
@@ -78,7 +69,7 @@ fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>, strategy: S
         let (needed, drain_s) = (Units::at_least(units), drain.as_secs());
         let metric = queue.name.clone();
         let reason = Reason::Backlog { metric, backlog, arriving, drain_s, per_unit, needed };
-        Need { units: needed, strategy, reason: Some(reason) }
+        Need { units: needed, source, reason }
     };
     let out = need(backlog.mean, arrivals.map(|arrivals| arrivals.load.0));
     let keep = need(backlog.peak, arrivals.map(|arrivals| arrivals.load.1));
@@ -94,11 +85,13 @@ mod tests {
     use serde_json::json;
 
     use crate::config::parse;
-    use crate::decide::{MetricForecast, NOTHING, World, decide};
-    use crate::forecast::NoForecast;
+    use crate::decide::decide;
+    use crate::forecast::{MetricForecast, NoForecast};
     use crate::name::DimensionKey;
     use crate::observe::{Capacity, Load, Observation, Reading, Seen};
+    use crate::state::EMPTY;
     use crate::units::Units;
+    use crate::world::World;
 
     const ORDERS: &str = "{name: orders, kind: load, target_per_unit: 60}";
 
@@ -148,7 +141,7 @@ orchestration: {{rollout_phase: full}}
             forecasts: &BTreeMap::from([(key, forecasts)]),
             changes: &[],
             manual: &BTreeMap::new(),
-            standing: &NOTHING,
+            state: &EMPTY,
         })
         .remove(0);
         let reasons = decision.reasons.iter().map(ToString::to_string);

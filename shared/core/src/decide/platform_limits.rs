@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Decision, World};
+use super::Decision;
 use crate::name::{DimensionKey, GroupName};
 use crate::platform::{Budget, Dependency};
 use crate::reason::Reason;
 use crate::units::{Direction, Units};
+use crate::world::World;
 
 /// Fits decisions into what the platform allows in all.
 pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
@@ -41,7 +42,7 @@ fn connections(decisions: &mut [Decision], dependency: &Dependency) {
 /// What the platform's capacity may cost in this hour.
 fn hourly_limit(world: &World<'_>) -> Option<f64> {
     let Budget { hourly, monthly, .. } = world.platform.guardrails.budget;
-    let rest = monthly.map(|monthly| match world.standing.spend {
+    let rest = monthly.map(|monthly| match world.state.spend {
         Some(spend) => {
             let spent = spend.in_month_of(&world.platform.zone, world.now);
             (monthly - spent).max(0.0) / hours_left(world)
@@ -79,7 +80,7 @@ fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
         units.real() * costs.get(&decision.key).copied().unwrap_or(0.0)
     };
     // What cannot be seen still takes its part.
-    let unseen = world.standing.spend.map_or(0.0, |spend| spend.unseen_hourly);
+    let unseen = world.state.spend.map_or(0.0, |spend| spend.unseen_hourly);
     let total = unseen + decisions.iter().map(cost).sum::<f64>();
     let mut over = total - limit;
     let layers = world.platform.orchestration.layers.iter().rev().flatten();

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::standing::ahead;
-use super::{Decision, MetricForecast};
+use super::Decision;
+use crate::forecast::MetricForecast;
 use crate::name::DimensionKey;
 use crate::platform::{Metric, Platform};
 use crate::reason::Reason;
+use crate::state::{LeadWindows, PlatformState};
 
 /// What was forecast of a dimension by an earlier cycle, and when.
 pub type Earlier = (Timestamp, DimensionKey, Vec<MetricForecast>);
@@ -29,6 +30,7 @@ pub struct Recalled {
 /// A forecast is missing from when the next one was due, a cycle after it.
 pub fn since(
     platform: &Platform,
+    state: &PlatformState,
     forecasts: &BTreeMap<DimensionKey, Vec<MetricForecast>>,
     now: Timestamp,
 ) -> Option<Timestamp> {
@@ -37,7 +39,8 @@ pub fn since(
     }
     let after = platform.predictive.stale_after + platform.orchestration.cycle;
     // One that ends before what is ordered now serves says nothing.
-    let reaches = platform.predictive.horizon.saturating_sub(ahead(platform));
+    let reaches =
+        platform.predictive.horizon.saturating_sub(LeadWindows::of(platform, state).judging_delay());
     now.checked_sub(after.min(reaches).min(AGE_MAX)).ok()
 }
 
@@ -121,6 +124,7 @@ mod tests {
     use super::*;
     use crate::config::parse;
     use crate::forecast::{Forecast, NoForecast};
+    use crate::state::EMPTY;
     use crate::units::Ratio;
 
     fn at(second: i64) -> Timestamp {
@@ -164,8 +168,9 @@ scaling_groups:
     #[test]
     fn nothing_is_missing_where_a_forecast_was_made_or_none_is_wanted() {
         let forecasts = BTreeMap::from([(key(), made(0.0))]);
-        assert_eq!(since(&shop(""), &forecasts, at(10_000)), None);
-        let told = |more: &str| since(&shop(more), &BTreeMap::new(), at(10_000)).map(|at| at.as_second());
+        assert_eq!(since(&shop(""), &EMPTY, &forecasts, at(10_000)), None);
+        let told =
+            |more: &str| since(&shop(more), &EMPTY, &BTreeMap::new(), at(10_000)).map(|at| at.as_second());
         assert_eq!(told(""), Some(10_000 - 600));
         assert_eq!(told("predictive: {fallback: {after: 0s}}\n"), Some(10_000 - 300));
         assert_eq!(told("predictive: {fallback: {after: 2d}}\n"), Some(10_000 - 3_600));
@@ -184,8 +189,9 @@ scaling_groups:
     #[test]
     fn a_forecast_that_ends_before_an_order_serves_is_not_gone_on_with() {
         let short = shop("predictive: {prediction_horizon: 15m, fallback: {after: 1h}}\n");
-        let since = since(&short, &BTreeMap::new(), at(10_000)).map(|since| 10_000 - since.as_second());
-        let most = 900 - i64::try_from(ahead(&short).as_secs()).unwrap();
+        let since =
+            since(&short, &EMPTY, &BTreeMap::new(), at(10_000)).map(|since| 10_000 - since.as_second());
+        let most = 900 - i64::try_from(LeadWindows::of(&short, &EMPTY).judging_delay().as_secs()).unwrap();
         assert!(0 < most && since == Some(most), "{since:?}, not {most}");
     }
 

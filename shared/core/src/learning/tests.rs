@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::parse;
-use crate::decide::Strategy;
+use crate::decide::Expected;
+use crate::demand::DemandSource;
 use crate::observe::{Capacity, Load, Reading};
-use crate::platform::Mode;
+use crate::platform::{Mode, Phase};
+use crate::state::{Breaker, EMPTY, OperatorRequests, Override, Provisioned};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -63,7 +65,7 @@ fn wanted(units: u32, measured: u32) -> Decision {
         needed: Some(Units(units)),
         wanted: Some(Units(units)),
         target: Some(Units(units)),
-        strategy: Some(Strategy::Predictive),
+        strategy: Some(DemandSource::Predictive),
         confidence: None,
         phase: None,
         expected: vec![Expected { metric: "requests".into(), low: 900.0, high: 1_100.0 }],
@@ -78,8 +80,8 @@ fn wanted(units: u32, measured: u32) -> Decision {
 #[test]
 fn decisions_are_judged_by_what_came() {
     let check = |load: f64, then: Decision, expected: &str| {
-        let standing = Standing::default().after(&shop("observe"), &seen(load, 0.1), Some(&[then]), at(0));
-        let tally = standing.evidence.0[0];
+        let state = PlatformState::default().after(&shop("observe"), &seen(load, 0.1), Some(&[then]), at(0));
+        let tally = state.calibration.0[0];
         let actual = format!(
             "{} of {} inside, {} above; short {}, {} reactive; idle {:.1}, {:.1} reactive of {}",
             tally.inside,
@@ -101,7 +103,7 @@ fn decisions_are_judged_by_what_came() {
     );
     check(500.0, wanted(5, 10), "0 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.8 reactive of 1");
     // What a person wanted is no forecast's merit, and beyond the bounds nobody could have gone.
-    let manual = Decision { strategy: Some(Strategy::Manual), ..wanted(12, 8) };
+    let manual = Decision { strategy: Some(DemandSource::Manual), ..wanted(12, 8) };
     check(1_000.0, manual, "1 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.0 reactive of 0");
     check(
         9_000.0,
@@ -117,29 +119,30 @@ fn evidence_adds_up_in_any_order_and_ages() {
     let mut turned = then.clone();
     turned.reverse();
     let observations = seen(1_000.0, 0.1);
-    let evidence = Evidence::default().after(&platform, &then, &observations, at(0));
-    assert_eq!(evidence, Evidence::default().after(&platform, &turned, &observations, at(0)));
-    let later = |day: i64| evidence.after(&platform, &then, &observations, at(day * 86_400)).figures().judged;
+    let calibration = Calibration::default().after(&platform, &then, &observations, at(0));
+    assert_eq!(calibration, Calibration::default().after(&platform, &turned, &observations, at(0)));
+    let later =
+        |day: i64| calibration.after(&platform, &then, &observations, at(day * 86_400)).figures().judged;
     assert_eq!((later(0), later(6), later(7)), (6, 6, 3));
 }
 
 #[test]
 fn decisions_are_due_once_an_hour_from_a_lead_window_ago() {
     let platform = shop("observe");
-    assert_eq!(ahead(&platform), Duration::from_secs(900));
-    assert_eq!(Standing::default().judges(&platform, at(9_999)), None, "nothing was decided yet");
-    let standing = Standing::default().after(&platform, &seen(1_000.0, 0.1), None, at(0));
-    assert_eq!(standing.judges(&platform, at(3_599)), None);
-    assert_eq!(standing.judges(&platform, at(3_600)), Some((at(2_550), at(2_850))));
-    let judged = standing.after(&platform, &seen(1_000.0, 0.1), Some(&[]), at(3_600));
+    assert_eq!(LeadWindows::of(&platform, &EMPTY).judging_delay(), Duration::from_secs(900));
+    assert_eq!(PlatformState::default().judges(&platform, at(9_999)), None, "nothing was decided yet");
+    let state = PlatformState::default().after(&platform, &seen(1_000.0, 0.1), None, at(0));
+    assert_eq!(state.judges(&platform, at(3_599)), None);
+    assert_eq!(state.judges(&platform, at(3_600)), Some((at(2_550), at(2_850))));
+    let judged = state.after(&platform, &seen(1_000.0, 0.1), Some(&[]), at(3_600));
     assert_eq!(judged.judges(&platform, at(3_600)), None, "the function may run twice");
 }
 
 #[test]
 fn a_quiet_cycle_keeps_nothing_and_what_acts_keeps_what_was_spent() {
     let platform = shop("observe");
-    let stored = Standing::default().after(&platform, &seen(1_000.0, 0.1), None, at(0));
-    assert!(stored.must_be_kept(&Standing::default(), false), "the first cycle");
+    let stored = PlatformState::default().after(&platform, &seen(1_000.0, 0.1), None, at(0));
+    assert!(stored.must_be_kept(&PlatformState::default(), false), "the first cycle");
     let later = stored.after(&platform, &seen(1_000.0, 0.1), None, at(300));
     assert!((later.spend.unwrap().amount - stored.spend.unwrap().amount - 20.0 / 12.0).abs() < 1e-9);
     assert!(!later.must_be_kept(&stored, false));
@@ -152,8 +155,8 @@ fn a_quiet_cycle_keeps_nothing_and_what_acts_keeps_what_was_spent() {
 #[test]
 fn what_a_unit_carries_is_learned_where_a_guard_tells_and_counts_only_when_optimized() {
     let learned = |load, latency| {
-        let standing = Standing::default().after(&shop("full"), &seen(load, latency), None, at(0));
-        standing.carried.get(&key()).map(|known| known["requests"])
+        let state = PlatformState::default().after(&shop("full"), &seen(load, latency), None, at(0));
+        state.carried.get(&key()).map(|known| known["requests"])
     };
     assert_eq!(learned(1_200.0, 0.1), Some(101.0));
     assert_eq!(learned(900.0, 0.9), Some(98.0));
@@ -161,9 +164,9 @@ fn what_a_unit_carries_is_learned_where_a_guard_tells_and_counts_only_when_optim
     let planned = |phase: &str| {
         let platform = shop(phase);
         let carried = BTreeMap::from([(key(), BTreeMap::from([("requests".to_owned(), 300.0)]))]);
-        let standing = Standing { carried, ..Standing::default() };
+        let state = PlatformState { carried, ..PlatformState::default() };
         let place = platform.dimensions().next().unwrap();
-        standing.planned(&platform, place, &place.dimension.metrics[0])
+        state.planned(&platform, place, &place.dimension.metrics[0])
     };
     assert_eq!((planned("full"), planned("optimized")), (None, Some(120.0)));
 }
@@ -173,46 +176,46 @@ fn what_is_no_longer_in_the_file_is_forgotten() {
     let breaker = Breaker { failures: 1, failed_at: Some(at(0)) };
     let known = Provisioned { seconds: 60.0, seen: 1, at: at(0) };
     let ids = [ResourceId("web".to_owned()), ResourceId("gone".to_owned())];
-    let standing = Standing {
+    let state = PlatformState {
         breakers: ids.iter().map(|id| (id.clone(), breaker)).collect(),
         provisioning: ids.iter().map(|id| (id.clone(), known)).collect(),
         carried: BTreeMap::from([("gone/desired".parse().unwrap(), BTreeMap::new())]),
-        ..Standing::default()
+        ..PlatformState::default()
     };
-    let standing = standing.after(&shop("full"), &BTreeMap::new(), None, at(0));
-    assert!(standing.breakers.keys().eq([&ids[0]]) && standing.provisioning.keys().eq([&ids[0]]));
-    assert!(standing.carried.is_empty());
+    let state = state.after(&shop("full"), &BTreeMap::new(), None, at(0));
+    assert!(state.breakers.keys().eq([&ids[0]]) && state.provisioning.keys().eq([&ids[0]]));
+    assert!(state.carried.is_empty());
 }
 
 #[test]
 fn a_phase_is_earned_by_decisions_that_were_only_recorded() {
     let platform = shop("observe");
     let many = vec![wanted(11, 10); 40];
-    let mut standing = Standing::default();
+    let mut state = PlatformState::default();
     let mut told = Vec::new();
     for hour in 0..100 {
         let now = at(hour * 3_600);
-        let then = standing.judges(&platform, now).map(|_| many.as_slice());
-        standing = standing.after(&platform, &seen(1_000.0, 0.1), then, now);
-        told.push(standing.phase(&platform));
+        let then = state.judges(&platform, now).map(|_| many.as_slice());
+        state = state.after(&platform, &seen(1_000.0, 0.1), then, now);
+        told.push(state.phase(&platform));
     }
     told.dedup();
     assert_eq!(told, [Phase::Observe, Phase::Limited]);
-    assert!(standing.evidence.figures().judged < 40 * 100, "it starts anew");
-    let reached = standing.reached.as_ref().unwrap();
+    assert!(state.calibration.figures().judged < 40 * 100, "it starts anew");
+    let reached = state.rollout.as_ref().unwrap();
     assert_eq!((reached.since, reached.phase), (at(72 * 3_600), Phase::Limited));
 }
 
 #[test]
 fn what_is_stored_is_read_again_and_what_people_asked_for_is_not_in_it() {
     let platform = shop("observe");
-    let asked = Asked {
+    let requests = OperatorRequests {
         overrides: vec![Override { key: key(), units: Units(3), until: at(9), by: "ana".into() }],
-        ..Asked::default()
+        ..OperatorRequests::default()
     };
-    let standing = Standing { asked, ..Standing::default() };
-    let standing = standing.after(&platform, &seen(1_200.0, 0.1), Some(&[wanted(12, 8)]), at(0));
-    let read: Standing = serde_json::from_str(&serde_json::to_string(&standing).unwrap()).unwrap();
-    assert_eq!(read, Standing { asked: Asked::default(), ..standing });
-    assert_eq!(serde_json::from_str::<Standing>("{}").unwrap(), NOTHING);
+    let state = PlatformState { requests, ..PlatformState::default() };
+    let state = state.after(&platform, &seen(1_200.0, 0.1), Some(&[wanted(12, 8)]), at(0));
+    let read: PlatformState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+    assert_eq!(read, PlatformState { requests: OperatorRequests::default(), ..state });
+    assert_eq!(serde_json::from_str::<PlatformState>("{}").unwrap(), EMPTY);
 }

@@ -13,7 +13,7 @@ use crate::units::{Direction, Units};
 /// What people asked for. It is stored on its own, so that a cycle never writes over what somebody asks for meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct OperatorRequests {
     /// Changes that must not be made.
     pub pauses: Vec<Pause>,
     /// Capacity that must be there.
@@ -50,7 +50,7 @@ pub struct Override {
 
 /// Something that cannot be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAsk {
+pub enum InvalidRequest {
     /// There is no such group, resource or dimension.
     #[error("the platform has no {what} `{name}`{near}")]
     Unknown {
@@ -65,7 +65,7 @@ pub enum InvalidAsk {
     #[error("it must end within {} days", TERM_MAX.as_secs() / 86_400)]
     Term,
     /// Too much stands already.
-    #[error("{ASKED_MAX} pauses and overrides are the most; take some back first")]
+    #[error("{REQUESTS_MAX} pauses and overrides are the most; take some back first")]
     TooMany,
 }
 
@@ -73,7 +73,7 @@ pub enum InvalidAsk {
 pub const TERM_MAX: Duration = Duration::from_secs(14 * 86_400);
 
 /// Pauses, and overrides, of a platform: people type these.
-pub const ASKED_MAX: usize = 100;
+pub const REQUESTS_MAX: usize = 100;
 
 impl Pause {
     /// Whether it stops a change of `place` in this direction at `now`.
@@ -85,7 +85,7 @@ impl Pause {
     }
 }
 
-impl Asked {
+impl OperatorRequests {
     /// The pause that stops a change of `place` in this direction at `now`: the one that ends last.
     pub fn pause(&self, place: Place<'_>, direction: Direction, now: Timestamp) -> Option<&Pause> {
         self.pauses.iter().filter(|pause| pause.stops(place, direction, now)).max_by_key(|pause| pause.until)
@@ -93,15 +93,20 @@ impl Asked {
 
     /// The override that counts for a dimension at `now`: the largest.
     pub fn floor(&self, key: &DimensionKey, now: Timestamp) -> Option<&Override> {
-        let standing = self.overrides.iter().filter(|asked| asked.key == *key && now < asked.until);
-        standing.max_by_key(|asked| asked.units)
+        let counting = self.overrides.iter().filter(|floor| floor.key == *key && now < floor.until);
+        counting.max_by_key(|floor| floor.units)
     }
 
     /// With one pause more, and without what has ended. The same pause asked for again replaces the old one.
     ///
     /// # Errors
     /// When it names what is not there, ends too late, or is one too many.
-    pub fn paused(&self, platform: &Platform, pause: Pause, now: Timestamp) -> Result<Asked, InvalidAsk> {
+    pub fn paused(
+        &self,
+        platform: &Platform,
+        pause: Pause,
+        now: Timestamp,
+    ) -> Result<OperatorRequests, InvalidRequest> {
         if let Some(name) = &pause.group {
             known("group", &name.0, platform.groups.iter().map(|group| group.name.0.as_str()))?;
         }
@@ -109,17 +114,17 @@ impl Asked {
             known("resource", &id.0, platform.resources().map(|(_, resource)| resource.id.0.as_str()))?;
         }
         let of = |pause: &Pause| (pause.group.clone(), pause.resource.clone(), pause.direction);
-        let mut asked = self.without_ended(now);
-        asked.pauses.retain(|old| of(old) != of(&pause));
-        within_limits(asked.pauses.len(), pause.until, now)?;
-        asked.pauses.push(pause);
-        Ok(asked)
+        let mut requests = self.without_ended(now);
+        requests.pauses.retain(|old| of(old) != of(&pause));
+        within_limits(requests.pauses.len(), pause.until, now)?;
+        requests.pauses.push(pause);
+        Ok(requests)
     }
 
     /// Without any pause.
     #[must_use]
-    pub fn unpaused(&self, now: Timestamp) -> Asked {
-        Asked { pauses: Vec::new(), ..self.without_ended(now) }
+    pub fn unpaused(&self, now: Timestamp) -> OperatorRequests {
+        OperatorRequests { pauses: Vec::new(), ..self.without_ended(now) }
     }
 
     /// With an override, which replaces that of the same dimension; no units take it away.
@@ -131,42 +136,46 @@ impl Asked {
         platform: &Platform,
         wanted: Override,
         now: Timestamp,
-    ) -> Result<Asked, InvalidAsk> {
+    ) -> Result<OperatorRequests, InvalidRequest> {
         let keys: Vec<String> = platform.dimensions().map(|place| place.dimension.key.to_string()).collect();
         known("dimension", &wanted.key.to_string(), keys.iter().map(String::as_str))?;
-        let mut asked = self.without_ended(now);
-        asked.overrides.retain(|old| old.key != wanted.key);
+        let mut requests = self.without_ended(now);
+        requests.overrides.retain(|old| old.key != wanted.key);
         if wanted.units == Units(0) {
-            return Ok(asked);
+            return Ok(requests);
         }
-        within_limits(asked.overrides.len(), wanted.until, now)?;
-        asked.overrides.push(wanted);
-        Ok(asked)
+        within_limits(requests.overrides.len(), wanted.until, now)?;
+        requests.overrides.push(wanted);
+        Ok(requests)
     }
 
-    fn without_ended(&self, now: Timestamp) -> Asked {
-        Asked {
+    fn without_ended(&self, now: Timestamp) -> OperatorRequests {
+        OperatorRequests {
             pauses: self.pauses.iter().filter(|pause| now < pause.until).cloned().collect(),
-            overrides: self.overrides.iter().filter(|asked| now < asked.until).cloned().collect(),
+            overrides: self.overrides.iter().filter(|floor| now < floor.until).cloned().collect(),
         }
     }
 }
 
-fn known<'a>(what: &'static str, name: &str, names: impl Iterator<Item = &'a str>) -> Result<(), InvalidAsk> {
+fn known<'a>(
+    what: &'static str,
+    name: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), InvalidRequest> {
     let names: Vec<&str> = names.collect();
     if names.contains(&name) {
         return Ok(());
     }
     let near = nearest_word(name, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Err(InvalidAsk::Unknown { what, name: name.to_owned(), near })
+    Err(InvalidRequest::Unknown { what, name: name.to_owned(), near })
 }
 
-fn within_limits(standing: usize, until: Timestamp, now: Timestamp) -> Result<(), InvalidAsk> {
+fn within_limits(standing: usize, until: Timestamp, now: Timestamp) -> Result<(), InvalidRequest> {
     let left = until.duration_since(now);
     if left.is_negative() || left.is_zero() || TERM_MAX < left.unsigned_abs() {
-        return Err(InvalidAsk::Term);
+        return Err(InvalidRequest::Term);
     }
-    if ASKED_MAX <= standing { Err(InvalidAsk::TooMany) } else { Ok(()) }
+    if REQUESTS_MAX <= standing { Err(InvalidRequest::TooMany) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -209,24 +218,25 @@ scaling_groups:
     #[test]
     fn what_is_asked_for_again_replaces_and_what_ended_goes() {
         let platform = shop();
-        let asked = Asked::default().paused(&platform, pause(100), at(0)).unwrap();
-        let longer = asked.paused(&platform, pause(200), at(50)).unwrap();
+        let requests = OperatorRequests::default().paused(&platform, pause(100), at(0)).unwrap();
+        let longer = requests.paused(&platform, pause(200), at(50)).unwrap();
         assert_eq!(longer.pauses, [pause(200)]);
         let other = Pause { direction: None, ..pause(500) };
         assert_eq!(longer.paused(&platform, other.clone(), at(200)).unwrap().pauses, [other]);
-        assert_eq!(longer.unpaused(at(60)), Asked::default());
-        let asked = longer.overridden(&platform, floor("web/desired", 5, 300), at(60)).unwrap();
-        assert_eq!(asked.floor(&"web/desired".parse().unwrap(), at(299)).unwrap().units, Units(5));
-        assert_eq!(asked.floor(&"web/desired".parse().unwrap(), at(300)), None);
-        assert_eq!(asked.unpaused(at(60)).overrides.len(), 1);
-        let none = asked.overridden(&platform, floor("web/desired", 0, 300), at(60)).unwrap();
+        assert_eq!(longer.unpaused(at(60)), OperatorRequests::default());
+        let requests = longer.overridden(&platform, floor("web/desired", 5, 300), at(60)).unwrap();
+        assert_eq!(requests.floor(&"web/desired".parse().unwrap(), at(299)).unwrap().units, Units(5));
+        assert_eq!(requests.floor(&"web/desired".parse().unwrap(), at(300)), None);
+        assert_eq!(requests.unpaused(at(60)).overrides.len(), 1);
+        let none = requests.overridden(&platform, floor("web/desired", 0, 300), at(60)).unwrap();
         assert_eq!((none.overrides.len(), none.pauses.len()), (0, 1));
     }
 
     #[test]
     fn what_makes_no_sense_cannot_be_asked_for() {
         let platform = shop();
-        let refused = |pause| Asked::default().paused(&platform, pause, at(0)).unwrap_err().to_string();
+        let refused =
+            |pause| OperatorRequests::default().paused(&platform, pause, at(0)).unwrap_err().to_string();
         assert_eq!(
             refused(Pause { group: Some("wep".into()), ..pause(10) }),
             "the platform has no group `wep`; did you mean `web`?"
@@ -237,13 +247,14 @@ scaling_groups:
         );
         assert_eq!(refused(pause(0)), "it must end within 14 days");
         assert_eq!(refused(pause(15 * 86_400)), "it must end within 14 days");
-        let unknown = Asked::default().overridden(&platform, floor("web/desird", 2, 10), at(0)).unwrap_err();
+        let unknown =
+            OperatorRequests::default().overridden(&platform, floor("web/desird", 2, 10), at(0)).unwrap_err();
         assert_eq!(
             unknown.to_string(),
             "the platform has no dimension `web/desird`; did you mean `web/desired`?"
         );
-        let full = Asked { pauses: vec![pause(99); ASKED_MAX], ..Asked::default() };
+        let full = OperatorRequests { pauses: vec![pause(99); REQUESTS_MAX], ..OperatorRequests::default() };
         let one_more = Pause { direction: None, ..pause(10) };
-        assert_eq!(full.paused(&platform, one_more, at(0)), Err(InvalidAsk::TooMany));
+        assert_eq!(full.paused(&platform, one_more, at(0)), Err(InvalidRequest::TooMany));
     }
 }

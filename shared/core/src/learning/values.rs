@@ -1,29 +1,12 @@
-//! What outcomes teach, slowly and within bounds: how long a unit takes, what it carries, how far a forecast is trusted.
-//!
-//! Each figure starts from what the file says and can never leave the bounds around it, whatever is seen.
+//! How outcomes move the learned values: slowly, and within bounds around the file.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::evidence::Figures;
-
-/// How long units of a resource took to become ready.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Provisioned {
-    /// Seconds, as learned.
-    pub seconds: f64,
-    /// From how many scale-outs.
-    pub seen: u32,
-    /// When the newest of them began.
-    pub at: Timestamp,
-}
+use crate::state::{ConfidenceAdjustment, Figures, Provisioned, within_share};
 
 impl Provisioned {
-    /// A unit takes at least a quarter of what the file says, and at most four times as long: beyond that the file is
-    /// wrong, or what was measured was not provisioning.
-    const TIMES_MAX: f64 = 4.0;
     /// Shares of the way to a longer and to a shorter time, in logarithms. To be late costs more than to be early, so it
     /// rises faster than it falls; four times as long, seen once, is a third more.
     const RISE: f64 = 0.2;
@@ -45,17 +28,7 @@ impl Provisioned {
         let seconds = within(tenths);
         Provisioned { seconds, seen: known.seen.saturating_add(1), at }
     }
-
-    /// As a time, within the bounds around what the file says today.
-    pub fn duration(self, guess: Duration) -> Duration {
-        let guess_s = guess.as_secs_f64();
-        let seconds = self.seconds.clamp(guess_s / Self::TIMES_MAX, guess_s * Self::TIMES_MAX);
-        Duration::try_from_secs_f64(seconds.round()).unwrap_or(guess)
-    }
 }
-
-/// The most that the load planned for a unit may move away from the file's, as a share.
-pub const CARRIED_SHARE_MAX: f64 = 0.2;
 
 /// What a unit is planned to carry, after one carried `seen` and the latency guard held, or did not.
 ///
@@ -73,26 +46,7 @@ pub(super) fn carried(planned: Option<f64>, file: f64, seen: f64, held: bool) ->
     within_share(planned + (seen - planned) * share, file)
 }
 
-/// The nearest to `planned` that is within bounds around what the file says.
-pub fn within_share(planned: f64, file: f64) -> f64 {
-    planned.clamp(file * (1.0 - CARRIED_SHARE_MAX), file * (1.0 + CARRIED_SHARE_MAX))
-}
-
-/// How far the confidence that a forecast needs has moved away from the file's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Nudge {
-    /// To scale out.
-    pub out: f64,
-    /// To scale in.
-    pub inward: f64,
-    /// When it last moved, or could have.
-    pub at: Option<Timestamp>,
-}
-
-impl Nudge {
-    /// A tenth either way: the file still says roughly how much trust is needed.
-    pub const MOST: f64 = 0.1;
+impl ConfidenceAdjustment {
     /// Ten good or bad days from one end to the middle.
     const STEP: f64 = 0.01;
     const EVERY_S: i64 = 86_400;
@@ -106,7 +60,7 @@ impl Nudge {
 
     /// Once a day a step, by what the outcomes of the last days were.
     #[must_use]
-    pub fn after(self, figures: &Figures, now: Timestamp) -> Nudge {
+    pub fn after(self, figures: &Figures, now: Timestamp) -> ConfidenceAdjustment {
         let rests = self.at.is_some_and(|at| now.as_second() - at.as_second() < Self::EVERY_S);
         if rests || figures.judged < Self::JUDGED_MIN {
             return self;
@@ -120,7 +74,11 @@ impl Nudge {
         };
         let inward = if Self::SHORT_MAX < figures.short { Self::STEP } else { by_coverage };
         let within = |value: f64| value.clamp(-Self::MOST, Self::MOST);
-        Nudge { out: within(self.out + by_coverage), inward: within(self.inward + inward), at: Some(now) }
+        ConfidenceAdjustment {
+            out: within(self.out + by_coverage),
+            inward: within(self.inward + inward),
+            at: Some(now),
+        }
     }
 }
 
@@ -169,7 +127,7 @@ mod tests {
     #[test]
     fn trust_is_earned_and_lost_a_step_a_day() {
         let good = Figures { judged: 50, coverage: 0.93, ..Figures::default() };
-        let one = Nudge::default().after(&good, at(0));
+        let one = ConfidenceAdjustment::default().after(&good, at(0));
         assert_eq!((one.out, one.inward), (-0.01, -0.01));
         assert_eq!(one.after(&good, at(86_399)), one);
         let bad = Figures { coverage: 0.5, ..good };
@@ -177,7 +135,10 @@ mod tests {
         let short = Figures { short: 0.05, ..good };
         let two = one.after(&short, at(86_400));
         assert_eq!((two.out, two.inward), (-0.02, 0.0));
-        assert_eq!(Nudge::default().after(&Figures { judged: 3, ..good }, at(0)), Nudge::default());
+        assert_eq!(
+            ConfidenceAdjustment::default().after(&Figures { judged: 3, ..good }, at(0)),
+            ConfidenceAdjustment::default()
+        );
     }
 
     proptest! {
@@ -193,8 +154,8 @@ mod tests {
             prop_assert!((80.0..=120.0).contains(&planned.unwrap()));
             let figures = Figures { judged: 99, coverage, short, ..Figures::default() };
             let days = (0_i64..).map(|day| at(day * 86_400)).take(times.len());
-            let nudge = days.fold(Nudge::default(), |nudge, at| nudge.after(&figures, at));
-            prop_assert!(nudge.out.abs() <= Nudge::MOST && nudge.inward.abs() <= Nudge::MOST);
+            let adjustment = days.fold(ConfidenceAdjustment::default(), |adjustment, at| adjustment.after(&figures, at));
+            prop_assert!(adjustment.out.abs() <= ConfidenceAdjustment::MOST && adjustment.inward.abs() <= ConfidenceAdjustment::MOST);
         }
     }
 }

@@ -1,23 +1,9 @@
-//! The phase a platform has reached: it moves by evidence, one step at a time, where `auto_promote` is on.
+//! How the rollout phase moves: by evidence, one step at a time, where `auto_promote` is on.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::evidence::Figures;
 use crate::platform::{Orchestration, Phase};
-
-/// The phase reached, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reached {
-    /// The phase that the file named then. When it names another one, that one counts: a person has decided.
-    pub configured: Phase,
-    /// The phase.
-    pub phase: Phase,
-    /// Since when.
-    pub since: Timestamp,
-    /// Why, as a sentence.
-    pub why: String,
-}
+use crate::state::{Figures, RolloutState};
 
 /// Three days, so that no single day decides, and outcomes of each kind that one dimension has in that time.
 const UP_AFTER_S: i64 = 3 * 86_400;
@@ -36,32 +22,23 @@ const SHORT_MORE_DOWN: f64 = 0.05;
 const IDLE_MORE_UP: f64 = 0.5;
 const IDLE_MORE_DOWN: f64 = 1.0;
 
-/// The phase that counts: as reached, where phases may move and the file has not named another one since.
-pub(super) fn effective(reached: Option<&Reached>, orchestration: &Orchestration) -> Phase {
-    let configured = orchestration.phase;
-    match reached.filter(|reached| orchestration.auto_promote && reached.configured == configured) {
-        Some(reached) => reached.phase,
-        None => configured,
-    }
-}
-
 /// The phase after this evidence; `None` where phases do not move by themselves.
 ///
 /// Up to `full`: `optimized` moves away from what the file says, so a person must have written it. Down to `limited`:
 /// `observe` would leave capacity as it is while load moves on, which is worse than small steps.
 pub(super) fn after(
-    reached: Option<&Reached>,
+    reached: Option<&RolloutState>,
     orchestration: &Orchestration,
     figures: &Figures,
     now: Timestamp,
-) -> Option<Reached> {
+) -> Option<RolloutState> {
     if !orchestration.auto_promote {
         return None;
     }
     let configured = orchestration.phase;
     let Some(reached) = reached.filter(|reached| reached.configured == configured) else {
         let why = "the file says so".to_owned();
-        return Some(Reached { configured, phase: configured, since: now, why });
+        return Some(RolloutState { configured, phase: configured, since: now, why });
     };
     let age_s = now.as_second() - reached.since.as_second();
     let ceiling = configured.max(Phase::Full);
@@ -71,7 +48,7 @@ pub(super) fn after(
         _ => return Some(reached.clone()),
     };
     let why = format!("in {}, {}", reached.phase.name(), measured_share(figures));
-    Some(Reached { configured, phase: next, since: now, why })
+    Some(RolloutState { configured, phase: next, since: now, why })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::config::parse;
+    use crate::state::effective;
 
     const DAY_S: i64 = 86_400;
 

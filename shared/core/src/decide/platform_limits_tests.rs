@@ -8,6 +8,7 @@ use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 use super::*;
 use crate::config::parse;
 use crate::observe::{Load, Reading};
+use crate::state::{EMPTY, PlatformState, Spend};
 
 const SHOP: &str = "configuration_name: shop
 scaling_groups:
@@ -24,10 +25,10 @@ orchestration:
 
 /// Decisions of a shop with `set` units each, at `cpu` percent, in the order of the groups: data, web.
 fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
-    decided_after(&NOTHING, rest, set, cpu)
+    decided_after(&EMPTY, rest, set, cpu)
 }
 
-fn decided_after(standing: &Standing, rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
+fn decided_after(state: &PlatformState, rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
     let platform = parse(&format!("{SHOP}{rest}")).unwrap().platform;
     let observations =
         ["db/desired", "web/desired"].into_iter().zip(set.into_iter().zip(cpu)).map(|(key, (set, cpu))| {
@@ -46,7 +47,7 @@ fn decided_after(standing: &Standing, rest: &str, set: [u32; 2], cpu: [f64; 2]) 
         forecasts: &BTreeMap::new(),
         changes: &[],
         manual: &BTreeMap::new(),
-        standing,
+        state,
     };
     decide(&world)
 }
@@ -86,18 +87,18 @@ fn a_month_has_what_is_left_of_its_budget() {
     check("2026-10-31T23:00:00Z", 10_500.0, [12, 12]); // That was last month.
 }
 
-fn spent(counted_to: &str, amount: f64, unseen_hourly: f64) -> Standing {
+fn spent(counted_to: &str, amount: f64, unseen_hourly: f64) -> PlatformState {
     let counted_to = counted_to.parse().unwrap();
-    let spend = standing::Spend { amount, peak_hourly: 0.0, hourly: 0.0, unseen_hourly, counted_to };
-    Standing { spend: Some(spend), ..Standing::default() }
+    let spend = Spend { amount, peak_hourly: 0.0, hourly: 0.0, unseen_hourly, counted_to };
+    PlatformState { spend: Some(spend), ..PlatformState::default() }
 }
 
 #[test]
 fn what_cannot_be_seen_takes_its_part_of_a_budget() {
     let check = |unseen_hourly: f64, expected: [u32; 2]| {
         let budget = "guardrails: {budget: {hourly: 40}}\n";
-        let standing = spent("2026-11-24T12:00:00Z", 0.0, unseen_hourly);
-        let decisions = decided_after(&standing, budget, [10, 10], [60.0, 60.0]);
+        let state = spent("2026-11-24T12:00:00Z", 0.0, unseen_hourly);
+        let decisions = decided_after(&state, budget, [10, 10], [60.0, 60.0]);
         assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), expected);
     };
     check(0.0, [12, 12]);

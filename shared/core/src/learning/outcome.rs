@@ -1,45 +1,44 @@
-//! What a settled cycle teaches: which resources fail, and how long their capacity takes.
+//! What is learned from how a plan ended: which resources fail, and how long their capacity takes.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Ending;
-use crate::decide::Standing;
-use crate::decide::standing::Provisioned;
 use crate::journal::{Entry, StepEvent};
 use crate::name::ResourceId;
 use crate::plan::Plan;
 use crate::platform::Platform;
+use crate::settle::Ending;
+use crate::state::{PlatformState, Provisioned};
 use crate::units::Direction;
 
-/// What stands after a cycle ended so. Settling twice comes to the same.
+/// The state after a plan ended so. Settling twice comes to the same.
 #[must_use]
-pub fn taught(
-    standing: &Standing,
+pub fn after_plan(
+    state: &PlatformState,
     platform: &Platform,
     plan: &Plan,
     entries: &[Entry],
     ending: Ending,
     at: Timestamp,
-) -> Standing {
-    let mut standing = standing.clone();
+) -> PlatformState {
+    let mut state = state.clone();
     for entry in entries {
         if let Some((worked, at)) = verdict(entry, entries, ending) {
-            let breaker = standing.breakers.remove(&entry.step.resource).unwrap_or_default();
+            let breaker = state.breakers.remove(&entry.step.resource).unwrap_or_default();
             let breaker = breaker.after(worked, at);
             if breaker.failed_at.is_some() {
-                standing.breakers.insert(entry.step.resource.clone(), breaker);
+                state.breakers.insert(entry.step.resource.clone(), breaker);
             }
         }
     }
     if matches!(ending, Ending::Scaled | Ending::ScaledPartly) {
         for (resource, guess, took_s, began) in arrivals(platform, plan, entries, at) {
-            let known = standing.provisioning.get(&resource).copied();
-            standing.provisioning.insert(resource, Provisioned::after(known, guess, took_s, began));
+            let known = state.provisioning.get(&resource).copied();
+            state.provisioning.insert(resource, Provisioned::after(known, guess, took_s, began));
         }
     }
-    standing
+    state
 }
 
 /// Whether a step worked, and when that was clear; `None` where it says nothing about its resource.
@@ -138,7 +137,12 @@ scaling_groups:
     }
 
     /// What two waves in this direction teach; the cycle settles at 500 s.
-    fn after(standing: &Standing, direction: Direction, entries: &[Entry], ending: Ending) -> Standing {
+    fn after(
+        state: &PlatformState,
+        direction: Direction,
+        entries: &[Entry],
+        ending: Ending,
+    ) -> PlatformState {
         let wave = Wave { direction, groups: Vec::new(), timeout_s: 600, poll_s: 5, steps: Vec::new() };
         let plan = Plan {
             id: "plan".into(),
@@ -150,16 +154,16 @@ scaling_groups:
             waves: vec![wave.clone(), wave],
         };
         let platform = parse(SHOP).unwrap().platform;
-        let once = taught(standing, &platform, &plan, entries, ending, at(500));
-        assert_eq!(taught(&once, &platform, &plan, entries, ending, at(500)), once, "settling twice");
+        let once = after_plan(state, &platform, &plan, entries, ending, at(500));
+        assert_eq!(after_plan(&once, &platform, &plan, entries, ending, at(500)), once, "settling twice");
         once
     }
 
-    fn failures(standing: &Standing) -> String {
-        let of = |(resource, breaker): (&ResourceId, &crate::decide::Breaker)| {
+    fn failures(state: &PlatformState) -> String {
+        let of = |(resource, breaker): (&ResourceId, &crate::state::Breaker)| {
             format!("{resource} {}", breaker.failures)
         };
-        standing.breakers.iter().map(of).collect::<Vec<_>>().join(", ")
+        state.breakers.iter().map(of).collect::<Vec<_>>().join(", ")
     }
 
     const MADE: [(E, i64); 2] = [(E::Started, 100), (E::Succeeded, 101)];
@@ -168,7 +172,10 @@ scaling_groups:
     fn the_wave_that_did_not_hold_is_to_blame() {
         let undone = [MADE[0], MADE[1], (E::UndoStarted, 300), (E::UndoSucceeded, 301)];
         let check = |entries: &[Entry], ending, expected: &str| {
-            assert_eq!(failures(&after(&Standing::default(), Direction::Out, entries, ending)), expected);
+            assert_eq!(
+                failures(&after(&PlatformState::default(), Direction::Out, entries, ending)),
+                expected
+            );
         };
         let sick = [entry(0, "db", &undone), entry(1, "api", &undone), entry(1, "web", &undone)];
         check(&sick, Ending::RolledBack, "api 1, web 1");
@@ -187,7 +194,7 @@ scaling_groups:
     fn a_step_that_held_closes_the_breaker() {
         let undone = [MADE[0], MADE[1], (E::UndoStarted, 110), (E::UndoSucceeded, 111)];
         let once =
-            after(&Standing::default(), Direction::Out, &[entry(0, "web", &undone)], Ending::RolledBack);
+            after(&PlatformState::default(), Direction::Out, &[entry(0, "web", &undone)], Ending::RolledBack);
         let later = undone.map(|(event, second)| (event, second + 300));
         let twice = after(&once, Direction::Out, &[entry(0, "web", &later)], Ending::RolledBack);
         assert_eq!(failures(&twice), "web 2");
@@ -199,7 +206,7 @@ scaling_groups:
         let held = [entry(0, "db", &MADE), entry(1, "api", &[(E::Started, 180), (E::Succeeded, 181)]), {
             entry(1, "web", &[(E::Started, 180), (E::Succeeded, 182)])
         }];
-        let learned = after(&Standing::default(), Direction::Out, &held, Ending::Scaled);
+        let learned = after(&PlatformState::default(), Direction::Out, &held, Ending::Scaled);
         let known: Vec<String> = learned
             .provisioning
             .iter()
@@ -207,9 +214,15 @@ scaling_groups:
             .collect();
         // Its wave took 80 s, where 60 were guessed; the servers took 320 s, where 180 were.
         assert_eq!(known, ["db 64 of 1", "web 202 of 1"]);
-        assert!(after(&Standing::default(), Direction::In, &held, Ending::Scaled).provisioning.is_empty());
-        assert!(after(&Standing::default(), Direction::Out, &held, Ending::Stopped).provisioning.is_empty());
+        assert!(
+            after(&PlatformState::default(), Direction::In, &held, Ending::Scaled).provisioning.is_empty()
+        );
+        assert!(
+            after(&PlatformState::default(), Direction::Out, &held, Ending::Stopped).provisioning.is_empty()
+        );
         let found = [entry(0, "db", &[(E::Found, 100)])];
-        assert!(after(&Standing::default(), Direction::Out, &found, Ending::Scaled).provisioning.is_empty());
+        assert!(
+            after(&PlatformState::default(), Direction::Out, &found, Ending::Scaled).provisioning.is_empty()
+        );
     }
 }

@@ -1,0 +1,21 @@
+//! Latency: it says that there is too little, never how much or that there is too much.
+
+use super::facts::{Facts, MetricFacts};
+use super::need::{DemandSource, Need, Needs, Pair};
+use crate::platform::Measure;
+use crate::reason::Reason;
+use crate::units::Units;
+
+/// One unit more while the limit is passed.
+pub(super) fn limit(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+    let (Measure::Latency { limit }, Some(load)) = (&metric.metric.measure, metric.load) else {
+        return Needs::default();
+    };
+    if load.mean <= *limit {
+        return Needs::default();
+    }
+    let units = Units(facts.capacity.set.0.saturating_add(1));
+    let reason = Reason::Latency { metric: metric.metric.name.clone(), value: load.mean, limit: *limit };
+    let need = Need { units, source: DemandSource::Reactive, reason };
+    Needs { reactive: Some(Pair::both(need)), ..Needs::default() }
+}

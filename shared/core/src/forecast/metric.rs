@@ -1,0 +1,38 @@
+//! What is forecast of one metric.
+
+use serde::{Deserialize, Serialize};
+
+use super::lead::Outlook;
+use super::{Forecast, NoForecast, Pattern};
+use crate::units::Ratio;
+
+/// What is forecast of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricForecast {
+    /// The metric's name in its dimension.
+    pub metric: String,
+    /// The forecast, or why there is none.
+    pub outcome: Result<Forecast, NoForecast>,
+    /// What the lead window may bring, where that has been learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<Outlook>,
+    /// What kind of load it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// How unlike what was expected the newest hour is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<Ratio>,
+}
+
+impl MetricForecast {
+    /// No forecast, and why.
+    pub fn none(metric: &str, why: NoForecast) -> MetricForecast {
+        MetricForecast {
+            metric: metric.to_owned(),
+            outcome: Err(why),
+            lead: None,
+            pattern: None,
+            anomaly: None,
+        }
+    }
+}
