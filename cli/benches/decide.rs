@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use headroom_core::config::parse;
-use headroom_core::decide::{Change, NOTHING, World, decide};
+use headroom_core::decide::decide;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
 use headroom_core::plan::{self, Permit};
@@ -17,7 +17,9 @@ use headroom_core::platform::{Group, Platform};
 use headroom_core::series::Series;
 use headroom_core::simulate::trace::{Column, Trace};
 use headroom_core::simulate::{Options, replay};
+use headroom_core::state::EMPTY;
 use headroom_core::units::Units;
+use headroom_core::world::{Change, World};
 use jiff::Timestamp;
 
 /// Services, each with its tiers in a chain.
@@ -114,7 +116,7 @@ fn decide_for_many() -> impl FnMut() -> Duration {
             forecasts: &BTreeMap::new(),
             changes: &changes,
             manual: &BTreeMap::new(),
-            standing: &NOTHING,
+            state: &EMPTY,
         };
         let decisions = decide(&world);
         let plan = plan::make(&platform, &decisions, &"bench".into(), now, &"v1".into(), Permit::Act);

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::output::say;
-use crate::standing;
+use crate::state;
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
@@ -59,14 +59,14 @@ pub(crate) enum Command {
         platform: String,
     },
     /// Lets nothing be changed for a while: of all, of a group or a resource, both ways or one.
-    Pause(standing::PauseArguments),
+    Pause(state::PauseArguments),
     /// Ends all pauses of a platform.
     Unpause {
         /// The platform.
         platform: String,
     },
     /// Asks for at least so many units for a while. More may be scaled out, and bounds and guardrails hold.
-    Override(standing::OverrideArguments),
+    Override(state::OverrideArguments),
 }
 
 /// Which state machine.
@@ -113,10 +113,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
                     .await
             }
             Command::Explain { platform, last } => tell(&aws, &PlatformName(platform), last).await,
-            Command::Status { platform } => standing::tell(&aws, &PlatformName(platform)).await,
-            Command::Pause(arguments) => standing::pause(&aws, arguments).await,
-            Command::Unpause { platform } => standing::unpause(&aws, &PlatformName(platform)).await,
-            Command::Override(arguments) => standing::override_floor(&aws, arguments).await,
+            Command::Status { platform } => state::tell(&aws, &PlatformName(platform)).await,
+            Command::Pause(arguments) => state::pause(&aws, arguments).await,
+            Command::Unpause { platform } => state::unpause(&aws, &PlatformName(platform)).await,
+            Command::Override(arguments) => state::override_floor(&aws, arguments).await,
         }
     })
 }
@@ -148,7 +148,7 @@ async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -
 
 async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
     let stories =
-        standing::store(aws, platform).stories(platform, last).await.map_err(|error| error.to_string())?;
+        state::store(aws, platform).stories(platform, last).await.map_err(|error| error.to_string())?;
     if stories.is_empty() {
         say(format_args!("no cycle of {platform} has ended yet"))?;
     }

@@ -7,7 +7,7 @@ mod output;
 mod policy;
 mod simulate;
 #[cfg(feature = "aws")]
-mod standing;
+mod state;
 mod validate;
 
 use std::path::PathBuf;

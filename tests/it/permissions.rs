@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::local_aws::deploy::{BUCKET, aws};
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
-use headroom_core::decide::Standing;
+use headroom_core::state::PlatformState;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
@@ -96,10 +96,10 @@ async fn everything(bench: &Bench) {
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
     let (store, platform) = (bench.store(), bench.name());
-    let read = store.standing(&platform).await.unwrap();
+    let read = store.platform_state(&platform).await.unwrap();
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
-    let standing = Standing { judged_at, ..read.value.clone() };
-    store.put_standing(&platform, &read, &standing).await.unwrap();
+    let state = PlatformState { judged_at, ..read.value.clone() };
+    store.put_platform_state(&platform, &read, &state).await.unwrap();
     assert_eq!(bench.cycle().await.error, "");
 }
 

@@ -9,18 +9,21 @@ use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
-use headroom_aws::store::{Stands, Store, Versioned};
+use headroom_aws::store::{Store, StoredState, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::alert::Scaled;
 use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
-use headroom_core::decide::recall::{self, Recalled};
-use headroom_core::decide::{Change, Decision, MetricForecast, Standing, World, decide};
+use headroom_core::decide::forecast_fallback::{self, FallbackForecasts};
+use headroom_core::decide::{Decision, decide};
+use headroom_core::forecast::MetricForecast;
 use headroom_core::lease::Lease;
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::Observation;
 use headroom_core::plan::{self, Permit, Plan};
 use headroom_core::platform::Platform;
 use headroom_core::report;
+use headroom_core::state::PlatformState;
+use headroom_core::world::{Change, World};
 use jiff::{SignedDuration, Timestamp};
 
 /// What the function works with.
@@ -53,13 +56,13 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
 /// When what is stored cannot be read or written, or the plan breaks a rule.
 pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Result<Decided, Failure> {
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &request.config).await?;
-    let seen = Seen::read(&ports.store, &platform, &request).await?;
-    let mut decisions = decide(&seen.world(&platform, &request));
-    seen.recalled.explain(&mut decisions);
-    let plan = planned(&platform, &seen.standing, &decisions, &request)?;
-    record(ports, &seen, &request, &decisions, &plan).await?;
-    publish(&platform, &seen, &request.cycle);
-    let moved = seen.standing.moved_since(&seen.stored.value, &platform);
+    let inputs = Inputs::read(&ports.store, &platform, &request).await?;
+    let mut decisions = decide(&inputs.world(&platform, &request));
+    inputs.fallback.explain(&mut decisions);
+    let plan = planned(&platform, &inputs.state, &decisions, &request)?;
+    record(ports, &inputs, &request, &decisions, &plan).await?;
+    publish(&platform, &inputs, &request.cycle);
+    let moved = inputs.state.moved_since(&inputs.stored.value, &platform);
     let summary =
         report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
@@ -68,42 +71,41 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
 }
 
 /// Publishes the figures that the file asks for. What a rehearsal would say of another time is no figure.
-fn publish(platform: &Platform, seen: &Seen, cycle: &Cycle) {
-    let figures = report::monitored(platform, &seen.standing, &seen.scaled, cycle.now);
+fn publish(platform: &Platform, inputs: &Inputs, cycle: &Cycle) {
+    let figures = report::monitored(platform, &inputs.state, &inputs.scaled, cycle.now);
     if let Some(figures) = figures.filter(|_| cycle.is_present()) {
         headroom_aws::figures::publish(&figures);
     }
 }
 
 /// What is stored about this cycle and those before it.
-struct Seen {
+struct Inputs {
     observations: BTreeMap<DimensionKey, Observation>,
-    recalled: Recalled,
+    fallback: FallbackForecasts,
     changes: Vec<Change>,
     lease: Versioned<Lease>,
-    /// What stood before this cycle.
-    stored: Versioned<Standing>,
-    /// What stands with what this cycle has seen.
-    standing: Standing,
+    /// What was kept before this cycle.
+    stored: Versioned<PlatformState>,
+    /// The same with what this cycle has seen.
+    state: PlatformState,
     /// What cycles before this one scaled.
     scaled: Vec<Scaled>,
 }
 
-impl Seen {
+impl Inputs {
     async fn read<T: Table>(
         store: &Store<T>,
         platform: &Platform,
         request: &DecideRequest,
-    ) -> Result<Seen, Failure> {
+    ) -> Result<Inputs, Failure> {
         let Cycle { platform: name, id, now, .. } = &request.cycle;
         let observations = store.observations(name, id).await?;
         let observations = observations.into_iter().map(|seen| (seen.key.clone(), seen)).collect();
         let forecasts = store.forecasts(name, *now, id).await?;
         let forecasts = forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect();
-        let recalled = recalled(store, platform, forecasts, *now).await;
         let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
-        let Stands { lease, standing: stored, scaled } = store.stands(name).await?;
-        let standing = if request.cycle.is_present() {
+        let StoredState { lease, state: stored, scaled } = store.stored_state(name).await?;
+        let state = if request.cycle.is_present() {
             let judged = match stored.value.judges(platform, *now) {
                 Some((from, to)) => Some(store.decided_between(name, from, to).await?),
                 None => None,
@@ -112,13 +114,14 @@ impl Seen {
         } else {
             stored.value.clone()
         };
-        Ok(Seen {
+        let fallback = with_fallback(store, platform, &state, forecasts, *now).await;
+        Ok(Inputs {
             observations,
-            recalled,
+            fallback,
             changes: store.changes(name, since).await?,
             lease,
             stored,
-            standing,
+            state,
             scaled,
         })
     }
@@ -128,24 +131,25 @@ impl Seen {
             platform,
             now: request.cycle.now,
             observations: &self.observations,
-            forecasts: &self.recalled.forecasts,
+            forecasts: &self.fallback.forecasts,
             changes: &self.changes,
             manual: &request.capacity,
-            standing: &self.standing,
+            state: &self.state,
         }
     }
 }
 
 /// The forecasts of this cycle, and those of earlier ones that still count where it has none.
-async fn recalled<T: Table>(
+async fn with_fallback<T: Table>(
     store: &Store<T>,
     platform: &Platform,
+    state: &PlatformState,
     forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
     now: Timestamp,
-) -> Recalled {
+) -> FallbackForecasts {
     let mut earlier = Vec::new();
-    let since = recall::since(platform, &forecasts, now);
-    for (from, to) in since.into_iter().flat_map(|since| recall::parts(since, now)) {
+    let since = forecast_fallback::since(platform, state, &forecasts, now);
+    for (from, to) in since.into_iter().flat_map(|since| forecast_fallback::parts(since, now)) {
         let part = match store.forecasts_between(&platform.name, from, to).await {
             Ok(part) => part,
             Err(error) => {
@@ -155,21 +159,21 @@ async fn recalled<T: Table>(
             }
         };
         earlier.extend(part.into_iter().map(|(at, made)| (at, made.key, made.forecasts)));
-        if recall::is_enough(platform, &forecasts, &earlier) {
+        if forecast_fallback::is_enough(platform, &forecasts, &earlier) {
             break;
         }
     }
-    Recalled::of(platform, forecasts, earlier)
+    FallbackForecasts::of(platform, forecasts, earlier)
 }
 
 /// The plan, if it is sound. The linter looks at every plan, whoever made it.
 fn planned(
     platform: &Platform,
-    standing: &Standing,
+    state: &PlatformState,
     decisions: &[Decision],
     request: &DecideRequest,
 ) -> Result<Plan, Failure> {
-    let permit = Permit::of(standing.phase(platform), request.cycle.dry_run);
+    let permit = Permit::of(state.phase(platform), request.cycle.dry_run);
     let made_at = request.cycle.time(request.at);
     let plan = plan::make(platform, decisions, &request.cycle.id, made_at, &request.config, permit);
     let violations = plan::lint(platform, &plan);
@@ -183,24 +187,24 @@ fn planned(
 /// would find it. The lease was read before, so a cycle that lost it meanwhile opens nothing.
 async fn record<T: Table>(
     ports: &Ports<T>,
-    seen: &Seen,
+    inputs: &Inputs,
     request: &DecideRequest,
     decisions: &[Decision],
     plan: &Plan,
 ) -> Result<(), Failure> {
     let (store, cycle) = (&ports.store, &request.cycle);
-    let mut lease = seen.lease.value.renew(&cycle.id, request.at)?;
+    let mut lease = inputs.lease.value.renew(&cycle.id, request.at)?;
     store.put_decisions(cycle, decisions).await?;
     if !plan.waves.is_empty() {
         store.put_plan(&cycle.platform, plan).await?;
     }
     let acts = !plan.waves_to_run().is_empty();
-    if cycle.is_present() && seen.standing.must_be_kept(&seen.stored.value, acts) {
+    if cycle.is_present() && inputs.state.must_be_kept(&inputs.stored.value, acts) {
         // Capacity does not wait for what was learned: the next cycle learns it again.
-        if let Err(error) = store.put_standing(&cycle.platform, &seen.stored, &seen.standing).await {
-            tracing::error!(%error, "what stands could not be kept");
+        if let Err(error) = store.put_platform_state(&cycle.platform, &inputs.stored, &inputs.state).await {
+            tracing::error!(%error, "what was learned could not be kept");
         }
     }
     lease.open_plan = acts.then(|| plan.id.clone());
-    Ok(store.put_lease(&cycle.platform, &seen.lease, &lease).await?)
+    Ok(store.put_lease(&cycle.platform, &inputs.lease, &lease).await?)
 }

@@ -8,14 +8,14 @@ use headroom_aws::meter::Meter;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::MemoryTable;
 use headroom_core::cycle::{Batch, Cycle, DecideRequest, Decided, DecidedKind, Task};
-use headroom_core::decide::standing::{Asked, Reached};
-use headroom_core::decide::{Decision, MetricForecast, Pause, Standing};
-use headroom_core::forecast::{Forecast, NoForecast, Quantile};
+use headroom_core::decide::Decision;
+use headroom_core::forecast::{Forecast, MetricForecast, NoForecast, Quantile};
 use headroom_core::lease::Claim;
 use headroom_core::name::PlatformName;
 use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
 use headroom_core::plan::Permit;
 use headroom_core::platform::Phase;
+use headroom_core::state::{OperatorRequests, Pause, PlatformState, RolloutState};
 use headroom_core::units::{Ratio, Units};
 use jiff::Timestamp;
 
@@ -129,15 +129,19 @@ async fn a_cycle_that_lost_its_lease_decides_nothing() {
 async fn what_stands_is_kept_once_and_not_by_every_cycle() {
     let bench = bench(SHOP, 200.0).await;
     bench.decide().await.unwrap();
-    let kept = bench.ports.store.standing(&"shop".into()).await.unwrap();
+    let kept = bench.ports.store.platform_state(&"shop".into()).await.unwrap();
     assert_eq!((kept.revision, kept.value.judged_at), (1, Some(at(86_400))));
     bench.decide().await.unwrap();
-    assert_eq!(bench.ports.store.standing(&"shop".into()).await.unwrap(), kept, "the function may run twice");
+    assert_eq!(
+        bench.ports.store.platform_state(&"shop".into()).await.unwrap(),
+        kept,
+        "the function may run twice"
+    );
     let mut later = bench;
     later.request.cycle.started_at = at(86_700);
     later.request.cycle.now = at(86_700);
     later.decide().await.unwrap();
-    assert_eq!(later.ports.store.standing(&"shop".into()).await.unwrap().revision, 1, "a quiet cycle");
+    assert_eq!(later.ports.store.platform_state(&"shop".into()).await.unwrap().revision, 1, "a quiet cycle");
 }
 
 #[tokio::test]
@@ -148,7 +152,7 @@ async fn a_rehearsal_and_another_time_leave_what_stands_alone() {
     other.request.cycle.started_at = at(80_000);
     for bench in [dry, other] {
         bench.decide().await.unwrap();
-        assert_eq!(bench.ports.store.standing(&"shop".into()).await.unwrap().revision, 0);
+        assert_eq!(bench.ports.store.platform_state(&"shop".into()).await.unwrap().revision, 0);
     }
 }
 
@@ -156,18 +160,19 @@ async fn a_rehearsal_and_another_time_leave_what_stands_alone() {
 async fn the_phase_reached_is_carried_out() {
     let text = SHOP.replace("{rollout_phase: full}", "{rollout_phase: observe, auto_promote: true}");
     let bench = bench(&text, 300.0).await;
-    let reached = Reached {
+    let reached = RolloutState {
         configured: Phase::Observe,
         phase: Phase::Limited,
         since: at(0),
         why: "it did well".into(),
     };
-    let standing = Standing { reached: Some(reached), judged_at: Some(at(86_100)), ..Standing::default() };
-    let read = bench.ports.store.standing(&"shop".into()).await.unwrap();
-    bench.ports.store.put_standing(&"shop".into(), &read, &standing).await.unwrap();
+    let state =
+        PlatformState { rollout: Some(reached), judged_at: Some(at(86_100)), ..PlatformState::default() };
+    let read = bench.ports.store.platform_state(&"shop".into()).await.unwrap();
+    bench.ports.store.put_platform_state(&"shop".into(), &read, &state).await.unwrap();
     let decided = bench.decide().await.unwrap();
     assert_eq!((decided.kind, decided.summary.as_str()), (DecidedKind::Scale, "web/desired 4 -> 5"));
-    let kept = bench.ports.store.standing(&"shop".into()).await.unwrap();
+    let kept = bench.ports.store.platform_state(&"shop".into()).await.unwrap();
     assert!(
         (kept.revision, kept.value.spend.is_some()) == (2, true),
         "before the rate changes it is counted"
@@ -220,9 +225,9 @@ async fn a_forecast_that_was_not_made_again_counts_until_it_has_been_missing_for
 async fn what_a_person_paused_is_held() {
     let bench = bench(SHOP, 300.0).await;
     let pause = Pause { group: None, resource: None, direction: None, until: at(90_000), by: "ana".into() };
-    let read = bench.ports.store.asked(&"shop".into()).await.unwrap();
-    let asked = Asked { pauses: vec![pause], ..Asked::default() };
-    bench.ports.store.put_asked(&"shop".into(), &read, &asked).await.unwrap();
+    let read = bench.ports.store.requests(&"shop".into()).await.unwrap();
+    let asked = OperatorRequests { pauses: vec![pause], ..OperatorRequests::default() };
+    bench.ports.store.put_requests(&"shop".into(), &read, &asked).await.unwrap();
     assert_eq!(bench.decide().await.unwrap().kind, DecidedKind::Hold);
     let decisions = bench.ports.store.decisions(&"shop".into(), at(86_400), &"cycle".into()).await.unwrap();
     assert_eq!(decisions[0].reasons.last().unwrap().to_string(), "paused until Fri 01:00 UTC (ana)");
@@ -232,12 +237,12 @@ async fn what_a_person_paused_is_held() {
 async fn decisions_of_a_lead_window_ago_are_judged_once_an_hour() {
     let bench = bench(SHOP, 200.0).await;
     let store = &bench.ports.store;
-    let standing = Standing { judged_at: Some(at(82_800)), ..Standing::default() };
-    let read = store.standing(&"shop".into()).await.unwrap();
-    store.put_standing(&"shop".into(), &read, &standing).await.unwrap();
+    let state = PlatformState { judged_at: Some(at(82_800)), ..PlatformState::default() };
+    let read = store.platform_state(&"shop".into()).await.unwrap();
+    store.put_platform_state(&"shop".into(), &read, &state).await.unwrap();
     // A cycle of then wanted four servers, and the load of then needed three.
     let platform = headroom_core::config::parse(SHOP).unwrap().platform;
-    let ahead = headroom_core::decide::standing::ahead(&platform);
+    let ahead = headroom_core::state::LeadWindows::of(&platform, &state).judging_delay();
     bench.decide().await.unwrap();
     let made = store.decisions(&"shop".into(), at(86_400), &"cycle".into()).await.unwrap();
     let then = Decision { measured: Some(Units(3)), ..made[0].clone() };
@@ -253,6 +258,6 @@ async fn decisions_of_a_lead_window_ago_are_judged_once_an_hour() {
     let load = store.observations(&"shop".into(), &"cycle".into()).await.unwrap();
     store.put_observations(&later.cycle, &later.batches[0], &load).await.unwrap();
     handle(&bench.ports, later).await.unwrap();
-    let figures = store.standing(&"shop".into()).await.unwrap().value.evidence.figures();
+    let figures = store.platform_state(&"shop".into()).await.unwrap().value.calibration.figures();
     assert_eq!((figures.compared, figures.short, figures.short_reactive), (1, 0.0, 1.0));
 }

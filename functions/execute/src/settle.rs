@@ -7,13 +7,14 @@ use headroom_aws::table::Table;
 use headroom_aws::trigger::trigger;
 use headroom_core::alert::{self, Raised, Scaled};
 use headroom_core::cycle::{CollectedKind, Cycle, Input, SettleRequest};
-use headroom_core::decide::Standing;
 use headroom_core::journal::Entry;
+use headroom_core::learning;
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::Plan;
 use headroom_core::platform::Monitoring;
 use headroom_core::report;
 use headroom_core::settle::{self, Ending, Outcome, outcome};
+use headroom_core::state::PlatformState;
 use headroom_core::usage::{Usage, WRITE_UNITS};
 use jiff::Timestamp;
 
@@ -43,10 +44,10 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
     let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries).with_lease(&request, &lease);
     outcome.alerts = alerts(ports, &cycle, monitoring, &entries, request.at).await;
     if let (Some(platform), Some(plan)) = (platform.as_deref(), &plan) {
-        let taught = |standing: &Standing| {
-            settle::taught(standing, platform, plan, &entries, outcome.outcome, cycle.time(request.at))
+        let learned = |state: &PlatformState| {
+            learning::after_plan(state, platform, plan, &entries, outcome.outcome, cycle.time(request.at))
         };
-        learn(ports, &cycle, &entries, taught).await;
+        learn(ports, &cycle, &entries, learned).await;
     }
     outcome.needs_human = release(ports, &cycle, &request, &outcome).await?;
     outcome.account(&ports.meter.take());
@@ -117,28 +118,28 @@ async fn alerts<T: Table, F, N>(
     }
 }
 
-/// Keeps what a cycle taught about its resources, if anything was carried out. That it could not be kept must not undo
+/// Keeps what was learned about the cycle's resources, if anything was carried out. That it could not be kept must not undo
 /// what was settled.
 async fn learn<T: Table, F, N>(
     ports: &Ports<T, F, N>,
     cycle: &Cycle,
     entries: &[Entry],
-    taught: impl Fn(&Standing) -> Standing,
+    learned: impl Fn(&PlatformState) -> PlatformState,
 ) {
     if entries.is_empty() {
         return;
     }
     let kept = async {
-        let read = ports.store.standing(&cycle.platform).await?;
-        let standing = taught(&read.value);
-        if standing == read.value {
+        let read = ports.store.platform_state(&cycle.platform).await?;
+        let state = learned(&read.value);
+        if state == read.value {
             return Ok(());
         }
-        ports.store.put_standing(&cycle.platform, &read, &standing).await
+        ports.store.put_platform_state(&cycle.platform, &read, &state).await
     };
     let kept: Result<(), StoreError> = kept.await;
     if let Err(error) = kept {
-        tracing::error!(%error, "what the cycle taught could not be kept");
+        tracing::error!(%error, "what was learned from the cycle could not be kept");
     }
 }
 

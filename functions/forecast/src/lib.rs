@@ -74,7 +74,7 @@ async fn forecast<T: Table>(
     let trains = cycle.task == Task::Train;
     let left = if trains { TRAININGS_OF_A_TRAINING } else { TRAININGS_OF_A_CYCLE };
     let mut room = Room { all: trains, left };
-    let standing = ports.store.standing(&platform.name).await?.value;
+    let state = ports.store.platform_state(&platform.name).await?.value;
     let mut forecasts = Vec::new();
     for mine in batch.shards() {
         let served = |place: &Place<'_>| place.resource.kind.is_served(&place.dimension.key.dimension);
@@ -91,8 +91,7 @@ async fn forecast<T: Table>(
             let made = metrics.map(|metric| {
                 let column = Column::new(&place.dimension.key, &metric.name);
                 let known = models.remove(&column).unwrap_or_default();
-                let studied =
-                    study(platform, &standing, (place, metric), &history, known, cycle.now, &mut room);
+                let studied = study(platform, &state, (place, metric), &history, known, cycle.now, &mut room);
                 changed.extend(studied.models.map(|models| (column, models)));
                 studied.forecast
             });

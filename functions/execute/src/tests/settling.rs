@@ -199,15 +199,12 @@ async fn what_failed_and_what_held_is_remembered() {
     done.apply(0).await.unwrap();
     done.apply(1).await.unwrap();
     done.settle(json!({})).await;
-    let standing = done.ports.store.standing(&"shop".into()).await.unwrap();
-    assert_eq!(
-        standing.value.provisioning.keys().map(|id| id.0.as_str()).collect::<Vec<_>>(),
-        ["users", "web"]
-    );
-    assert!(standing.value.breakers.is_empty());
+    let state = done.ports.store.platform_state(&"shop".into()).await.unwrap();
+    assert_eq!(state.value.provisioning.keys().map(|id| id.0.as_str()).collect::<Vec<_>>(), ["users", "web"]);
+    assert!(state.value.breakers.is_empty());
     // Settling is repeated when its answer is lost.
     done.settle(json!({})).await;
-    assert_eq!(done.ports.store.standing(&"shop".into()).await.unwrap(), standing);
+    assert_eq!(done.ports.store.platform_state(&"shop".into()).await.unwrap(), state);
 
     let undone = Bench::new().await;
     undone.apply(0).await.unwrap();
@@ -217,7 +214,7 @@ async fn what_failed_and_what_held_is_remembered() {
     let failure = json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}});
     assert_eq!(undone.settle(failure.clone()).await.outcome, Ending::RolledBack);
     undone.settle(failure).await;
-    let breakers = undone.ports.store.standing(&"shop".into()).await.unwrap().value.breakers;
+    let breakers = undone.ports.store.platform_state(&"shop".into()).await.unwrap().value.breakers;
     let failures: Vec<_> = breakers.iter().map(|(id, breaker)| (id.0.as_str(), breaker.failures)).collect();
     assert_eq!(failures, [("web", 1)], "the wave that did not hold is to blame");
 }

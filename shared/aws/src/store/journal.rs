@@ -1,10 +1,10 @@
 //! Plans and their journal.
 
 use headroom_core::cycle::PlanOutline;
-use headroom_core::decide::Change;
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::{Plan, STEPS_PER_BATCH, Step, StepId, Wave};
+use headroom_core::world::Change;
 use jiff::Timestamp;
 
 use super::{Store, StoreError, Versioned, days_after, json, value};

@@ -15,7 +15,7 @@ mod history;
 mod journal;
 mod models;
 mod records;
-mod standing;
+mod state;
 
 use headroom_core::lease::Lease;
 use headroom_core::name::{ConfigVersion, PlatformName};
@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 pub use history::{Learned, Missed};
 pub use records::{DimensionForecasts, StoredStory};
-pub use standing::Stands;
+pub use state::StoredState;
 
 use crate::error::AwsError;
 use crate::sdk::Aws;

@@ -1,7 +1,8 @@
 //! What a cycle saw, expected, decided and achieved: the record from which everything can be explained.
 
 use headroom_core::cycle::{Batch, Cycle};
-use headroom_core::decide::{Decision, MetricForecast};
+use headroom_core::decide::Decision;
+use headroom_core::forecast::MetricForecast;
 use headroom_core::journal::Entry;
 use headroom_core::name::{CycleId, DimensionKey, PlatformName};
 use headroom_core::observe::Observation;

@@ -17,7 +17,7 @@ pub type Earlier = (Timestamp, DimensionKey, Vec<MetricForecast>);
 
 /// Forecasts to decide by: those of this cycle, and those of an earlier one where this has none.
 #[derive(Clone, Debug, Default)]
-pub struct Recalled {
+pub struct FallbackForecasts {
     /// What is forecast, by dimension.
     pub forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
     /// When what is gone on with was made.
@@ -88,7 +88,7 @@ fn missing<'a>(
     places.map(|place| &place.dimension.key).filter(|key| !forecasts.contains_key(key)).collect()
 }
 
-impl Recalled {
+impl FallbackForecasts {
     /// This cycle's forecasts, and the newest of `earlier` cycles where it has none.
     ///
     /// What an earlier cycle knew of its lead window is left out: that window is over. Its horizon reaches further.
@@ -96,17 +96,17 @@ impl Recalled {
         platform: &Platform,
         forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
         mut earlier: Vec<Earlier>,
-    ) -> Recalled {
+    ) -> FallbackForecasts {
         let gone: BTreeSet<DimensionKey> = missing(platform, &forecasts).into_iter().cloned().collect();
-        let mut recalled = Recalled { forecasts, made_at: BTreeMap::new() };
+        let mut fallback = FallbackForecasts { forecasts, made_at: BTreeMap::new() };
         earlier.sort_by_key(|(made_at, ..)| *made_at);
         let usable = |(_, key, made): &Earlier| gone.contains(key) && is_usable(made);
         for (made_at, key, made) in earlier.into_iter().filter(usable) {
             let made = made.into_iter().map(|made| MetricForecast { lead: None, anomaly: None, ..made });
-            recalled.forecasts.insert(key.clone(), made.collect());
-            recalled.made_at.insert(key, made_at);
+            fallback.forecasts.insert(key.clone(), made.collect());
+            fallback.made_at.insert(key, made_at);
         }
-        recalled
+        fallback
     }
 
     /// Says in the decisions what they went on with.
@@ -179,11 +179,11 @@ scaling_groups:
     #[test]
     fn the_newest_earlier_forecast_stands_in_only_where_one_is_missing() {
         let earlier = vec![(at(300), key(), made(3.0)), (at(0), key(), made(1.0)), (at(600), key(), none())];
-        let recalled = Recalled::of(&shop(""), BTreeMap::new(), earlier.clone());
-        assert_eq!(recalled.forecasts[&key()], made(3.0));
-        assert_eq!(recalled.made_at[&key()], at(300));
-        let recalled = Recalled::of(&shop(""), BTreeMap::from([(key(), made(5.0))]), earlier);
-        assert_eq!((&recalled.forecasts[&key()], recalled.made_at.len()), (&made(5.0), 0));
+        let fallback = FallbackForecasts::of(&shop(""), BTreeMap::new(), earlier.clone());
+        assert_eq!(fallback.forecasts[&key()], made(3.0));
+        assert_eq!(fallback.made_at[&key()], at(300));
+        let fallback = FallbackForecasts::of(&shop(""), BTreeMap::from([(key(), made(5.0))]), earlier);
+        assert_eq!((&fallback.forecasts[&key()], fallback.made_at.len()), (&made(5.0), 0));
     }
 
     #[test]

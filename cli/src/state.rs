@@ -1,4 +1,4 @@
-//! Commands about what stands between cycles: pause, unpause, override, status.
+//! Commands about what is kept between cycles: pause, unpause, override, status.
 
 use std::process::ExitCode;
 
@@ -8,12 +8,11 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::DynamoTable;
 use headroom_core::config::parse;
-use headroom_core::decide::Pause;
-use headroom_core::decide::standing::{Asked, InvalidAsk, Override};
 use headroom_core::name::{DimensionKey, PlatformName};
 use headroom_core::platform::Platform;
 use headroom_core::report::{Status, status};
 use headroom_core::scalar::Span;
+use headroom_core::state::{InvalidRequest, OperatorRequests, Override, Pause};
 use headroom_core::units::{Direction, Units};
 use jiff::Timestamp;
 
@@ -94,12 +93,12 @@ pub(crate) async fn pause(aws: &Aws, arguments: PauseArguments) -> Result<ExitCo
         by: arguments.term.by,
     };
     let name = PlatformName(arguments.platform);
-    ask(aws, &name, now, |asked, platform| asked.paused(platform, pause, now)).await
+    ask(aws, &name, now, |requests, platform| requests.paused(platform, pause, now)).await
 }
 
 pub(crate) async fn unpause(aws: &Aws, name: &PlatformName) -> Result<ExitCode, String> {
     let now = Timestamp::now();
-    ask(aws, name, now, |asked, _| Ok(asked.unpaused(now))).await
+    ask(aws, name, now, |requests, _| Ok(requests.unpaused(now))).await
 }
 
 pub(crate) async fn override_floor(aws: &Aws, arguments: OverrideArguments) -> Result<ExitCode, String> {
@@ -108,25 +107,25 @@ pub(crate) async fn override_floor(aws: &Aws, arguments: OverrideArguments) -> R
     let until = arguments.term.until(now);
     let wanted = Override { key, units, until, by: arguments.term.by };
     let name = PlatformName(arguments.platform);
-    ask(aws, &name, now, |asked, platform| asked.overridden(platform, wanted, now)).await
+    ask(aws, &name, now, |requests, platform| requests.overridden(platform, wanted, now)).await
 }
 
 pub(crate) async fn tell(aws: &Aws, name: &PlatformName) -> Result<ExitCode, String> {
     tell_at(aws, name, &published(aws, name).await?, Timestamp::now()).await
 }
 
-/// Changes what people asked for, and tells what stands then. It counts from the next decision on.
+/// Changes what people asked for, and tells what is kept then. It counts from the next decision on.
 async fn ask(
     aws: &Aws,
     name: &PlatformName,
     now: Timestamp,
-    change: impl FnOnce(&Asked, &Platform) -> Result<Asked, InvalidAsk>,
+    change: impl FnOnce(&OperatorRequests, &Platform) -> Result<OperatorRequests, InvalidRequest>,
 ) -> Result<ExitCode, String> {
     let platform = published(aws, name).await?;
     let store = store(aws, name);
-    let read = store.asked(name).await.map_err(|error| error.to_string())?;
-    let asked = change(&read.value, &platform).map_err(|error| error.to_string())?;
-    store.put_asked(name, &read, &asked).await.map_err(|error| error.to_string())?;
+    let read = store.requests(name).await.map_err(|error| error.to_string())?;
+    let requests = change(&read.value, &platform).map_err(|error| error.to_string())?;
+    store.put_requests(name, &read, &requests).await.map_err(|error| error.to_string())?;
     tell_at(aws, name, &platform, now).await
 }
 
@@ -136,9 +135,9 @@ async fn tell_at(
     platform: &Platform,
     now: Timestamp,
 ) -> Result<ExitCode, String> {
-    let stands = store(aws, name).stands(name).await.map_err(|error| error.to_string())?;
-    let (lease, standing) = (&stands.lease.value, &stands.standing.value);
-    say(status(&Status { platform, lease, standing, now }).trim_end())?;
+    let stored = store(aws, name).stored_state(name).await.map_err(|error| error.to_string())?;
+    let (lease, state) = (&stored.lease.value, &stored.state.value);
+    say(status(&Status { platform, lease, state, now }).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
