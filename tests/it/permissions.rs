@@ -124,12 +124,14 @@ async fn behind_a_balancer(bench: &Bench) -> String {
         let made = aws(server().await, &[&["elbv2"], arguments, &rest].concat()).await.unwrap();
         made.trim().to_owned()
     };
-    let group = ["create-target-group", "--name", name, "--protocol", "HTTP", "--port", "80", "--vpc-id", "vpc-1"];
+    let group =
+        ["create-target-group", "--name", name, "--protocol", "HTTP", "--port", "80", "--vpc-id", "vpc-1"];
     let group = elb(&[&group[..], &["--target-type", "ip"]].concat(), "TargetGroups[0].TargetGroupArn").await;
     let balancer = ["create-load-balancer", "--name", name, "--subnets", "subnet-1", "subnet-2"];
     let balancer = elb(&balancer, "LoadBalancers[0].LoadBalancerArn").await;
     let forward = format!("Type=forward,TargetGroupArn={group}");
-    let listener = ["create-listener", "--load-balancer-arn", &balancer, "--protocol", "HTTP", "--port", "80"];
+    let listener =
+        ["create-listener", "--load-balancer-arn", &balancer, "--protocol", "HTTP", "--port", "80"];
     elb(&[&listener[..], &["--default-actions", &forward]].concat(), "Listeners[0].ListenerArn").await;
     let front = aws_sdk_ecs::types::LoadBalancer::builder().target_group_arn(group);
     let front = front.container_name("api").container_port(80).build();

@@ -142,7 +142,11 @@ mod tests {
             execution.set_stop_date(at.map(DateTime::from_secs)).build().unwrap()
         };
         let check = |execution: &DescribeExecutionOutput, at: i64, expected: bool| {
-            assert_eq!(may_act(execution, Timestamp::from_second(at).unwrap()), expected, "{execution:?} at {at}");
+            assert_eq!(
+                may_act(execution, Timestamp::from_second(at).unwrap()),
+                expected,
+                "{execution:?} at {at}"
+            );
         };
         check(&ended(ExecutionStatus::Running, None), 9_000, true);
         for status in [ExecutionStatus::Aborted, ExecutionStatus::TimedOut, ExecutionStatus::Failed] {
