@@ -348,8 +348,8 @@ mod tests {
         );
         assert!(all.iter().any(|choices| choices.unkind.units_max.is_some()));
         assert!(all.iter().any(|choices| choices.invocations.is_some()));
-        let meanwhile = |choices: &&Choices| matches!(choices.person, Some((_, Moment::Entered(..))));
-        assert!(all.iter().find(meanwhile).is_some());
+        let meanwhile = |choices: &Choices| matches!(choices.person, Some((_, Moment::Entered(..))));
+        assert!(all.iter().any(meanwhile));
     }
 
     #[test]

@@ -224,9 +224,10 @@ impl<'a> Shopkeeper<'a> {
         let plans = self.plans(&lease).await?;
         let after = self.deployment.capacity().await?;
         let stopped = outcome.as_ref().is_some_and(|outcome| outcome.outcome == Ending::NeedsHuman);
-        let raised = match stopped {
-            true => Some(self.listener.raised(self.server, &self.deployment, &id).await?),
-            false => None,
+        let raised = if stopped {
+            Some(self.listener.raised(self.server, &self.deployment, &id).await?)
+        } else {
+            None
         };
         Ok(Facts {
             execution: watched.execution,
