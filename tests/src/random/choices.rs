@@ -124,8 +124,8 @@ impl Choices {
             metric_delay_s: if happens(chance, 0.3) { between(chance, 60.0, 240.0).round() } else { 0.0 },
             faults: faults(chance),
             invocations: happens(chance, 0.1).then(|| InvocationFault {
-                name: (*one(chance, &INVOCATIONS)).to_owned(),
-                times: *one(chance, &[1, 2, 4]),
+                name: one(chance, &INVOCATIONS).to_owned(),
+                times: one(chance, &[1, 2, 4]),
             }),
             well: !happens(chance, 0.2),
             person: happens(chance, 0.4).then(|| {
@@ -164,11 +164,11 @@ fn load(chance: &mut Chance) -> f64 {
 fn unkind(chance: &mut Chance) -> Unkind {
     let slow = happens(chance, 0.5);
     Unkind {
-        pace: slow.then(|| *one(chance, &[0.5, 1.0, 2.0])),
-        lag: happens(chance, 0.3).then(|| *one(chance, &[0.5, 1.0])),
+        pace: slow.then(|| one(chance, &[0.5, 1.0, 2.0])),
+        lag: happens(chance, 0.3).then(|| one(chance, &[0.5, 1.0])),
         // AWS counts by the day, and all cycles run on one day: most have to be free of it to be able to scale in.
         decreases_limited: Some(happens(chance, 0.15)),
-        units_max: happens(chance, 0.05).then(|| *one(chance, &[6, 12])),
+        units_max: happens(chance, 0.05).then(|| one(chance, &[6, 12])),
         ..Unkind::default()
     }
 }
@@ -180,12 +180,12 @@ fn faults(chance: &mut Chance) -> Vec<Fault> {
         _ => 2,
     };
     let fault =
-        |_| Fault { call: *one(chance, &CALLS), how: *one(chance, &BREAKS), times: *one(chance, &TIMES) };
+        |_| Fault { call: one(chance, &CALLS), how: one(chance, &BREAKS), times: one(chance, &TIMES) };
     (0..count).map(fault).collect()
 }
 
 fn entered(chance: &mut Chance) -> Moment {
-    Moment::Entered(one(chance, &STATES), *one(chance, &[1, 1, 2, 3]))
+    Moment::Entered(one(chance, &STATES), one(chance, &[1, 1, 2, 3]))
 }
 
 /// Whether something that happens with this probability happens.
@@ -199,10 +199,10 @@ pub(crate) fn between(chance: &mut Chance, least: f64, most: f64) -> f64 {
 }
 
 /// One of several.
-pub(crate) fn one<'a, T>(chance: &mut Chance, of: &'a [T]) -> &'a T {
+pub(crate) fn one<T: Copy>(chance: &mut Chance, of: &[T]) -> T {
     let count = u64::try_from(of.len()).unwrap_or(1);
     let place = usize::try_from(chance.bits() % count).unwrap_or(0);
-    of.get(place).or(of.first()).unwrap_or_else(|| unreachable!("nothing can be drawn from nothing"))
+    of.get(place).copied().unwrap_or_else(|| unreachable!("nothing can be drawn from nothing"))
 }
 
 impl Fault {

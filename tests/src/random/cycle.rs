@@ -217,7 +217,6 @@ impl<'a> Shopkeeper<'a> {
         lease_before: Lease,
         watched: Watched,
     ) -> Result<Facts> {
-        let shop = &self.deployment.shop;
         let id = CycleId::from(arn.rsplit(':').next().unwrap_or_default());
         let outcome = self.outcome(&id).await?;
         let lease = self.lease().await?;
@@ -229,6 +228,7 @@ impl<'a> Shopkeeper<'a> {
         } else {
             None
         };
+        let shop = &self.deployment.shop;
         Ok(Facts {
             execution: watched.execution,
             outcome,

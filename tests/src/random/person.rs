@@ -71,13 +71,13 @@ impl Act {
     /// One of all.
     pub(crate) fn of(chance: &mut Chance) -> Act {
         match chance.share() {
-            share if share < 0.45 => Act::Set(*one(chance, &TIERS), between(chance, 0.3, 2.0)),
+            share if share < 0.45 => Act::Set(one(chance, &TIERS), between(chance, 0.3, 2.0)),
             share if share < 0.6 => Act::Ask(between(chance, 0.5, 2.0)),
             share if share < 0.7 => Act::Override(between(chance, 0.5, 1.5)),
             share if share < 0.8 => {
-                Act::Pause(*one(chance, &GROUPS), *one(chance, &DIRECTIONS), *one(chance, &[4, 9, 14]))
+                Act::Pause(one(chance, &GROUPS), one(chance, &DIRECTIONS), one(chance, &[4, 9, 14]))
             }
-            _ => Act::Publish(*one(chance, &FILES)),
+            _ => Act::Publish(one(chance, &FILES)),
         }
     }
 
