@@ -38,8 +38,8 @@ impl Listener {
             "Action": "sqs:SendMessage", "Resource": arn});
         let policy = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
         let attributes = json!({"Policy": policy}).to_string();
-        let create = ["sqs", "create-queue", "--queue-name", &name, "--attributes", &attributes];
-        let created: Json = serde_json::from_str(&aws(server, &create).await?)?;
+        let create = ["create-queue", "--queue-name", &name, "--attributes", &attributes];
+        let created: Json = serde_json::from_str(&sqs(server, &create).await?)?;
         let queue = created.get("QueueUrl").and_then(Json::as_str).ok_or("the queue has no address")?;
         let subscribe = ["sns", "subscribe", "--topic-arn", &topic, "--protocol", "sqs"];
         aws(server, &[&subscribe[..], &["--notification-endpoint", &arn]].concat()).await?;
@@ -68,9 +68,8 @@ impl Listener {
 
     async fn heard_of(&self, server: &Server, cycle: &CycleId) -> Result<bool> {
         loop {
-            let receive = ["sqs", "receive-message", "--queue-url", &self.queue, "--visibility-timeout"];
-            let most = ["--max-number-of-messages", "10"];
-            let told = aws(server, &[&receive[..], &[SEEN_FOR_S], &most[..]].concat()).await?;
+            let receive = ["receive-message", "--queue-url", &self.queue, "--max-number-of-messages", "10"];
+            let told = sqs(server, &[&receive[..], &["--visibility-timeout", SEEN_FOR_S]].concat()).await?;
             if told.contains(&cycle.0) {
                 return Ok(true);
             }
@@ -79,6 +78,11 @@ impl Listener {
             }
         }
     }
+}
+
+/// The AWS CLI on queues, for which it does not heed the variable that says where AWS is.
+async fn sqs(server: &Server, arguments: &[&str]) -> Result<String> {
+    aws(server, &[&["sqs", "--endpoint-url", &server.endpoint], arguments].concat()).await
 }
 
 /// The figures that settle has written to its log for a cycle, from which CloudWatch makes metrics. The local AWS does not.
