@@ -121,6 +121,10 @@ async fn demo() -> Result<()> {
         .map_or("a model of its traffic".to_owned(), |file| file.display().to_string());
     say(&format!("publishing two weeks of its metrics, from {source}"));
     shop.seed(&server.aws, &load, moments[0] - HISTORY, moments[0], None).await?;
+    if arguments.real {
+        say("waiting for the shop's first servers and tasks, which served that load");
+        tokio::time::sleep(Duration::from_secs_f64(REAL_PACE_S)).await;
+    }
 
     let cycle_max = if arguments.real { REAL_CYCLE_MAX } else { CYCLE_MAX };
     let teller = Teller {

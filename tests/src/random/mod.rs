@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 pub use alarm::Raised;
-pub use checks::{CameOut, Execution, Facts, Opened, Rule, Violation, violations};
+pub use checks::{CameOut, Execution, Facts, Opened, Rule, UnitsSet, Violation, violations};
 pub use choices::{Break, Call, Choices, Fault, Moment};
 pub use person::{Act, File, Tier};
 
