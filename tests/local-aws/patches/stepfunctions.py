@@ -1,8 +1,11 @@
 """Step Functions: how much a state and an execution may hold."""
 
 import json
+from datetime import datetime, timedelta
 
 from ministack.services import stepfunctions
+
+from . import settings
 
 PAYLOAD_BYTES_MAX = 256 * 1024
 EVENTS_MAX = 25_000
@@ -56,3 +59,20 @@ def limit_events():
         return add(execution, kind, details)
 
     stepfunctions._add_event = add_limited
+
+
+def let_time_pass():
+    """Executions that have ended did so earlier than they really did, for tests whose own clock runs ahead."""
+    describe = stepfunctions._describe_execution
+
+    def describe_later(given):
+        status, headers, body = describe(given)
+        told = json.loads(body)
+        machine = told.get("stateMachineArn", "").rpartition(":")[2]
+        earlier = settings.of(machine).ended_before
+        if earlier and told.get("stopDate"):
+            ended = datetime.fromisoformat(told["stopDate"].replace("Z", "+00:00")) - timedelta(seconds=earlier)
+            body = json.dumps({**told, "stopDate": ended.isoformat()}).encode()
+        return status, headers, body
+
+    stepfunctions._describe_execution = describe_later

@@ -29,6 +29,8 @@ const POLL: Duration = Duration::from_millis(100);
 const CYCLE_MAX: Duration = Duration::from_secs(240);
 /// A function that an execution was stopped in goes on for a moment, in AWS too.
 const LAST_FUNCTION: Duration = Duration::from_secs(2);
+/// By the clock of the cycles the last execution ended so many seconds before the next one begins.
+const ENDED_BEFORE_S: f64 = 300.0;
 /// So much time passes from one cycle to the next, by the clock of the cycles.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
 /// The load before the first cycle.
@@ -139,10 +141,12 @@ impl<'a> Shopkeeper<'a> {
         let metric_delay = late.then_some(past_s + choices.metric_delay_s);
         let unkind = Unkind { metric_delay, ..choices.unkind.clone() };
         self.server.unkind(&format!("{}-", shop.name), &unkind).await?;
-        if let Some(fault) = &choices.invocations {
-            let invocations = Unkind { invocation_fault: Some(fault.clone()), ..Unkind::default() };
-            self.server.unkind(&format!("headroom-{}", shop.name), &invocations).await?;
-        }
+        let functions = Unkind {
+            invocation_fault: choices.invocations.clone(),
+            ended_before: Some(ENDED_BEFORE_S),
+            ..Unkind::default()
+        };
+        self.server.unkind(&format!("headroom-{}", shop.name), &functions).await?;
         for fault in &choices.faults {
             self.server.fault(&fault.rule(shop)).await?;
         }
