@@ -156,7 +156,7 @@ async fn a_stopped_cycle_is_taken_over_when_its_last_function_has_ended() {
     }
     bench.aws.sfn().stop_execution().execution_arn(&arn).send().await.unwrap();
     assert_eq!(bench.cycle().await.outcome(), "skipped");
-    let later = Unkind { ended_before: Some(200.0), ..Unkind::default() };
+    let later = Unkind { ended_ago: Some(200.0), ..Unkind::default() };
     server().await.unkind("headroom-stopped", &later).await.unwrap();
     let cycle = bench.cycle().await;
     assert_eq!(cycle.outcome(), "recovered", "{cycle:?}");

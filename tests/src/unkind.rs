@@ -33,9 +33,9 @@ pub struct Unkind {
     /// The next invocations of a function fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invocation_fault: Option<InvocationFault>,
-    /// Executions that have ended are told to have done so this many seconds earlier.
+    /// Executions of a state machine say that they ended so many seconds before they did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_before: Option<f64>,
+    pub ended_ago: Option<f64>,
 }
 
 /// An error that Lambda itself answers instead of running a function.
@@ -67,8 +67,7 @@ impl Server {
     pub async fn kind(&self, prefix: &str) -> Result<()> {
         let rule = serde_json::json!({
             "prefix": prefix, "pace": null, "lag": null, "decreases_limited": null, "units_max": null,
-            "metric_delay": null, "metric_settle": null, "invocation_fault": null,
-            "ended_before": null,
+            "metric_delay": null, "metric_settle": null, "invocation_fault": null, "ended_ago": null,
         });
         request("POST", &format!("{}/_local/config", self.endpoint), &rule.to_string()).await
     }

@@ -103,9 +103,9 @@ const TIMES: [u32; 5] = [1, 2, 4, 8, 20];
 const STATES: [&str; 8] = [
     "CollectMetrics",
     "Decide",
+    "BeginWave",
     "ExecuteWave",
     "CheckHealth",
-    "BeginWave",
     "UndoWave",
     "CheckUndone",
     "Settle",
@@ -127,10 +127,10 @@ impl Choices {
                 name: one(chance, &INVOCATIONS).to_owned(),
                 times: one(chance, &[1, 2, 4]),
             }),
-            well: !happens(chance, 0.2),
-            person: happens(chance, 0.4).then(|| {
+            well: !happens(chance, 0.25),
+            person: happens(chance, 0.5).then(|| {
                 let act = Act::of(chance);
-                let meanwhile = act.is_quick() && happens(chance, 0.4);
+                let meanwhile = act.is_quick() && happens(chance, 0.5);
                 (act, if meanwhile { entered(chance) } else { Moment::Before })
             }),
             stopped: happens(chance, 0.12).then(|| entered(chance)),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sfn::types::ExecutionStatus;
+use headroom_aws::executions::FUNCTION_TIME_MAX;
 use headroom_aws::table::Table as _;
 use headroom_core::config::parse;
 use headroom_core::lease::Lease;
@@ -29,8 +30,6 @@ const POLL: Duration = Duration::from_millis(100);
 const CYCLE_MAX: Duration = Duration::from_secs(240);
 /// A function that an execution was stopped in goes on for a moment, in AWS too.
 const LAST_FUNCTION: Duration = Duration::from_secs(2);
-/// By the clock of the cycles the last execution ended so many seconds before the next one begins.
-const ENDED_BEFORE_S: f64 = 300.0;
 /// So much time passes from one cycle to the next, by the clock of the cycles.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
 /// The load before the first cycle.
@@ -141,12 +140,13 @@ impl<'a> Shopkeeper<'a> {
         let metric_delay = late.then_some(past_s + choices.metric_delay_s);
         let unkind = Unkind { metric_delay, ..choices.unkind.clone() };
         self.server.unkind(&format!("{}-", shop.name), &unkind).await?;
-        let functions = Unkind {
+        // A function that a stopped cycle had called is over by now, and the next cycle need not wait as long as it may run.
+        let stack = Unkind {
             invocation_fault: choices.invocations.clone(),
-            ended_before: Some(ENDED_BEFORE_S),
+            ended_ago: Some(FUNCTION_TIME_MAX.as_secs_f64() + 1.0),
             ..Unkind::default()
         };
-        self.server.unkind(&format!("headroom-{}", shop.name), &functions).await?;
+        self.server.unkind(&format!("headroom-{}", shop.name), &stack).await?;
         for fault in &choices.faults {
             self.server.fault(&fault.rule(shop)).await?;
         }
