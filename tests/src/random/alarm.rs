@@ -93,10 +93,11 @@ async fn figures(server: &Server, deployment: &Deployment, cycle: &CycleId) -> R
     let events = told.get("events").and_then(Json::as_array).into_iter().flatten();
     let lines = events.filter_map(|event| event.get("message")?.as_str());
     let figures = lines.filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    let of_cycle = |line: &Json| {
+    let is_of_cycle = |line: &Json| {
         line.get("_aws").is_some() && line.get("Cycle").and_then(Json::as_str) == Some(cycle.0.as_str())
     };
-    Ok(figures.filter(of_cycle).last())
+    let mut of_cycle: Vec<Json> = figures.filter(is_of_cycle).collect();
+    Ok(of_cycle.pop())
 }
 
 /// Publishes figures as CloudWatch does: each metric that the line's directive names, by the dimension that it names.

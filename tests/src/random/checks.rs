@@ -145,9 +145,12 @@ impl Facts {
     }
 }
 
+/// What is not as a rule asks, each as a sentence.
+type Check = fn(&Facts) -> Vec<String>;
+
 /// Everything that is not as it must be.
 pub fn violations(facts: &Facts) -> Vec<Violation> {
-    let checks: [(Rule, fn(&Facts) -> Vec<String>); 8] = [
+    let checks: [(Rule, Check); 8] = [
         (Rule::Ending, ending),
         (Rule::Ending, ending_fits_the_journal),
         (Rule::Plans, plans_are_closed_or_named),
