@@ -9,7 +9,10 @@ LAMBDA := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --lam
 BUILD := cargo build --workspace --all-targets
 RENDERED := target/scaling.asl.json
 
-.PHONY: demo test check lambdas release clean
+CYCLES := 200
+SEED := 1
+
+.PHONY: demo test cycles check lambdas release clean
 
 # Three cycles of a shop on a local AWS, each checked. TRACE=FILE.csv replays your own load; KEEP=1 keeps it running; REAL=1
 # lets capacity take its time.
@@ -22,6 +25,11 @@ demo: $(LOCAL_AWS)
 test: $(LOCAL_AWS)
 	$(BUILD)
 	cargo test --workspace
+
+# Random cycles on a local AWS that is slow and breaks, each checked. CYCLES=20 runs fewer; SEED=7 draws others.
+cycles: $(LOCAL_AWS)
+	$(BUILD)
+	cargo run --example cycles -- --cycles $(CYCLES) --seed $(SEED)
 
 check: $(LOCAL_AWS) node_modules/.package-lock.json
 	cargo fmt --all --check

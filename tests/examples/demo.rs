@@ -73,6 +73,15 @@ fn options(real: bool) -> Options {
     Options { wait_scale, faults: false, pace }
 }
 
+/// Waits for the shop's first servers and tasks, where that takes time: the load that is published was served by them.
+async fn have_started(real: bool, say: impl Fn(&str)) {
+    if !real {
+        return;
+    }
+    say("waiting for the shop's first servers and tasks");
+    tokio::time::sleep(Duration::from_secs_f64(REAL_PACE_S)).await;
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     // Whatever ends first ends the demo; dropping the server stops it.
@@ -121,6 +130,7 @@ async fn demo() -> Result<()> {
         .map_or("a model of its traffic".to_owned(), |file| file.display().to_string());
     say(&format!("publishing two weeks of its metrics, from {source}"));
     shop.seed(&server.aws, &load, moments[0] - HISTORY, moments[0], None).await?;
+    have_started(arguments.real, say).await;
 
     let cycle_max = if arguments.real { REAL_CYCLE_MAX } else { CYCLE_MAX };
     let teller = Teller {

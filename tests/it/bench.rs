@@ -1,23 +1,17 @@
 //! What the end-to-end tests share: one local AWS; each test has a shop and a stack of Headroom of its own, as in AWS.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ::local_aws::health::HealthEndpoint;
+pub(crate) use ::local_aws::deployment::Cycle;
+use ::local_aws::deployment::Deployment;
 use ::local_aws::server::{Options, Server};
-use ::local_aws::shop::{Capacity, Shop};
+use ::local_aws::shop::Capacity;
 use ::local_aws::{deploy, root};
-use aws_sdk_dynamodb::types::ProvisionedThroughput;
-use headroom_aws::config_source::ParameterStore;
-use headroom_aws::executions::{Ended, StepFunctions};
-use headroom_aws::sdk::Aws;
-use headroom_aws::store::Store;
-use headroom_aws::table::DynamoTable;
 use headroom_core::journal::Entry;
-use headroom_core::name::PlatformName;
-use headroom_core::series::Series;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
@@ -42,14 +36,18 @@ async fn world() -> &'static World {
         .await
 }
 
-/// A shop of a test, with a platform file that the test can change.
+/// A shop of a test, with a platform file that the test can change. What fails here fails the test.
 pub(crate) struct Bench {
-    pub(crate) shop: Shop,
-    pub(crate) health: HealthEndpoint,
-    pub(crate) aws: Aws,
-    pub(crate) platform: String,
-    machine: String,
-    world: &'static World,
+    deployment: Deployment,
+    server: &'static Server,
+}
+
+impl Deref for Bench {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
 }
 
 /// A load at which the shop needs 9 servers, 6 tasks, 643 read and 186 write units.
@@ -60,19 +58,9 @@ pub(crate) const CALM: f64 = 0.98 * HALF;
 impl Bench {
     /// A shop of this name with the capacity for half its peak, published but without any metrics.
     pub(crate) async fn new(name: &str) -> Bench {
-        let world = world().await;
-        let shop = Shop::new(name);
-        let (created, machine) = tokio::join!(
-            shop.create(&world.server, Capacity::at_target(HALF)),
-            deploy::deploy_headroom(&world.server, &world.packaged, name)
-        );
-        created.unwrap();
-        let machine = machine.unwrap();
-        let health = HealthEndpoint::start().await.unwrap();
-        let platform = shop.platform(&health.url).unwrap();
-        let bench = Bench { shop, health, aws: world.server.connect().await, platform, machine, world };
-        bench.publish(&bench.platform).await;
-        bench
+        let World { server, packaged } = world().await;
+        let deployment = Deployment::new(server, packaged, name, Capacity::at_target(HALF)).await.unwrap();
+        Bench { deployment, server }
     }
 
     /// The same with two hours of a steady load.
@@ -84,8 +72,7 @@ impl Bench {
 
     /// Publishes a platform file for this shop, valid or not.
     pub(crate) async fn publish(&self, text: &str) {
-        let name = PlatformName(self.shop.name.clone());
-        ParameterStore::new(&self.aws).publish(&name, text, Some(deploy::BUCKET)).await.unwrap();
+        self.deployment.publish(text).await.unwrap();
     }
 
     /// Publishes its platform file with something replaced.
@@ -112,14 +99,11 @@ impl Bench {
     }
 
     pub(crate) async fn steady(&self, load: f64, from: Timestamp, to: Timestamp) {
-        let steps = to.duration_since(from).as_secs() / 300 + 1;
-        let steady = Series::new(from, 300, (0..steps).map(|_| Some(load)));
-        let capacity = self.capacity().await;
-        self.shop.seed(&self.aws, &steady, from, to, Some(capacity)).await.unwrap();
+        self.deployment.steady(load, from, to).await.unwrap();
     }
 
     pub(crate) async fn capacity(&self) -> Capacity {
-        self.shop.capacity(&self.aws).await.unwrap()
+        self.deployment.capacity().await.unwrap()
     }
 
     /// Runs a cycle to its end.
@@ -135,53 +119,17 @@ impl Bench {
 
     /// Starts a cycle; answers its ARN.
     pub(crate) async fn start(&self, more: Json) -> String {
-        let mut input = json!({"platform": self.shop.name});
-        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let executions = StepFunctions::new(&self.aws.sfn());
-        executions.start(&self.machine, None, &input.to_string()).await.unwrap()
-    }
-
-    /// The ARN of an execution of this shop's state machine.
-    pub(crate) fn execution(&self, name: &str) -> String {
-        format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"))
+        self.deployment.start(&more).await.unwrap()
     }
 
     /// Waits for the end of a cycle.
     pub(crate) async fn end_of(&self, arn: &str) -> Cycle {
-        let ended = StepFunctions::new(&self.aws.sfn()).wait(arn, Duration::from_secs(120)).await.unwrap();
-        let arn = arn.to_owned();
-        match ended {
-            Ended::Succeeded(output) => Cycle {
-                arn,
-                output: serde_json::from_str(&output).unwrap(),
-                error: String::new(),
-                cause: String::new(),
-            },
-            Ended::Failed { error, cause } => Cycle { arn, output: Json::Null, error, cause },
-        }
+        self.deployment.end_of(arn, Duration::from_secs(120)).await.unwrap()
     }
 
     /// Somebody sets the table's units, past Headroom.
     pub(crate) async fn set_table_by_hand(&self, read: i64, write: i64) {
-        let throughput =
-            ProvisionedThroughput::builder().read_capacity_units(read).write_capacity_units(write);
-        let update = self.aws.dynamodb().update_table().table_name(format!("{}-orders", self.shop.name));
-        update.provisioned_throughput(throughput.build().unwrap()).send().await.unwrap();
-    }
-
-    pub(crate) fn store(&self) -> Store<DynamoTable> {
-        let table = |name: &str| {
-            DynamoTable::new(
-                &self.aws.dynamodb(),
-                format!("headroom-{}-{name}", self.shop.name),
-                &self.aws.meter,
-            )
-        };
-        Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"))
-    }
-
-    pub(crate) fn name(&self) -> PlatformName {
-        PlatformName(self.shop.name.clone())
+        self.deployment.set_table_by_hand(read, write).await.unwrap();
     }
 
     /// The journal of the newest cycle, by resource: `web`, `api`, `orders`.
@@ -208,52 +156,18 @@ impl Bench {
 
     /// Breaks calls of the functions to AWS by a rule of the fault proxy, limited to this shop by what the rule says.
     pub(crate) async fn fault(&self, rule: Json) {
-        let url = self.world.server.faults.clone().unwrap();
-        let status = request("PATCH", &format!("{url}/_microburst/rules"), &json!([rule]).to_string()).await;
-        assert!((200..300).contains(&status), "{status}");
+        self.server.fault(&rule).await.unwrap();
     }
-}
-
-/// How a cycle ended.
-#[derive(Debug)]
-pub(crate) struct Cycle {
-    pub(crate) arn: String,
-    pub(crate) output: Json,
-    pub(crate) error: String,
-    pub(crate) cause: String,
-}
-
-impl Cycle {
-    /// The outcome's name: of the output, or of the error.
-    pub(crate) fn outcome(&self) -> &str {
-        self.output.get("outcome").and_then(Json::as_str).unwrap_or(&self.error)
-    }
-
-    /// A counter of what it used.
-    pub(crate) fn used(&self, counter: &str) -> f64 {
-        self.output["usage"].get(counter).and_then(Json::as_f64).unwrap_or(0.0)
-    }
-}
-
-/// A request to the fault proxy's control interface; answers the status.
-async fn request(method: &str, url: &str, body: &str) -> u16 {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let rest = url.strip_prefix("http://").unwrap();
-    let (host, path) = rest.split_at(rest.find('/').unwrap());
-    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
-    let length = body.len();
-    let text = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 /// The server itself, for tests of the local AWS.
 pub(crate) async fn server() -> &'static Server {
     &world().await.server
+}
+
+/// The template, ready to be deployed.
+pub(crate) async fn packaged() -> &'static Path {
+    &world().await.packaged
 }
 
 /// The state machine's definition.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use headroom_aws::executions::FUNCTION_TIME_MAX;
 use headroom_aws::failure::Failure;
 use local_aws::root;
 use serde_json::{Value as Json, json};
@@ -234,6 +235,7 @@ fn a_lease_outlives_functions_with_all_their_retries() {
     // What an execution called last may go on after its end.
     let after = functions.map(template_timeout).into_iter().max().unwrap();
     assert!(execution + f64::from(u32::try_from(after).unwrap()) < term);
+    assert_eq!(u64::try_from(FUNCTION_TIME_MAX.as_secs()).unwrap(), after);
     // A probe may take a minute, and all probes of a wave run at once.
     assert!(60 < template_timeout("health-check"));
 }

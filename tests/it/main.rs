@@ -17,6 +17,8 @@ mod permissions;
 #[cfg(test)]
 mod platforms;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod steps;

@@ -11,13 +11,11 @@ use serde_json::{Value as Json, json};
 use crate::bench::{Bench, CALM, HALF, server};
 
 /// Actions that a role has although no call here needs them, and why.
-const UNSEEN: [(&str, &str); 6] = [
+const UNSEEN: [(&str, &str); 4] = [
     ("logs:", "Lambda and Step Functions write logs, which the local AWS does for them"),
     ("xray:", "tracing is done by daemons that the local AWS does not run"),
     ("ec2:", "Lambda uses network interfaces of a VPC, which the local AWS does not have"),
     ("kms:", "a topic with a key of its own is not encrypted by the local AWS"),
-    ("sns:Publish", "the shop's own topic is asked in the tests of notices, not in each stack"),
-    ("elasticloadbalancing:", "checks through a load balancer are made against recorded answers"),
 ];
 
 /// What the local AWS has on record for the roles of a shop's stack.
@@ -66,6 +64,9 @@ async fn everything(bench: &Bench) {
     bench.health.set(false);
     assert_eq!(bench.cycle().await.error, "RolledBack");
     bench.health.set(true);
+    bench.publish(&behind_a_balancer(bench).await).await;
+    let unreached = bench.cycle().await;
+    assert_eq!(unreached.error, "RolledBack", "nothing answers behind the load balancer: {unreached:?}");
     let long = format!("{}\n# {}", bench.platform, "x".repeat(9_000));
     bench.publish(&long).await;
     assert_eq!(bench.cycle().await.outcome(), "scaled");
@@ -113,6 +114,32 @@ async fn with_an_alarm(bench: &Bench) -> String {
     aws(server().await, &[&put[..], &rest[..], &bound[..], &missing[..]].concat()).await.unwrap();
     let check = format!("    - {{resource: web, check_type: alarm, alarm_name: {alarm}}}\n");
     bench.platform.replace("  rollout_phase: full\n", &format!("{check}  rollout_phase: full\n"))
+}
+
+/// The platform's file with checks through a load balancer, which stands before the tasks.
+async fn behind_a_balancer(bench: &Bench) -> String {
+    let name = &bench.shop.name;
+    let elb = async |arguments: &[&str], query: &str| {
+        let rest = ["--output", "text", "--query", query];
+        let made = aws(server().await, &[&["elbv2"], arguments, &rest].concat()).await.unwrap();
+        made.trim().to_owned()
+    };
+    let group =
+        ["create-target-group", "--name", name, "--protocol", "HTTP", "--port", "80", "--vpc-id", "vpc-1"];
+    let group = elb(&[&group[..], &["--target-type", "ip"]].concat(), "TargetGroups[0].TargetGroupArn").await;
+    let balancer = ["create-load-balancer", "--name", name, "--subnets", "subnet-1", "subnet-2"];
+    let balancer = elb(&balancer, "LoadBalancers[0].LoadBalancerArn").await;
+    let forward = format!("Type=forward,TargetGroupArn={group}");
+    let listener =
+        ["create-listener", "--load-balancer-arn", &balancer, "--protocol", "HTTP", "--port", "80"];
+    elb(&[&listener[..], &["--default-actions", &forward]].concat(), "Listeners[0].ListenerArn").await;
+    let front = aws_sdk_ecs::types::LoadBalancer::builder().target_group_arn(group);
+    let front = front.container_name("api").container_port(80).build();
+    let update = bench.aws.ecs().update_service().cluster(bench.shop.cluster()).service(bench.shop.api());
+    update.load_balancers(front).send().await.unwrap();
+    let checks = "    - {resource: app, check_type: target_health}
+    - {resource: app, check_type: health_endpoint, endpoint: /health, timeout: 1s}\n";
+    bench.platform.replace("  rollout_phase: full\n", &format!("{checks}  rollout_phase: full\n"))
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The product on an AWS that is slow, late and counts: what the kind one never shows.
 
+use std::time::Duration;
+
 use ::local_aws::unkind::{InvocationFault, Unkind};
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use headroom_core::journal::StepState;
@@ -141,6 +143,24 @@ async fn functions_that_are_not_ready_are_waited_for() {
     server().await.unkind("headroom-idle", &not_ready).await.unwrap();
     let cycle = bench.cycle().await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+}
+
+/// A function outlives the execution that is stopped, and may yet begin a step.
+#[tokio::test]
+async fn a_stopped_cycle_is_taken_over_when_its_last_function_has_ended() {
+    let bench = slow_bench("stopped", 2.0 * HALF).await;
+    let before = bench.capacity().await;
+    let arn = bench.start(json!({})).await;
+    while bench.capacity().await.read == before.read {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bench.aws.sfn().stop_execution().execution_arn(&arn).send().await.unwrap();
+    assert_eq!(bench.cycle().await.outcome(), "skipped");
+    let later = Unkind { ended_ago: Some(200.0), ..Unkind::default() };
+    server().await.unkind("headroom-stopped", &later).await.unwrap();
+    let cycle = bench.cycle().await;
+    assert_eq!(cycle.outcome(), "recovered", "{cycle:?}");
+    assert_eq!(bench.capacity().await, before);
 }
 
 /// Somebody, or a deployment, sets servers that need thirty to three. What the three saturated ones measure is not the

@@ -91,6 +91,28 @@ def of_autoscaling(place, operation, given):
     yield group["AutoScalingGroupARN"] if group else f"{place}:autoScalingGroup:*:autoScalingGroupName/{name}", context
 
 
+def roles_of(name):
+    """The roles that a task definition passes to its tasks."""
+    definition = ecs._task_defs.get(ecs._resolve_td_key(name)) or {}
+    return [definition[role] for role in ("taskRoleArn", "executionRoleArn") if definition.get(role)]
+
+
+def more_of(action, place, given):
+    """What AWS asks of the caller besides the action itself."""
+    if action == "application-autoscaling:RegisterScalableTarget":
+        namespace, _, name = given["ResourceId"].partition("/")
+        other = place.replace("application-autoscaling", given["ServiceNamespace"])
+        arn, context = service_of(other, *name.split("/")) if namespace == "service" else table(other, name.split("/")[0])
+        return [(need, arn, context) for need in TARGETS_NEED[given["ServiceNamespace"]]]
+    # EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage in Auto Scaling groups".
+    if action == "autoscaling:UpdateAutoScalingGroup" and any("LaunchTemplate" in name for name in given):
+        return [("ec2:RunInstances", "*", {})]
+    # IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+    if action == "ecs:UpdateService" and "taskDefinition" in given:
+        return [("iam:PassRole", role, {}) for role in roles_of(given["taskDefinition"])]
+    return []
+
+
 def service_of(place, cluster, name):
     cluster, name = cluster.rpartition("/")[2], name.rpartition("/")[2]
     arn = f"{place}:service/{cluster}/{name}"
@@ -139,9 +161,5 @@ def asked(service, account, region, operation, given):
     if service not in NAMED:
         raise ValueError(f"requests_of_aws.py does not know {action}")
     found = [{"action": action, "resource": arn, "context": context} for arn, context in NAMED[service](place, operation, given)]
-    if action == "application-autoscaling:RegisterScalableTarget":
-        namespace, _, name = given["ResourceId"].partition("/")
-        other = place.replace(service, given["ServiceNamespace"])
-        arn, context = service_of(other, *name.split("/")) if namespace == "service" else table(other, name.split("/")[0])
-        found += [{"action": need, "resource": arn, "context": context} for need in TARGETS_NEED[given["ServiceNamespace"]]]
+    found += [{"action": need, "resource": arn, "context": context} for need, arn, context in more_of(action, place, given)]
     return found

@@ -58,6 +58,7 @@ PATCHES = (
     stepfunctions.limit_payloads,
     stepfunctions.catch_by_name_only,
     stepfunctions.limit_events,
+    stepfunctions.tell_ends_earlier,
     cloudwatch.keep_metrics_as_long_as_cloudwatch,
     cloudwatch.evaluate_alarms_of_metrics_that_have_points,
     cloudwatch.tell_points_late,

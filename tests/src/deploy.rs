@@ -125,12 +125,19 @@ pub async fn deploy_headroom(server: &Server, packaged: &Path, platform: &str) -
     ];
     let stack = format!("headroom-{platform}");
     deploy(server, packaged, &stack, &parameters).await?;
-    let described = aws(server, &["cloudformation", "describe-stacks", "--stack-name", &stack]).await?;
+    output(server, &stack, "StateMachineArn").await
+}
+
+/// An output of a stack.
+///
+/// # Errors
+/// When the CLI fails, or the stack has no such output.
+pub async fn output(server: &Server, stack: &str, key: &str) -> Result<String> {
+    let described = aws(server, &["cloudformation", "describe-stacks", "--stack-name", stack]).await?;
     let described: Json = serde_json::from_str(&described)?;
     let outputs =
         described.pointer("/Stacks/0/Outputs").and_then(Json::as_array).ok_or("the stack has no outputs")?;
-    let arn =
-        outputs.iter().find(|output| output.get("OutputKey").is_some_and(|key| key == "StateMachineArn"));
-    let arn = arn.and_then(|output| output.get("OutputValue")?.as_str());
-    Ok(arn.ok_or("the stack has no StateMachineArn")?.to_owned())
+    let found = outputs.iter().find(|output| output.get("OutputKey").is_some_and(|name| name == key));
+    let value = found.and_then(|output| output.get("OutputValue")?.as_str());
+    Ok(value.ok_or_else(|| format!("the stack has no {key}"))?.to_owned())
 }

@@ -116,7 +116,7 @@ fn planned_from(shop: &Shop, cycle: &Cycle<'_>) -> Vec<String> {
 }
 
 /// Out in the order of the tiers, then in against it.
-fn order(platform: &Platform, plan: Option<&Plan>) -> Option<String> {
+pub(crate) fn order(platform: &Platform, plan: Option<&Plan>) -> Option<String> {
     let layers = &platform.orchestration.layers;
     let place = |direction: Direction, group: &GroupName| {
         let layer = layers.iter().position(|layer| layer.contains(group)).unwrap_or(layers.len());

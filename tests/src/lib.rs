@@ -1,9 +1,13 @@
 //! A whole AWS on this machine, with Headroom deployed to it and a shop to scale.
 
 pub mod deploy;
+pub mod deployment;
 pub mod expected;
+mod faults;
 pub mod health;
+mod http;
 pub mod load;
+pub mod random;
 pub mod seed;
 pub mod server;
 pub mod shop;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use headroom_core::chance::Chance;
 use headroom_core::series::Series;
 use headroom_core::simulate::trace;
 use jiff::{SignedDuration, Timestamp};
@@ -17,10 +18,10 @@ pub fn model(end: Timestamp, days: i64, seed: u64) -> Series {
     let steps = days * 86_400 / i64::from(STEP_S);
     let start = end - SignedDuration::from_secs(steps * i64::from(STEP_S));
     let flash = end - SignedDuration::from_hours(56);
-    let mut random = Random(seed);
+    let mut chance = Chance::new(seed);
     let load = |index: i64| {
         let at = start + SignedDuration::from_secs(index * i64::from(STEP_S));
-        Some(shape(at) * flash_crowd(at, flash) * (1.0 + 0.04 * random.normal()))
+        Some(shape(at) * flash_crowd(at, flash) * (1.0 + 0.04 * normal(&mut chance)))
     };
     Series::new(start, STEP_S, (0..steps).map(load))
 }
@@ -46,23 +47,9 @@ fn seconds(at: Timestamp) -> f64 {
     at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
 }
 
-/// A small generator (SplitMix64), so that the demo shows the same thing to everybody.
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let high = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0);
-        f64::from(high) / f64::from(u32::MAX)
-    }
-
-    /// Normal by the sum of twelve uniforms: good enough for noise.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
-    }
+/// Normal by the sum of twelve shares: good enough for noise.
+fn normal(chance: &mut Chance) -> f64 {
+    (0..12).map(|_| chance.share()).sum::<f64>() - 6.0
 }
 
 /// The first column of a trace, read as `headroom simulate` reads it, moved in time so that it ends at `end`, on a

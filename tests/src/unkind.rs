@@ -1,18 +1,11 @@
 //! How unkind the local AWS is to some of its resources: slow, late, short of capacity. `tests/local-aws/README.md` says
 //! what each setting does.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::Result;
+use crate::http::request;
 use crate::server::Server;
-
-/// The gateway answers in milliseconds; a machine that is busy with other tests takes longer.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Settings of the local AWS for the resources whose names begin with a prefix. What is `None` stays as it was, or as it
 /// is for a shorter prefix.
@@ -40,6 +33,9 @@ pub struct Unkind {
     /// The next invocations of a function fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invocation_fault: Option<InvocationFault>,
+    /// Executions of a state machine say that they ended so many seconds before they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_ago: Option<f64>,
 }
 
 /// An error that Lambda itself answers instead of running a function.
@@ -61,9 +57,7 @@ impl Server {
         if let Some(rule) = rule.as_object_mut() {
             rule.insert("prefix".to_owned(), prefix.into());
         }
-        timeout(ANSWER_MAX, post(&self.endpoint, &rule.to_string()))
-            .await
-            .map_err(|_| format!("{} does not answer within {ANSWER_MAX:?}", self.endpoint))?
+        request("POST", &format!("{}/_local/config", self.endpoint), &rule.to_string()).await
     }
 
     /// Takes back everything that was set for a prefix.
@@ -73,26 +67,8 @@ impl Server {
     pub async fn kind(&self, prefix: &str) -> Result<()> {
         let rule = serde_json::json!({
             "prefix": prefix, "pace": null, "lag": null, "decreases_limited": null, "units_max": null,
-            "metric_delay": null, "metric_settle": null, "invocation_fault": null,
+            "metric_delay": null, "metric_settle": null, "invocation_fault": null, "ended_ago": null,
         });
-        timeout(ANSWER_MAX, post(&self.endpoint, &rule.to_string()))
-            .await
-            .map_err(|_| format!("{} does not answer within {ANSWER_MAX:?}", self.endpoint))?
-    }
-}
-
-async fn post(endpoint: &str, body: &str) -> Result<()> {
-    let host = endpoint.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(host).await?;
-    let length = body.len();
-    let request = format!(
-        "POST /_local/config HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    match answer.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        _ => Err(format!("the local AWS refuses the settings {body}: {answer}").into()),
+        request("POST", &format!("{}/_local/config", self.endpoint), &rule.to_string()).await
     }
 }

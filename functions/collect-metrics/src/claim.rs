@@ -50,8 +50,8 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
     let claim = match read.value.claim(&cycle.id, &cycle.execution, at, None) {
         // A holder that is known to be dead need not be waited for.
         Claim::Busy(holder) => {
-            let runs = ports.executions.runs(&holder.execution).await;
-            read.value.claim(&cycle.id, &cycle.execution, at, runs)
+            let acts = ports.executions.may_act(&holder.execution, at).await;
+            read.value.claim(&cycle.id, &cycle.execution, at, acts)
         }
         claim => claim,
     };

@@ -128,7 +128,7 @@ async fn read_window<T: Table, M: Metrics, F, C, E>(
     memory: &mut Memory,
 ) -> Result<(), Failure> {
     let loads = past::loads(&ports.metrics, asked, window).await?;
-    memory.note_seen(asked.iter().zip(loads.iter().map(Vec::as_slice)));
+    memory.note_seen(asked.iter().zip(loads.iter().map(|past| past.loads.as_slice())));
     let loads = asked.iter().zip(loads);
     for (shard, days) in collect::past_chunks((window.from, window.to, window.period_s), loads) {
         ports.store.put_past(&platform.name, shard, &days, window.to).await?;

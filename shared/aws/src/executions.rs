@@ -4,14 +4,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{AwsError, Kind};
 
 /// What is asked about executions.
 pub trait Executions: Send + Sync {
-    /// Whether an execution still runs; `None` when that cannot be told.
-    fn runs(&self, arn: &str) -> impl Future<Output = Option<bool>> + Send;
+    /// Whether an execution may still act at `at`: it runs, or it ended so short a time ago that a function which it had
+    /// called may not have. `None` when that cannot be told.
+    fn may_act(&self, arn: &str, at: Timestamp) -> impl Future<Output = Option<bool>> + Send;
 }
 
 /// How an execution ended.
@@ -27,6 +31,10 @@ pub enum Ended {
         cause: String,
     },
 }
+
+/// An execution that is stopped or runs out of time leaves the function running that it had called, for as long as the
+/// function may run: the longest `Timeout` in template.yaml.
+pub const FUNCTION_TIME_MAX: SignedDuration = SignedDuration::from_secs(180);
 
 /// A person who waits does not notice less; the API allows much more.
 const POLL: Duration = Duration::from_millis(500);
@@ -80,16 +88,24 @@ impl StepFunctions {
         Err(AwsError::new(Kind::Unavailable, doing(), format!("it still runs after {} s", most.as_secs())))
     }
 
-    async fn status(&self, arn: &str) -> Result<ExecutionStatus, AwsError> {
+    async fn describe(&self, arn: &str) -> Result<DescribeExecutionOutput, AwsError> {
         let answer = self.client.describe_execution().execution_arn(arn).send().await;
-        Ok(answer.map_err(|error| AwsError::of(error, format!("describe execution {arn}")))?.status)
+        answer.map_err(|error| AwsError::of(error, format!("describe execution {arn}")))
     }
 }
 
+fn may_act(execution: &DescribeExecutionOutput, at: Timestamp) -> bool {
+    if matches!(execution.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive) {
+        return true;
+    }
+    let ended = execution.stop_date.and_then(|date| Timestamp::from_second(date.secs()).ok());
+    ended.is_some_and(|ended| at.duration_since(ended) <= FUNCTION_TIME_MAX)
+}
+
 impl Executions for StepFunctions {
-    async fn runs(&self, arn: &str) -> Option<bool> {
-        match self.status(arn).await {
-            Ok(status) => Some(matches!(status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
+    async fn may_act(&self, arn: &str, at: Timestamp) -> Option<bool> {
+        match self.describe(arn).await {
+            Ok(execution) => Some(may_act(&execution, at)),
             Err(error) if error.kind == Kind::NotFound => Some(false),
             // Not knowing is safe: the lease then runs its term.
             Err(error) => {
@@ -107,7 +123,37 @@ pub struct MemoryExecutions(pub std::collections::BTreeSet<String>);
 
 #[cfg(any(test, feature = "fakes"))]
 impl Executions for MemoryExecutions {
-    async fn runs(&self, arn: &str) -> Option<bool> {
+    async fn may_act(&self, arn: &str, _: Timestamp) -> Option<bool> {
         Some(self.0.contains(arn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sfn::primitives::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_stopped_execution_may_act_until_its_last_function_has_ended() {
+        let ended = |status: ExecutionStatus, at: Option<i64>| {
+            let execution = DescribeExecutionOutput::builder().execution_arn("e").state_machine_arn("m");
+            let execution = execution.status(status).start_date(DateTime::from_secs(0));
+            execution.set_stop_date(at.map(DateTime::from_secs)).build().unwrap()
+        };
+        let check = |execution: &DescribeExecutionOutput, at: i64, expected: bool| {
+            assert_eq!(
+                may_act(execution, Timestamp::from_second(at).unwrap()),
+                expected,
+                "{execution:?} at {at}"
+            );
+        };
+        check(&ended(ExecutionStatus::Running, None), 9_000, true);
+        for status in [ExecutionStatus::Aborted, ExecutionStatus::TimedOut, ExecutionStatus::Failed] {
+            let ended = ended(status, Some(1_000));
+            check(&ended, 1_001, true);
+            check(&ended, 1_180, true);
+            check(&ended, 1_181, false);
+        }
     }
 }

@@ -32,10 +32,21 @@ where
         aws.time_left.ends_at(end_of(event.context.deadline));
         handle(event.payload).await.map_err(|error| {
             tracing::error!(error.name = error.name(), "{error}");
-            Diagnostic { error_type: error.name().into(), error_message: error.to_string() }
+            Diagnostic { error_type: error.name().into(), error_message: told(&error) }
         })
     }))
     .await
+}
+
+/// The sentence of a failure for the state machine. Step Functions ends an execution whose state grows past 256 KiB, and a
+/// person reads the first faults of a file and mends them; the log has all of them.
+fn told(failure: &Failure) -> String {
+    const LETTERS_MAX: usize = 8_000;
+    let told = failure.to_string();
+    match told.char_indices().nth(LETTERS_MAX) {
+        Some((end, _)) => format!("{}... (the log has the rest)", told.get(..end).unwrap_or_default()),
+        None => told,
+    }
 }
 
 /// Sets up logging as Lambda's own settings ask for. Called once, before the first client is made.
@@ -60,4 +71,18 @@ fn end_of(deadline_ms: u64) -> Option<Instant> {
 fn memory_gb() -> f64 {
     let text = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
     text.and_then(|text| text.parse::<f64>().ok()).unwrap_or(MEMORY_MB_DEFAULT) / 1_024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_sentence_is_cut_and_says_so() {
+        let failure = |letters: usize| Failure::StateCorrupt("\u{e4}".repeat(letters));
+        let (short, long) = (told(&failure(100)), told(&failure(300_000)));
+        assert_eq!(short, failure(100).to_string());
+        assert!(long.ends_with("\u{e4}... (the log has the rest)"), "{}", long.len());
+        assert!(long.chars().count() < 8_100);
+    }
 }

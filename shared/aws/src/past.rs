@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headroom_core::collect::{self, Asked, UnitsOverTime};
+use headroom_core::collect::{self, Asked, PastLoads, UnitsOverTime};
 use headroom_core::platform::{Platform, Query};
 use jiff::Timestamp;
 
@@ -18,13 +18,13 @@ pub async fn loads<M: Metrics>(
     metrics: &M,
     asked: &[Asked<'_>],
     window: Window,
-) -> Result<Vec<Points>, AwsError> {
+) -> Result<Vec<PastLoads>, AwsError> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
     let answers = metrics.read(&queries, window).await?;
     let units = units(metrics, asked, window).await?;
     let loads = asked.iter().zip(answers).zip(units).map(|((asked, mut answer), units)| {
         collect::add_idle_past(asked.query, &mut answer, window.to, window.period_s);
-        collect::loads(asked.metric, &answer.points, &units)
+        collect::past_loads(asked, &answer.points, &units, window.period_s)
     });
     Ok(loads.collect())
 }
@@ -43,7 +43,7 @@ pub async fn history<M: Metrics>(
     let mut history = vec![Points::new(); asked.len()];
     for (from, to, period_s) in collect::past(now, collect::reach(platform), span).into_iter().rev() {
         let read = loads(metrics, asked, Window { from, to, period_s }).await?;
-        history.iter_mut().zip(read).for_each(|(all, some)| all.extend(some));
+        history.iter_mut().zip(read).for_each(|(all, some)| all.extend(some.loads));
     }
     Ok(history)
 }

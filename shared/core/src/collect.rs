@@ -305,21 +305,45 @@ impl Read {
     }
 }
 
+/// Loads of a past that was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PastLoads {
+    /// The loads.
+    pub loads: Vec<(Timestamp, f64)>,
+    /// The times of those that are only lower bounds, in order.
+    pub saturated: Vec<Timestamp>,
+}
+
+/// Points of a past as loads. Only minutes can be told to be lower bounds: longer periods mean over what came before.
+pub fn past_loads(
+    asked: &Asked<'_>,
+    points: &[(Timestamp, f64)],
+    units: &UnitsOverTime,
+    period_s: u32,
+) -> PastLoads {
+    let is_exact = period_s == PERIOD_S;
+    let saturated = if is_exact { points::saturated(asked, points, units) } else { Vec::new() };
+    PastLoads { loads: loads(asked.metric, points, units), saturated }
+}
+
 /// A past that was read, as chunks by shard and by the start of each part.
 pub fn past_chunks<'a>(
     (from, _, step_s): PastWindow,
-    read: impl IntoIterator<Item = (&'a Asked<'a>, Vec<(Timestamp, f64)>)>,
+    read: impl IntoIterator<Item = (&'a Asked<'a>, PastLoads)>,
 ) -> BTreeMap<u8, BTreeMap<Timestamp, Chunk>> {
     let part_s = KEPT.iter().find(|(step, ..)| *step == step_s).map_or(DAY_S, |(_, _, part_s)| *part_s);
     let mut chunks: BTreeMap<u8, BTreeMap<Timestamp, Chunk>> = BTreeMap::new();
-    for (asked, loads) in read {
-        let mut parts: BTreeMap<i64, Vec<(Timestamp, f64)>> = BTreeMap::new();
-        for (at, load) in loads {
-            parts.entry(at.as_second().div_euclid(part_s)).or_default().push((at, load));
-        }
+    for (asked, past) in read {
         let into = chunks.entry(shard(&asked.place.resource.id)).or_default();
-        for (part, points) in parts {
-            into.entry(second(part * part_s).max(from)).or_default().add(asked.column(), step_s, points);
+        let marks = past.saturated.iter().map(|at| (*at, 1.0)).collect();
+        for (column, points) in [(asked.column(), past.loads), (asked.column().saturated(), marks)] {
+            let mut parts: BTreeMap<i64, Vec<(Timestamp, f64)>> = BTreeMap::new();
+            for (at, value) in points {
+                parts.entry(at.as_second().div_euclid(part_s)).or_default().push((at, value));
+            }
+            for (part, points) in parts {
+                into.entry(second(part * part_s).max(from)).or_default().add(column.clone(), step_s, points);
+            }
         }
     }
     chunks

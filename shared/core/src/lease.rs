@@ -9,7 +9,7 @@ use crate::name::{CycleId, PlanId};
 
 /// Longer than an execution may run, and the function that it was ended in after it: no cycle loses its lease to its own
 /// retries, nor to a wave that waits. It costs little, because a cycle that finds it taken asks whether the holder's
-/// execution still runs. Only where Step Functions cannot say is it waited for.
+/// execution may still act. Only where Step Functions cannot say is it waited for.
 pub const TERM: Duration = Duration::from_secs(7_500);
 
 /// Cycles that may take over the same plan without settling it. What a few cycles in a row could neither read nor take
@@ -65,13 +65,13 @@ pub struct LeaseLost {
 }
 
 impl Lease {
-    /// What `cycle` may do at `at`. `holder_runs` says whether the holder's execution still runs, if that is known.
-    pub fn claim(&self, cycle: &CycleId, execution: &str, at: Timestamp, holder_runs: Option<bool>) -> Claim {
+    /// What `cycle` may do at `at`. `holder_acts` says whether the holder's execution may still act, if that is known.
+    pub fn claim(&self, cycle: &CycleId, execution: &str, at: Timestamp, holder_acts: Option<bool>) -> Claim {
         if let Some(why) = &self.needs_human {
             return Claim::NeedsHuman(why.clone());
         }
         if let Some(holder) = self.holder.as_ref().filter(|holder| holder.cycle != *cycle) {
-            let dead = holder.until <= at || holder_runs == Some(false);
+            let dead = holder.until <= at || holder_acts == Some(false);
             if !dead {
                 return Claim::Busy(holder.clone());
             }

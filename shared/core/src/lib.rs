@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod calendar;
+pub mod chance;
 pub mod collect;
 pub mod config;
 pub mod cycle;

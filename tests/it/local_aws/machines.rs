@@ -54,3 +54,20 @@ async fn the_next_invocations_of_a_function_fail_as_asked() {
     // There is no such function, which only an invocation that gets through finds out.
     assert_eq!(run("unkind-invoke-again", task).await, "Lambda.ResourceNotFoundException");
 }
+
+#[tokio::test]
+async fn executions_say_that_they_ended_earlier_as_asked() {
+    let earlier = Unkind { ended_ago: Some(600.0), ..Unkind::default() };
+    server().await.unkind("unkind-earlier", &earlier).await.unwrap();
+    let aws = server().await.connect().await;
+    let create = aws.sfn().create_state_machine().name("unkind-earlier");
+    let create = create.role_arn("arn:aws:iam::123456789012:role/machine");
+    let pass = json!({"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}});
+    let machine = create.definition(pass.to_string()).send().await.unwrap();
+    let executions = StepFunctions::new(&aws.sfn());
+    let arn = executions.start(machine.state_machine_arn(), None, "{}").await.unwrap();
+    executions.wait(&arn, Duration::from_secs(60)).await.unwrap();
+    let ended = aws.sfn().describe_execution().execution_arn(&arn).send().await.unwrap();
+    let ran_s = ended.stop_date.unwrap().secs() - ended.start_date.secs();
+    assert!((-601..-540).contains(&ran_s), "{ran_s}");
+}

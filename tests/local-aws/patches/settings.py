@@ -17,6 +17,7 @@ SETTINGS = {
     "metric_delay": (NUMBER, 0.0),
     "metric_settle": (NUMBER, 0.0),
     "invocation_fault": (FAULT, None),
+    "ended_ago": (NUMBER, 0.0),
 }
 
 _lock = threading.Lock()

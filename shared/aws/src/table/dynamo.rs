@@ -208,22 +208,34 @@ impl Table for DynamoTable {
     }
 
     async fn newest(&self, partition: &str, to: &str, most: usize) -> Result<Vec<Item>, AwsError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk AND sk <= :to")
-            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .scan_index_forward(false)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| AwsError::of(error, self.doing("query")))?;
-        self.read(answer.consumed_capacity());
-        Ok(answer.items().iter().filter_map(item).collect())
+        let mut items = Vec::new();
+        let mut start = None;
+        for _ in 0..PAGES_MAX {
+            let left = most.saturating_sub(items.len());
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND sk <= :to")
+                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+                .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+                .scan_index_forward(false)
+                .limit(i32::try_from(left).unwrap_or(i32::MAX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| AwsError::of(error, self.doing("query")))?;
+            self.read(answer.consumed_capacity());
+            items.extend(answer.items().iter().filter_map(item));
+            start = answer.last_evaluated_key;
+            // A page ends after 1 MB too, however many items were asked for.
+            if most <= items.len() || start.as_ref().is_none_or(std::collections::HashMap::is_empty) {
+                return Ok(items);
+            }
+        }
+        Err(AwsError::new(Kind::Limit, self.doing("query"), format!("more than {PAGES_MAX} pages")))
     }
 }
 
@@ -406,5 +418,25 @@ mod tests {
             .then_output(|| QueryOutput::builder().items(attributes(&plain("b"))).build());
         let items = table(&[&first, &second]).range("shop", "a", "z").await.unwrap();
         assert_eq!(items, [plain("a"), plain("b")]);
+    }
+
+    #[tokio::test]
+    async fn the_newest_are_read_page_by_page_until_there_are_enough() {
+        let asked = |start: bool, limit: i32| {
+            mock!(Client::query)
+                .match_requests(move |request| {
+                    request.exclusive_start_key().is_some() == start && request.limit() == Some(limit)
+                })
+                .then_output(move || {
+                    let sort = if start { "b" } else { "c" };
+                    QueryOutput::builder()
+                        .items(attributes(&plain(sort)))
+                        .set_last_evaluated_key(Some(key_attributes(&Key::new("shop", sort))))
+                        .build()
+                })
+        };
+        let (first, second) = (asked(false, 2), asked(true, 1));
+        let items = table(&[&first, &second]).newest("shop", "~", 2).await.unwrap();
+        assert_eq!(items, [plain("c"), plain("b")]);
     }
 }

@@ -147,7 +147,10 @@ fn the_past_is_kept_by_shard_and_day() {
     let platform = shop();
     let asked = asked(&platform);
     let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
-    let chunks = past_chunks((at(600), at(90_000), 300), [(&asked[1], points)]);
+    let chunks = past_chunks(
+        (at(600), at(90_000), 300),
+        [(&asked[1], PastLoads { loads: points, ..PastLoads::default() })],
+    );
     let days = &chunks[&shard(&"web".into())];
     let sizes: Vec<usize> = days.values().map(|chunk| chunk.0.values().map(Series::len).sum()).collect();
     assert_eq!((days.keys().copied().collect::<Vec<_>>(), sizes), (vec![at(600), at(86_400)], vec![1, 2]));
@@ -306,6 +309,28 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
         load_of(&one_cycle(&requests, &minutes(7_200, &[count; 3]), 3, &Read::default(), 7_500)).saturated
     };
     assert_eq!((saturated(300.0), saturated(350.0)), (false, true));
+}
+
+#[test]
+fn saturated_minutes_of_a_past_read_at_first_sight_are_not_learned_from() {
+    let platform = servers(CPU);
+    let asked = asked(&platform);
+    let learned = |step_s: u32| {
+        let points: Vec<(Timestamp, f64)> = (0..20)
+            .map(|step| (at(step * i64::from(step_s)), if (5..15).contains(&step) { 99.0 } else { 80.0 }))
+            .collect();
+        let fewer = |at: &Timestamp| points.iter().any(|(time, value)| time == at && *value == 99.0);
+        let units =
+            UnitsOverTime::new(points.iter().map(|(at, _)| (*at, if fewer(at) { 3.0 } else { 30.0 })));
+        let past = past_loads(&asked[0], &points, &units, step_s);
+        let read = past_chunks((at(0), at(86_400), step_s), [(&asked[0], past)]);
+        let chunks: Vec<Chunk> = read.into_values().flat_map(BTreeMap::into_values).collect();
+        let series = crate::history::column_series(&chunks, &Column("web/desired|cpu".into()));
+        series.known().fold(f64::INFINITY, f64::min)
+    };
+    assert_eq!(learned(60), 2_400.0);
+    // What is told by five minutes is a mean, whose minutes are gone.
+    assert_eq!(learned(300), 297.0);
 }
 
 #[test]

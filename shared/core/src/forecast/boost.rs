@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::chance::Chance;
+
 /// Most bins of a feature: as many as a byte tells apart.
 const BINS_MAX: usize = 64;
 
@@ -171,7 +173,7 @@ struct Fit<'a> {
     gradients: Vec<f32>,
     /// The leaf of each row in the tree being grown.
     leaf: Vec<u8>,
-    chance: u64,
+    chance: Chance,
 }
 
 impl<'a> Fit<'a> {
@@ -185,7 +187,7 @@ impl<'a> Fit<'a> {
             answers: vec![0.0; rows],
             gradients: vec![0.0; rows],
             leaf: vec![0; rows],
-            chance: settings.seed,
+            chance: Chance::new(settings.seed),
         }
     }
 
@@ -237,19 +239,11 @@ impl<'a> Fit<'a> {
         let share = self.settings.features;
         let mut drawn: Vec<usize> = Vec::new();
         for feature in 0..self.features.len() {
-            if self.chance() < share {
+            if self.chance.share() < share {
                 drawn.push(feature);
             }
         }
         if drawn.is_empty() { (0..self.features.len()).collect() } else { drawn }
-    }
-
-    /// A number between zero and one: SplitMix64 (Steele, Lea and Flood, 2014).
-    fn chance(&mut self) -> f64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// The question that brings the answers of all leaves nearest to their rows, if any does.

@@ -1,5 +1,6 @@
 //! A model of provisioning: ordered units are ready after a delay, removed ones leave at once.
 
+use crate::chance::Chance;
 use crate::forecast::real;
 use crate::units::{Bounds, Direction, Units};
 
@@ -125,7 +126,7 @@ pub struct Supply<'a> {
     plant: &'a Plant,
     ready: u32,
     orders: Vec<Order>,
-    chance: u64,
+    chance: Chance,
     /// What came of it so far.
     pub outcome: Outcome,
 }
@@ -138,7 +139,7 @@ impl<'a> Supply<'a> {
             plant,
             ready: plant.bounds.clamp(first).0,
             orders: Vec::new(),
-            chance: plant.chances.seed,
+            chance: Chance::new(plant.chances.seed),
             outcome: Outcome::default(),
         }
     }
@@ -189,13 +190,13 @@ impl<'a> Supply<'a> {
     fn order(&mut self, minute: usize, units: u32) -> Order {
         let chances = self.plant.chances;
         let delay = real(self.plant.delay);
-        let longer = delay * chances.spread * (2.0 * draw(&mut self.chance) - 1.0);
+        let longer = delay * chances.spread * (2.0 * self.chance.share() - 1.0);
         let minutes = usize::try_from(Units::at_least(delay + longer).0).unwrap_or(self.plant.delay);
         Order {
             made: minute - self.plant.start,
             at: minute + minutes.max(1),
             units,
-            fails: draw(&mut self.chance) < chances.failing,
+            fails: self.chance.share() < chances.failing,
         }
     }
 }
@@ -212,13 +213,4 @@ fn cancel(orders: &mut Vec<Order>, mut drop: u32) -> u32 {
         }
     }
     drop
-}
-
-/// A number between zero and one: SplitMix64 (Steele, Lea and Flood, 2014).
-#[expect(clippy::as_conversions, reason = "53 bits fit a double")]
-fn draw(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
