@@ -8,8 +8,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use headroom_core::forecast::{Context, LEVELS, STEP_S, Trained};
-use headroom_core::series::Series;
+use headroom_core::forecast::{Context, LEVELS, Trained};
+use headroom_core::series::{STEP_S, Series};
 use jiff::Timestamp;
 
 const DAY: u32 = 288;

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::forecast::STEP_S;
 use crate::name::{DimensionKey, ResourceId};
-use crate::series::Series;
+use crate::series::{STEP_S, Series};
 
 /// Shards of a platform's history. Fixed, so that a dimension never moves; enough that the hour of one shard of a
 /// platform of 10,000 dimensions stays far below DynamoDB's 400 KB.

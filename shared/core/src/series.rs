@@ -3,6 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// The grid of forecasts and of the history they learn from. A finer one costs more and knows no more two hours ahead.
+pub const STEP_S: u32 = 300;
+
 /// A regular series. The value at index `i` covers the time from `start + i * step` to one step later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {

@@ -8,10 +8,60 @@ use std::path::Path;
 
 /// Every room with the rooms that it uses. A room uses only what stands above it in this list, so there is no circle.
 const ROOMS: &[(&str, &str)] = &[
+    ("chance", ""),
+    ("name", ""),
+    ("scalar", ""),
+    ("series", ""),
+    ("text", ""),
+    ("trigger", ""),
+    ("units", ""),
+    ("usage", ""),
+    ("history", "name series"),
+    ("lease", "name"),
+    ("order", "name"),
+    ("platform", "name scalar units"),
+    ("calendar", "name platform scalar series"),
+    ("config", "name order platform scalar text units"),
+    ("observe", "name platform series units"),
+    ("reason", "name platform scalar text units"),
+    ("state", "name platform text units"),
+    ("collect", "history name observe platform series"),
+    ("forecast", "calendar chance history platform series state units"),
+    ("world", "forecast name observe platform state units"),
+    ("demand", "calendar forecast observe platform reason state units world"),
+    ("decide", "calendar demand forecast name observe platform reason state units world"),
+    ("plan", "decide name platform units"),
+    ("health", "observe plan platform units"),
+    ("journal", "name plan"),
+    ("pilot", "calendar decide forecast name observe plan platform series state units world"),
+    ("alert", "journal name platform text"),
+    ("cycle", "health history name plan platform text units usage"),
+    ("simulate", "chance collect decide demand forecast name pilot plan platform series units"),
+    ("settle", "alert cycle journal lease name plan trigger usage"),
+    ("learning", "decide demand journal name observe plan platform settle state units"),
+    (
+        "report",
+        "alert cycle decide forecast journal learning lease name observe plan platform settle state units usage",
+    ),
 ];
 
 /// Edges that one would not expect, with a word why.
 const WHY: &[(&str, &str, &str)] = &[
+    ("collect", "history", "what is read goes into history, and past loads come from it"),
+    ("forecast", "state", "provisioning times that were learned lengthen the lead window"),
+    ("forecast", "calendar", "events multiply forecasts, and models learn from past events"),
+    ("demand", "calendar", "events set floors"),
+    ("plan", "decide", "a plan carries out decisions"),
+    ("pilot", "plan", "a replay tells its fleet which steps were done"),
+    ("cycle", "health", "the answer of health-check travels through the state machine"),
+    ("cycle", "history", "a batch of forecasts names the chunks that it needs"),
+    ("alert", "journal", "alarms count the changes that the journal says were made"),
+    ("settle", "alert", "an outcome tells which alarms were raised"),
+    ("learning", "settle", "the ending of a plan moves breakers"),
+    ("learning", "decide", "earlier decisions are compared with the load that came"),
+    ("learning", "demand", "the same measured demand that decisions use is compared"),
+    ("simulate", "collect", "measured utilisation becomes load as in a cycle"),
+    ("report", "learning", "a report names costs and the measured share"),
 ];
 
 type Edges = BTreeSet<(String, String)>;
@@ -131,7 +181,8 @@ fn used(text: &str, depth: usize, room: &str, rooms: &BTreeSet<String>) -> Edges
 
 /// The first name of each path after a root: one, or several in braces.
 fn first_names(rest: &str) -> Vec<String> {
-    let name = |text: &str| text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+    let name =
+        |text: &str| text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
     let Some(group) = rest.strip_prefix('{') else { return vec![name(rest)] };
     let (mut depth, mut names, mut start) = (0, Vec::new(), 0);
     for (at, letter) in group.char_indices() {
@@ -154,7 +205,8 @@ fn first_names(rest: &str) -> Vec<String> {
 
 /// A text without comments, and without what is only compiled for tests.
 fn code(text: &str) -> String {
-    let uncommented: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let uncommented: Vec<&str> =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let text = uncommented.join("\n");
     let mut parts = text.split("#[cfg(test)]");
     let mut code = parts.next().unwrap_or_default().to_owned();
@@ -214,7 +266,9 @@ fn tests_are_left_out_and_what_comes_after_them_is_not() {
     check("#[cfg(test)]\nmod tests {\n    use crate::a; fn f() {}\n}\nuse crate::b;", 1, "b");
     check("#[cfg(test)]\nmod tests;\nuse crate::c;", 1, "c");
     assert!(is_test(Path::new("src/plan/tests.rs")) && is_test(Path::new("src/plan/tests/laws.rs")));
-    assert!(is_test(Path::new("src/decide/platform_limits_tests.rs")) && !is_test(Path::new("src/decide/mod.rs")));
+    assert!(
+        is_test(Path::new("src/decide/platform_limits_tests.rs")) && !is_test(Path::new("src/decide/mod.rs"))
+    );
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::fmt;
 
 use headroom_core::chance::Chance;
 use headroom_core::decide::Pause;
-use headroom_core::decide::standing::{Asked, Override};
 use headroom_core::name::DimensionKey;
 use headroom_core::plan::Direction;
+use headroom_core::state::{OperatorRequests, Override};
 use headroom_core::units::Units;
 use jiff::{SignedDuration, Timestamp};
 
@@ -131,12 +131,12 @@ fn times(units: u32, factor: f64) -> u32 {
     Units::at_least(f64::from(units) * factor).0.max(1)
 }
 
-async fn asked(deployment: &Deployment, change: impl FnOnce(&mut Asked)) -> Result<()> {
+async fn asked(deployment: &Deployment, change: impl FnOnce(&mut OperatorRequests)) -> Result<()> {
     let (store, name) = (deployment.store(), deployment.name());
-    let read = store.asked(&name).await?;
+    let read = store.requests(&name).await?;
     let mut asked = read.value.clone();
     change(&mut asked);
-    Ok(store.put_asked(&name, &read, &asked).await?)
+    Ok(store.put_requests(&name, &read, &asked).await?)
 }
 
 async fn set(deployment: &Deployment, tier: Tier, factor: f64) -> Result<BTreeMap<String, u32>> {

@@ -34,7 +34,7 @@ pub use trial::Why;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::series::Series;
+use crate::series::{STEP_S, Series};
 use crate::units::Ratio;
 
 /// The levels a cycle stores: the band, the median, and what decisions ask for.
@@ -42,9 +42,6 @@ pub const LEVELS: [f64; 6] = [0.05, 0.5, 0.9, 0.95, 0.99, 0.999];
 
 /// A history that ends longer ago says too little about now.
 pub(crate) const STALE_S: i64 = 1_800;
-
-/// Forecasts are made on this grid; a finer one costs more and knows no more two hours ahead.
-pub const STEP_S: u32 = 300;
 
 /// Quantiles of future load on a regular grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
