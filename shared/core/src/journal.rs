@@ -185,7 +185,7 @@ impl Entry {
 
 /// What stands of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PlanStatus {
     /// Nothing was begun, or everything was taken back as far as AWS allows.
     Nothing,
     /// Every step holds, or was not made on purpose.
@@ -197,19 +197,19 @@ pub enum Standing {
 }
 
 /// What stands of a plan of `steps` steps, given its journal.
-pub fn standing<'a>(steps: impl IntoIterator<Item = &'a StepId>, entries: &[Entry]) -> Standing {
+pub fn standing<'a>(steps: impl IntoIterator<Item = &'a StepId>, entries: &[Entry]) -> PlanStatus {
     let state = |id: &StepId| {
         entries.iter().find(|entry| entry.step.id == *id).map_or(StepState::Pending, |entry| entry.state)
     };
     let states: Vec<StepState> = steps.into_iter().map(state).collect();
     if states.contains(&StepState::UndoFailed) {
-        Standing::NeedsHuman
+        PlanStatus::NeedsHuman
     } else if !states.iter().any(|state| state.may_stand()) {
-        Standing::Nothing
+        PlanStatus::Nothing
     } else if states.iter().all(|state| state.is_settled()) {
-        Standing::Applied
+        PlanStatus::Applied
     } else {
-        Standing::Partly
+        PlanStatus::Partly
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn what_stands_follows_from_the_journal() {
         use StepEvent as E;
-        let standing_of = |journals: &[&[E]]| {
+        let status_of = |journals: &[&[E]]| {
             let ids: Vec<StepId> = (0..journals.len()).map(|index| StepId(format!("w0/{index}"))).collect();
             let entries: Vec<Entry> = ids
                 .iter()
@@ -281,15 +281,15 @@ mod tests {
                         .fold(entry, |entry, event| entry.with(*event, Timestamp::UNIX_EPOCH, None).unwrap())
                 })
                 .collect();
-            standing(&ids, &entries)
+            plan_status(&ids, &entries)
         };
-        assert_eq!(standing_of(&[&[], &[]]), Standing::Nothing);
-        assert_eq!(standing_of(&[&[E::Started, E::Succeeded], &[E::Refused]]), Standing::Applied);
-        assert_eq!(standing_of(&[&[E::Started, E::Succeeded], &[]]), Standing::Partly);
-        assert_eq!(standing_of(&[&[E::Started], &[E::Skipped]]), Standing::Partly);
-        assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoSucceeded], &[]]), Standing::Nothing);
-        assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoFailed], &[]]), Standing::NeedsHuman);
-        assert_eq!(standing_of(&[&[E::Started, E::UndoStarted, E::UndoDeclined], &[]]), Standing::Nothing);
+        assert_eq!(status_of(&[&[], &[]]), PlanStatus::Nothing);
+        assert_eq!(status_of(&[&[E::Started, E::Succeeded], &[E::Refused]]), PlanStatus::Applied);
+        assert_eq!(status_of(&[&[E::Started, E::Succeeded], &[]]), PlanStatus::Partly);
+        assert_eq!(status_of(&[&[E::Started], &[E::Skipped]]), PlanStatus::Partly);
+        assert_eq!(status_of(&[&[E::Started, E::UndoStarted, E::UndoSucceeded], &[]]), PlanStatus::Nothing);
+        assert_eq!(status_of(&[&[E::Started, E::UndoStarted, E::UndoFailed], &[]]), PlanStatus::NeedsHuman);
+        assert_eq!(status_of(&[&[E::Started, E::UndoStarted, E::UndoDeclined], &[]]), PlanStatus::Nothing);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use headroom_core::journal::{Entry, Standing, StepEvent, StepState, standing};
+use headroom_core::journal::{Entry, PlanStatus, StepEvent, StepState, plan_status};
 use headroom_core::lease::Lease;
 use headroom_core::name::PlanId;
 use headroom_core::plan::{Plan, Step};
@@ -189,12 +189,12 @@ fn ending_fits_the_journal(facts: &Facts) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let (stands, journal) = (opened.standing(), &opened.journal);
+    let (stands, journal) = (opened.plan_status(), &opened.journal);
     let fits = match outcome.outcome {
-        Ending::Scaled => stands == Standing::Applied && journal.iter().all(|entry| entry.state.holds()),
-        Ending::ScaledPartly => matches!(stands, Standing::Applied | Standing::Nothing),
-        Ending::RolledBack => stands == Standing::Nothing && !journal.is_empty(),
-        Ending::Recovered => matches!(stands, Standing::Applied | Standing::Nothing),
+        Ending::Scaled => stands == PlanStatus::Applied && journal.iter().all(|entry| entry.state.holds()),
+        Ending::ScaledPartly => matches!(stands, PlanStatus::Applied | PlanStatus::Nothing),
+        Ending::RolledBack => stands == PlanStatus::Nothing && !journal.is_empty(),
+        Ending::Recovered => matches!(stands, PlanStatus::Applied | PlanStatus::Nothing),
         Ending::Stopped => !opened.plan.rollback,
         Ending::NeedsHuman => true,
         Ending::Held
@@ -212,8 +212,8 @@ fn ending_fits_the_journal(facts: &Facts) -> Vec<String> {
 }
 
 impl Opened {
-    fn standing(&self) -> Standing {
-        standing(self.plan.steps().map(|step| &step.id), &self.journal)
+    fn plan_status(&self) -> PlanStatus {
+        plan_status(self.plan.steps().map(|step| &step.id), &self.journal)
     }
 }
 
@@ -222,9 +222,9 @@ fn plans_are_closed_or_named(facts: &Facts) -> Vec<String> {
     let mut wrong = Vec::new();
     for opened in facts.plans.iter().filter(|opened| !facts.is_open(&opened.plan.id)) {
         let (id, half) = (&opened.plan.id, opened.journal.iter().find(|entry| is_half_done(entry.state)));
-        match (opened.standing(), half) {
-            (Standing::Nothing | Standing::Applied, None) => (),
-            (Standing::Partly, None) if !opened.plan.rollback => (),
+        match (opened.plan_status(), half) {
+            (PlanStatus::Nothing | PlanStatus::Applied, None) => (),
+            (PlanStatus::Partly, None) if !opened.plan.rollback => (),
             (stands, half) => {
                 let half = half.map(|entry| format!("; {} is {:?}", entry.step.resource, entry.state));
                 let half = half.unwrap_or_default();

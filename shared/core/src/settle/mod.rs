@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Raised;
 use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};
-use crate::journal::{Entry, Standing, StepState, standing};
+use crate::journal::{Entry, PlanStatus, StepState, plan_status};
 use crate::lease::{Lease, RECOVERIES_MAX};
 use crate::name::{CycleId, PlanId};
 use crate::plan::Plan;
@@ -225,23 +225,24 @@ fn error_name(ending: Ending, failure: Option<&Failure>) -> String {
 }
 
 fn ending(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> Ending {
-    let stands = plan.map_or(Standing::Nothing, |plan| standing(plan.steps().map(|step| &step.id), entries));
+    let stands =
+        plan.map_or(PlanStatus::Nothing, |plan| plan_status(plan.steps().map(|step| &step.id), entries));
     let collected = request.collected.as_ref().map(|collected| collected.kind);
-    if stands == Standing::NeedsHuman || request.undo_failure.is_some() {
+    if stands == PlanStatus::NeedsHuman || request.undo_failure.is_some() {
         return Ending::NeedsHuman;
     }
     if collected == Some(CollectedKind::Recover) {
-        return if stands == Standing::Partly { Ending::NeedsHuman } else { Ending::Recovered };
+        return if stands == PlanStatus::Partly { Ending::NeedsHuman } else { Ending::Recovered };
     }
     let rolls_back = plan.is_some_and(|plan| plan.rollback);
     match (&request.failure, stands) {
-        (Some(_), Standing::Nothing) if entries.is_empty() => Ending::Failed,
-        (Some(_), Standing::Nothing) => Ending::RolledBack,
+        (Some(_), PlanStatus::Nothing) if entries.is_empty() => Ending::Failed,
+        (Some(_), PlanStatus::Nothing) => Ending::RolledBack,
         // The state machine rolls back when it should, so what still stands was meant to, or could not be helped.
         (Some(_), _) if rolls_back => Ending::NeedsHuman,
         (Some(_), _) => Ending::Stopped,
         // Nothing failed, and yet something is neither here nor there: whatever happened, it must not pass in silence.
-        (None, Standing::Partly) => Ending::NeedsHuman,
+        (None, PlanStatus::Partly) => Ending::NeedsHuman,
         (None, _) => without_failure(request, collected, plan, entries),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::peers;
 use super::plant::{Moment, Outcome, Supply};
-use super::rollout::{Next, Rollout, Standing};
+use super::rollout::{Next, Progress, Rollout};
 use super::tiers::{Loaded, minutes};
 use super::{Band, HISTORY, Kind, Told};
 use crate::decide::Decision;
@@ -33,8 +33,8 @@ struct Moved<'a> {
 }
 
 impl Moved<'_> {
-    fn standing(&self) -> Standing {
-        Standing { ready: self.supply.ready(), ordered: self.supply.ordered(), retried: self.floor.is_some() }
+    fn progress(&self) -> Progress {
+        Progress { ready: self.supply.ready(), ordered: self.supply.ordered(), retried: self.floor.is_some() }
     }
 
     fn set(&mut self, minute: usize, units: Units) {
@@ -165,11 +165,11 @@ impl Replayed<'_> {
     fn go_on(&mut self, minute: usize) {
         while let Some(rollout) = &mut self.rollout {
             let tiers = &self.tiers;
-            let standing = |change: &StepChange| {
+            let progress = |change: &StepChange| {
                 let tier = tiers.iter().find(|tier| *tier.key == change.key);
-                tier.map_or(Standing { ready: 0, ordered: 0, retried: true }, Moved::standing)
+                tier.map_or(Progress { ready: 0, ordered: 0, retried: true }, Moved::progress)
             };
-            match rollout.next(minute, &standing) {
+            match rollout.next(minute, &progress) {
                 Next::Wait => return,
                 Next::Make(changes) => {
                     let back = rollout.back.clone();

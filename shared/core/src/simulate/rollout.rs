@@ -19,7 +19,7 @@ pub(super) struct Rollout {
 
 /// What a change is about now.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
+pub(super) struct Progress {
     pub(super) ready: u32,
     pub(super) ordered: u32,
     /// Whether a native policy asks again for what failed.
@@ -46,14 +46,14 @@ impl Rollout {
     }
 
     /// What is to be done in this minute, given what stands of each dimension. A wave that is returned counts as begun.
-    pub(super) fn next(&mut self, minute: usize, standing: &dyn Fn(&StepChange) -> Standing) -> Next {
+    pub(super) fn next(&mut self, minute: usize, progress: &dyn Fn(&StepChange) -> Progress) -> Next {
         let waited = self.begun.checked_sub(1).and_then(|newest| self.waves.get(newest));
         if let Some(wave) = waited.filter(|_| self.waits || self.begun < self.waves.len()) {
             let waited = minute - self.begun_at;
             // What takes back is not taken back itself: it goes on as far as it can.
             let unready = match self.back {
-                Some(_) => Ok(changes(wave).any(|change| pending(change, standing(change)))),
-                None => unready(wave, waited, standing),
+                Some(_) => Ok(changes(wave).any(|change| pending(change, progress(change)))),
+                None => unready(wave, waited, progress),
             };
             match unready {
                 Ok(false) => (),
@@ -63,7 +63,7 @@ impl Rollout {
         }
         let Some(wave) = self.waves.get(self.begun) else { return Next::Done };
         let changes: Vec<StepChange> = changes(wave).cloned().collect();
-        let stale = changes.iter().find_map(|change| stale(change, standing(change)));
+        let stale = changes.iter().find_map(|change| stale(change, progress(change)));
         if let Some(why) = stale.filter(|_| self.back.is_none()) {
             return self.take_back(why);
         }
@@ -93,7 +93,7 @@ impl Rollout {
 }
 
 /// Why a change no longer fits what it was planned from, if it does not.
-fn stale(change: &StepChange, now: Standing) -> Option<String> {
+fn stale(change: &StepChange, now: Progress) -> Option<String> {
     let StepChange { key, expected, .. } = change;
     let fits = now.retried || now.ordered == expected.0;
     (!fits).then(|| format!("{key} is {}, but the plan was made for {expected}", now.ordered))
@@ -104,19 +104,19 @@ fn changes(wave: &Wave) -> impl Iterator<Item = &StepChange> {
 }
 
 /// Whether units of this change are on their way.
-fn pending(change: &StepChange, now: Standing) -> bool {
+fn pending(change: &StepChange, now: Progress) -> bool {
     now.ready < change.target.0 && change.target.0 <= now.ordered
 }
 
 /// Whether a wave's capacity is still to come, or why it will not.
-fn unready(wave: &Wave, waited: usize, standing: &dyn Fn(&StepChange) -> Standing) -> Result<bool, String> {
+fn unready(wave: &Wave, waited: usize, progress: &dyn Fn(&StepChange) -> Progress) -> Result<bool, String> {
     if wave.direction == Direction::In {
         return Ok(false);
     }
     let missing: Vec<&StepChange> =
-        changes(wave).filter(|change| standing(change).ready < change.target.0).collect();
+        changes(wave).filter(|change| progress(change).ready < change.target.0).collect();
     for change in &missing {
-        let now = standing(change);
+        let now = progress(change);
         if now.ordered < change.target.0 && !now.retried {
             return Err(format!("{} did not get the units it was ordered", change.key));
         }
