@@ -5,7 +5,7 @@ use headroom_aws::fleet::{Depth, Fleet};
 use headroom_aws::metrics::{Answer, Metrics, Points, Window};
 use headroom_aws::store::{Learned, Versioned, version_of};
 use headroom_aws::table::Table;
-use headroom_core::collect::{self, Asked};
+use headroom_core::collect::{self, MetricRequest};
 use headroom_core::cycle::{Batch, Cycle};
 use headroom_core::observe::Observation;
 use headroom_core::platform::{Platform, Query, Resource};
@@ -23,7 +23,7 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     cycle: &Cycle,
     looked_at: Option<Timestamp>,
 ) -> Result<String, Failure> {
-    let asked = collect::asked(platform);
+    let asked = collect::metric_requests(platform);
     let mut memory = Memory::read(ports, platform).await?;
     past::read_past(ports, platform, &asked, cycle.now, looked_at, &mut memory).await;
     ask_natives(ports, platform, cycle.now, &mut memory.learned).await?;
@@ -61,7 +61,7 @@ fn summary(platform: &Platform, observations: &[Observation]) -> String {
 
 async fn answers<T, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Vec<Answer>, Failure> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
@@ -100,7 +100,7 @@ impl Memory {
     /// Notes which metrics have points.
     pub(crate) fn note_seen<'a>(
         &mut self,
-        read: impl IntoIterator<Item = (&'a Asked<'a>, &'a [(Timestamp, f64)])>,
+        read: impl IntoIterator<Item = (&'a MetricRequest<'a>, &'a [(Timestamp, f64)])>,
     ) {
         let read = read.into_iter().map(|(asked, points)| (asked.query, points));
         collect::note_seen(read, &mut self.learned.last_seen);

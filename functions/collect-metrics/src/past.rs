@@ -9,7 +9,7 @@ use headroom_aws::metrics::{Metrics, POINTS_MAX, Window};
 use headroom_aws::past;
 use headroom_aws::store::Missed;
 use headroom_aws::table::Table;
-use headroom_core::collect::{self, Asked};
+use headroom_core::collect::{self, MetricRequest};
 use headroom_core::platform::Platform;
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ const RESERVE: Duration = Duration::from_secs(120);
 pub(crate) async fn read_past<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     now: Timestamp,
     looked_at: Option<Timestamp>,
     memory: &mut Memory,
@@ -53,18 +53,18 @@ fn note_missed(platform: &Platform, now: Timestamp, looked_at: Option<Timestamp>
 async fn read_missed<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     memory: &mut Memory,
 ) -> Result<(), Failure> {
     let mut sorted = asked.to_vec();
-    sorted.sort_by_key(Asked::column);
+    sorted.sort_by_key(MetricRequest::column);
     while let Some(missed) = memory.learned.missed.first().cloned() {
         let window = Window { from: missed.from, to: missed.to, period_s: missed.period_s };
         let left =
             sorted.iter().filter(|asked| missed.done.as_ref().is_none_or(|done| *done < asked.column().0));
         // What is seen for the first time is read with its whole past.
         let left = left.filter(|asked| memory.learned.columns.contains(&asked.column().0));
-        let part: Vec<Asked<'_>> = left.take(together(window)).copied().collect();
+        let part: Vec<MetricRequest<'_>> = left.take(together(window)).copied().collect();
         let Some(last) = part.last() else {
             memory.learned.missed.remove(0);
             continue;
@@ -90,12 +90,12 @@ async fn read_missed<T: Table, M: Metrics, F, C, E>(
 async fn read_new<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     now: Timestamp,
     memory: &mut Memory,
 ) -> Result<(), Failure> {
     let new = asked.iter().filter(|asked| !memory.learned.columns.contains(&asked.column().0));
-    let new: Vec<Asked<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
+    let new: Vec<MetricRequest<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
     let windows = collect::past(now, collect::reach(platform), platform.predictive.training_period);
     let windows = windows.into_iter().map(|(from, to, period_s)| Window { from, to, period_s });
     let windows: Vec<Window> = windows.collect();
@@ -123,7 +123,7 @@ fn together(window: Window) -> usize {
 async fn read_window<T: Table, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     window: Window,
     memory: &mut Memory,
 ) -> Result<(), Failure> {

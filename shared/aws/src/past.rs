@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headroom_core::collect::{self, Asked, PastLoads, UnitsOverTime};
+use headroom_core::collect::{self, MetricRequest, PastLoads, UnitsOverTime};
 use headroom_core::platform::{Platform, Query};
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::metrics::{Metrics, Points, Window};
 /// When they cannot be read.
 pub async fn loads<M: Metrics>(
     metrics: &M,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     window: Window,
 ) -> Result<Vec<PastLoads>, AwsError> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
@@ -36,7 +36,7 @@ pub async fn loads<M: Metrics>(
 pub async fn history<M: Metrics>(
     metrics: &M,
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     now: Timestamp,
     span: Duration,
 ) -> Result<Vec<Points>, AwsError> {
@@ -51,10 +51,10 @@ pub async fn history<M: Metrics>(
 /// Past capacity of each metric's resource, where a metric tells it and the metric needs it.
 async fn units<M: Metrics>(
     metrics: &M,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     window: Window,
 ) -> Result<Vec<UnitsOverTime>, AwsError> {
-    let needed = |asked: &Asked<'_>| {
+    let needed = |asked: &MetricRequest<'_>| {
         collect::capacity_query(asked.place.resource).filter(|_| asked.metric.measure.is_per_capacity())
     };
     let queries: Vec<Option<Query>> = asked.iter().map(needed).collect();

@@ -34,7 +34,7 @@ pub const PAST_METRICS_MAX: usize = 100;
 
 /// A metric that CloudWatch is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct MetricRequest<'a> {
     /// Whose it is.
     pub place: Place<'a>,
     /// The metric.
@@ -43,7 +43,7 @@ pub struct Asked<'a> {
     pub query: &'a Query,
 }
 
-impl Asked<'_> {
+impl MetricRequest<'_> {
     /// The column of its history.
     pub fn column(&self) -> Column {
         Column::new(&self.place.dimension.key, &self.metric.name)
@@ -51,12 +51,12 @@ impl Asked<'_> {
 }
 
 /// Every metric to ask for: those of dimensions that can be scaled.
-pub fn asked(platform: &Platform) -> Vec<Asked<'_>> {
+pub fn metric_requests(platform: &Platform) -> Vec<MetricRequest<'_>> {
     let served =
         platform.dimensions().filter(|place| place.resource.kind.is_served(&place.dimension.key.dimension));
     served
         .flat_map(|place| place.dimension.metrics.iter().map(move |metric| (place, metric)))
-        .filter_map(|(place, metric)| Some(Asked { place, metric, query: metric.query.as_ref()? }))
+        .filter_map(|(place, metric)| Some(MetricRequest { place, metric, query: metric.query.as_ref()? }))
         .collect()
 }
 
@@ -71,7 +71,7 @@ pub fn reach(platform: &Platform) -> Duration {
         _ => None,
     };
     let drains = platform.dimensions().flat_map(|place| place.dimension.metrics.iter().filter_map(drain));
-    let periods = asked(platform).into_iter().map(|asked| 2 * asked.query.period_s + PAST_STEP_S);
+    let periods = metric_requests(platform).into_iter().map(|asked| 2 * asked.query.period_s + PAST_STEP_S);
     let longest = drains.chain(periods.map(|period_s| Duration::from_secs(period_s.into())));
     longest.fold(platform.orchestration.cycle, Duration::max)
 }
@@ -206,7 +206,7 @@ pub fn live_places(platform: &Platform, now: Timestamp, reach: Duration) -> (Vec
 
 /// What a cycle makes of what it read.
 #[derive(Clone, Debug, Default)]
-pub struct Read {
+pub struct Collected {
     /// One for every dimension that can be scaled.
     pub observations: Vec<Observation>,
     /// The live chunks that changed, as they are now.
@@ -217,13 +217,13 @@ pub struct Read {
 /// live chunks as they were.
 pub fn read(
     platform: &Platform,
-    asked: &[Asked<'_>],
+    asked: &[MetricRequest<'_>],
     points: &[Vec<(Timestamp, f64)>],
     observed: &BTreeMap<DimensionKey, Seen<Capacity>>,
     live: &BTreeMap<LivePlace, Chunk>,
     now: Timestamp,
-) -> Read {
-    let mut read = Read { observations: Vec::new(), chunks: live.clone() };
+) -> Collected {
+    let mut read = Collected { observations: Vec::new(), chunks: live.clone() };
     let cycle_s = u32::try_from(platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
     let to = recent(now, reach(platform)).1;
     for place in platform.dimensions() {
@@ -255,13 +255,13 @@ pub fn read(
     read
 }
 
-impl Read {
+impl Collected {
     /// Adds loads, each in place of what an earlier cycle read for its minute: values grow until every report is in. Those
     /// that are only lower bounds are marked, and marks that no longer hold are taken off.
     fn add_loads(
         &mut self,
         place: Place<'_>,
-        asked: &Asked<'_>,
+        asked: &MetricRequest<'_>,
         loads: Vec<(Timestamp, f64)>,
         saturated: &[Timestamp],
     ) {
@@ -316,7 +316,7 @@ pub struct PastLoads {
 
 /// Points of a past as loads. Only minutes can be told to be lower bounds: longer periods mean over what came before.
 pub fn past_loads(
-    asked: &Asked<'_>,
+    asked: &MetricRequest<'_>,
     points: &[(Timestamp, f64)],
     units: &UnitsOverTime,
     period_s: u32,
@@ -329,7 +329,7 @@ pub fn past_loads(
 /// A past that was read, as chunks by shard and by the start of each part.
 pub fn past_chunks<'a>(
     (from, _, step_s): PastWindow,
-    read: impl IntoIterator<Item = (&'a Asked<'a>, PastLoads)>,
+    read: impl IntoIterator<Item = (&'a MetricRequest<'a>, PastLoads)>,
 ) -> BTreeMap<u8, BTreeMap<Timestamp, Chunk>> {
     let part_s = KEPT.iter().find(|(step, ..)| *step == step_s).map_or(DAY_S, |(_, _, part_s)| *part_s);
     let mut chunks: BTreeMap<u8, BTreeMap<Timestamp, Chunk>> = BTreeMap::new();

@@ -221,6 +221,6 @@ async fn another_time_is_lived_in() {
 #[test]
 fn columns_are_unique() {
     let platform = headroom_core::config::parse(SHOP).unwrap().platform;
-    let asked = headroom_core::collect::asked(&platform);
+    let asked = headroom_core::collect::metric_requests(&platform);
     assert_eq!(asked.iter().map(|asked| asked.column()).collect::<BTreeSet<_>>().len(), asked.len());
 }

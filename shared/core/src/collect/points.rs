@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Asked, PAST_STEP_S, PERIOD_S, aligned, second};
+use super::{MetricRequest, PAST_STEP_S, PERIOD_S, aligned, second};
 use crate::history::{Column, UNITS, points_of};
 use crate::observe::Seen;
 use crate::platform::{Kind, Measure, Metric, Place, Query};
@@ -158,7 +158,7 @@ fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
 
 /// The times of points at which the ready units carried what they can.
 pub(super) fn saturated(
-    asked: &Asked<'_>,
+    asked: &MetricRequest<'_>,
     points: &[(Timestamp, f64)],
     units: &super::UnitsOverTime,
 ) -> Vec<Timestamp> {

@@ -23,7 +23,7 @@ fn ready(units: u32) -> Seen<Capacity> {
 #[test]
 fn only_what_can_be_scaled_is_asked_for() {
     let platform = shop();
-    let columns: Vec<String> = asked(&platform).iter().map(|asked| asked.column().0).collect();
+    let columns: Vec<String> = metric_requests(&platform).iter().map(|asked| asked.column().0).collect();
     assert_eq!(columns, ["users/read|consumed", "web/desired|cpu"]);
 }
 
@@ -103,7 +103,7 @@ fn units_between_two_records_are_the_larger_ones() {
 #[test]
 fn metrics_become_load_and_history() {
     let platform = shop();
-    let asked = asked(&platform);
+    let asked = metric_requests(&platform);
     let now = at(7_320);
     let points = vec![vec![(at(7_080), 3.0), (at(7_140), 5.0)], vec![(at(7_140), 50.0), (at(7_200), 60.0)]];
     let observed = BTreeMap::from([
@@ -132,7 +132,7 @@ fn metrics_become_load_and_history() {
 #[test]
 fn what_was_load_already_stays_what_it_was() {
     let platform = shop();
-    let asked = asked(&platform);
+    let asked = metric_requests(&platform);
     let points = |value: f64| vec![vec![], vec![(at(7_200), value)]];
     let observed = |units| BTreeMap::from([("web/desired".parse().unwrap(), ready(units))]);
     let first = read(&platform, &asked, &points(50.0), &observed(4), &BTreeMap::new(), at(7_320));
@@ -145,7 +145,7 @@ fn what_was_load_already_stays_what_it_was() {
 #[test]
 fn the_past_is_kept_by_shard_and_day() {
     let platform = shop();
-    let asked = asked(&platform);
+    let asked = metric_requests(&platform);
     let points = vec![(at(86_100), 1.0), (at(86_400), 2.0), (at(86_700), 3.0)];
     let chunks = past_chunks(
         (at(600), at(90_000), 300),
@@ -176,20 +176,26 @@ fn minutes(from: i64, values: &[f64]) -> Vec<(Timestamp, f64)> {
     (0..).map(|minute| at(from + minute * 60)).zip(values.iter().copied()).collect()
 }
 
-fn one_cycle(platform: &Platform, points: &[(Timestamp, f64)], units: u32, live: &Read, now: i64) -> Read {
-    let asked = asked(platform);
+fn one_cycle(
+    platform: &Platform,
+    points: &[(Timestamp, f64)],
+    units: u32,
+    live: &Collected,
+    now: i64,
+) -> Collected {
+    let asked = metric_requests(platform);
     let observed = BTreeMap::from([("web/desired".parse().unwrap(), ready(units))]);
     let mut known = live.chunks.clone();
     let read = read(platform, &asked, &[points.to_vec()], &observed, &known, at(now));
     known.extend(read.chunks);
-    Read { observations: read.observations, chunks: known }
+    Collected { observations: read.observations, chunks: known }
 }
 
-fn load_of(read: &Read) -> Load {
+fn load_of(read: &Collected) -> Load {
     *read.observations[0].readings[0].load.known().unwrap()
 }
 
-fn history(read: &Read, column: &str) -> Vec<f64> {
+fn history(read: &Collected, column: &str) -> Vec<f64> {
     let series = read.chunks.values().filter_map(|chunk| chunk.0.get(&Column(column.into())));
     series.flat_map(|series| series.known().collect::<Vec<_>>()).collect()
 }
@@ -197,7 +203,7 @@ fn history(read: &Read, column: &str) -> Vec<f64> {
 #[test]
 fn a_count_that_grows_between_two_cycles_is_kept_as_it_was_read_last() {
     let platform = servers(REQUESTS);
-    let first = one_cycle(&platform, &minutes(7_200, &[480.0, 120.0, 10.0]), 9, &Read::default(), 7_440);
+    let first = one_cycle(&platform, &minutes(7_200, &[480.0, 120.0, 10.0]), 9, &Collected::default(), 7_440);
     assert_eq!(history(&first, "web/desired|requests"), [480.0, 120.0], "the newest minute waits");
     assert_eq!(load_of(&first).at, at(7_320));
     let second = one_cycle(&platform, &minutes(7_200, &[480.0, 480.0, 470.0, 480.0]), 9, &first, 7_500);
@@ -209,7 +215,7 @@ fn the_newest_count_may_raise_a_load_and_never_lowers_it() {
     let platform = servers(REQUESTS);
     let mean = |newest: f64| {
         let points = minutes(7_200, &[100.0, 100.0, newest]);
-        load_of(&one_cycle(&platform, &points, 9, &Read::default(), 7_440)).mean
+        load_of(&one_cycle(&platform, &points, 9, &Collected::default(), 7_440)).mean
     };
     assert_eq!((mean(10.0), mean(100.0), mean(400.0)), (100.0, 100.0, 200.0));
 }
@@ -217,7 +223,7 @@ fn the_newest_count_may_raise_a_load_and_never_lowers_it() {
 #[test]
 fn a_utilisation_that_changes_is_turned_into_load_by_the_units_of_then() {
     let platform = servers(CPU);
-    let first = one_cycle(&platform, &minutes(7_200, &[50.0, 50.0]), 4, &Read::default(), 7_380);
+    let first = one_cycle(&platform, &minutes(7_200, &[50.0, 50.0]), 4, &Collected::default(), 7_380);
     let second = one_cycle(&platform, &minutes(7_200, &[50.0, 60.0]), 8, &first, 7_680);
     assert_eq!(history(&second, "web/desired|cpu"), [200.0, 240.0]);
 }
@@ -234,7 +240,7 @@ fn points_of_five_minutes_are_neither_stale_nor_full_of_gaps_in_any_phase_of_the
             .map(|start| (at(start), 50.0))
             .filter(|(time, _)| from <= *time && *time < to)
             .collect();
-        let read = one_cycle(&platform, &points, 4, &Read::default(), now);
+        let read = one_cycle(&platform, &points, 4, &Collected::default(), now);
         assert_eq!(load_of(&read).mean, 200.0, "{phase}");
         let known = history(&read, "web/desired|cpu").len();
         assert!(10 <= known, "{phase}: {known} minutes");
@@ -244,7 +250,7 @@ fn points_of_five_minutes_are_neither_stale_nor_full_of_gaps_in_any_phase_of_the
 fn idle(missing: &str, complete: bool, seen: Option<i64>) -> Vec<(i64, f64)> {
     let platform =
         servers(&REQUESTS.replace("target_per_unit", &format!("missing: {missing}, target_per_unit")));
-    let query = asked(&platform)[0].query;
+    let query = metric_requests(&platform)[0].query;
     let seen: LastSeen = seen.map(|second| (query.line(), at(second))).into_iter().collect();
     let mut answer = Answer { points: Vec::new(), complete };
     let (from, to) = recent(at(2_000_000), reach(&platform));
@@ -266,7 +272,7 @@ fn no_points_are_zero_only_where_the_file_says_so_all_was_read_and_there_were_po
 #[test]
 fn a_metric_spelt_in_another_way_was_never_seen() {
     let platform = servers(&REQUESTS.replace("target_per_unit", "missing: zero, target_per_unit"));
-    let query = asked(&platform)[0].query;
+    let query = metric_requests(&platform)[0].query;
     let mut seen = LastSeen::default();
     note_seen([(query, &minutes(7_200, &[5.0, 0.0])[..])], &mut seen);
     assert_eq!(seen.get(&query.line()), Some(&at(7_200)));
@@ -277,12 +283,12 @@ fn a_metric_spelt_in_another_way_was_never_seen() {
 #[test]
 fn zeros_stand_between_points_and_give_way_to_points_that_come_late() {
     let platform = servers(&REQUESTS.replace("target_per_unit", "missing: zero, target_per_unit"));
-    let query = asked(&platform)[0].query;
+    let query = metric_requests(&platform)[0].query;
     let seen = LastSeen::from([(query.line(), at(7_000))]);
     let mut answer = Answer { points: vec![(at(7_320), 9.0)], complete: true };
     add_idle(query, &mut answer, &seen, at(7_500), (at(7_200), at(7_440)));
     assert_eq!(answer.points, [(at(7_200), 0.0), (at(7_260), 0.0), (at(7_320), 9.0)]);
-    let first = one_cycle(&platform, &answer.points, 9, &Read::default(), 7_500);
+    let first = one_cycle(&platform, &answer.points, 9, &Collected::default(), 7_500);
     let late = one_cycle(&platform, &minutes(7_200, &[0.0, 7.0, 9.0, 9.0]), 9, &first, 7_560);
     assert_eq!(history(&late, "web/desired|requests"), [0.0, 7.0, 9.0, 9.0]);
 }
@@ -291,7 +297,7 @@ fn zeros_stand_between_points_and_give_way_to_points_that_come_late() {
 fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
     let (cpu, requests) = (servers(CPU), servers(REQUESTS));
     // Thirty units at 80 %, then somebody sets three: they are busy to the last.
-    let before = one_cycle(&cpu, &minutes(7_200, &[80.0; 5]), 30, &Read::default(), 7_560);
+    let before = one_cycle(&cpu, &minutes(7_200, &[80.0; 5]), 30, &Collected::default(), 7_560);
     assert!(!load_of(&before).saturated);
     let after = one_cycle(&cpu, &minutes(7_500, &[99.0; 5]), 3, &before, 7_860);
     assert!(load_of(&after).saturated);
@@ -306,7 +312,8 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
     );
     // Counted work is capped by what the units can carry, too.
     let saturated = |count: f64| {
-        load_of(&one_cycle(&requests, &minutes(7_200, &[count; 3]), 3, &Read::default(), 7_500)).saturated
+        load_of(&one_cycle(&requests, &minutes(7_200, &[count; 3]), 3, &Collected::default(), 7_500))
+            .saturated
     };
     assert_eq!((saturated(300.0), saturated(350.0)), (false, true));
 }
@@ -314,7 +321,7 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
 #[test]
 fn saturated_minutes_of_a_past_read_at_first_sight_are_not_learned_from() {
     let platform = servers(CPU);
-    let asked = asked(&platform);
+    let asked = metric_requests(&platform);
     let learned = |step_s: u32| {
         let points: Vec<(Timestamp, f64)> = (0..20)
             .map(|step| (at(step * i64::from(step_s)), if (5..15).contains(&step) { 99.0 } else { 80.0 }))
@@ -336,7 +343,7 @@ fn saturated_minutes_of_a_past_read_at_first_sight_are_not_learned_from() {
 #[test]
 fn a_throttled_table_tells_a_lower_bound() {
     let platform = shop();
-    let asked = asked(&platform);
+    let asked = metric_requests(&platform);
     let observed = BTreeMap::from([("users/read".parse().unwrap(), ready(5))]);
     let saturated = |consumed: f64| {
         let points = vec![minutes(7_200, &[consumed; 3]), Vec::new()];
