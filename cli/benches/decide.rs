@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use headroom_core::config::parse;
 use headroom_core::decide::decide;
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
+use headroom_core::observe::{Capacity, Load, Observation, Observed, Reading};
 use headroom_core::plan::{self, Permit};
 use headroom_core::platform::{Group, Platform};
 use headroom_core::series::Series;
@@ -102,10 +102,10 @@ fn decide_for_many() -> impl FnMut() -> Duration {
         let key = place.dimension.key.clone();
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let load = if index % 2 == 0 { 700.0 } else { 450.0 };
-        let load = Seen::Known(Load { mean: load, peak: load, at: now, saturated: false });
+        let load = Observed::Known(Load { mean: load, peak: load, at: now, saturated: false });
         let readings = vec![Reading { metric: "cpu".into(), load }];
         changes.push(Change { key: key.clone(), at: now, from: Units(9), to: Units(10) });
-        observations.insert(key.clone(), Observation { key, capacity: Seen::Known(capacity), readings });
+        observations.insert(key.clone(), Observation { key, capacity: Observed::Known(capacity), readings });
     }
     move || {
         let began = Instant::now();

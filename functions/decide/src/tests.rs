@@ -12,7 +12,7 @@ use headroom_core::decide::Decision;
 use headroom_core::forecast::{Forecast, MetricForecast, NoForecast, Quantile};
 use headroom_core::lease::Claim;
 use headroom_core::name::PlatformName;
-use headroom_core::observe::{Capacity, Load, Observation, Reading, Seen};
+use headroom_core::observe::{Capacity, Load, Observation, Observed, Reading};
 use headroom_core::plan::Permit;
 use headroom_core::platform::Phase;
 use headroom_core::state::{OperatorRequests, Pause, PlatformState, RolloutState};
@@ -54,10 +54,10 @@ async fn bench(text: &str, load: f64) -> Bench {
     let Claim::Granted(lease) = read.value.claim(&cycle.id, "arn", at(86_400), None) else { panic!() };
     store.put_lease(&platform, &read, &lease).await.unwrap();
     let capacity = Capacity { set: Units(4), ready: Units(4), ..Capacity::default() };
-    let load = Seen::Known(Load { mean: load, peak: load, at: at(86_400), saturated: false });
+    let load = Observed::Known(Load { mean: load, peak: load, at: at(86_400), saturated: false });
     let observation = Observation {
         key: "web/desired".parse().unwrap(),
-        capacity: Seen::Known(capacity),
+        capacity: Observed::Known(capacity),
         readings: vec![Reading { metric: "cpu".into(), load }],
     };
     let batches = Batch::cover(&headroom_core::config::parse(text).unwrap().platform);

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headroom_aws::error::Kind;
 use headroom_aws::failure::Failure;
-use headroom_aws::fleet::{Depth, Fleet, Observed};
+use headroom_aws::fleet::{Capacities, Depth, Fleet};
 use headroom_aws::store::Versioned;
 use headroom_aws::table::Table;
 use headroom_core::cycle::{Executed, ExecutedKind, Steps, few};
 use headroom_core::journal::{Entry, StepEvent, StepState};
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Busy, Seen};
+use headroom_core::observe::{Busy, Observed};
 use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
 use headroom_core::units::Units;
@@ -99,7 +99,7 @@ async fn observe<T, F: Fleet, N>(
     platform: &Platform,
     batch: &Steps,
     steps: &[Step],
-) -> Observed {
+) -> Capacities {
     let resources = steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1));
     let resources: Vec<&Resource> = resources.collect();
     // The plan says in which mode each step is made, whatever native policies have come or gone since.
@@ -164,7 +164,7 @@ struct Hand<'a, T, F, N> {
     platform: &'a Platform,
     batch: &'a Steps,
     journal: &'a [Versioned<Entry>],
-    observed: &'a Observed,
+    observed: &'a Capacities,
 }
 
 impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
@@ -274,7 +274,7 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
     fn no_decrease_left(&self, undo: &Step) -> Option<String> {
         let lowered = undo.changes.iter().filter(|change| change.target < change.expected);
         let none_left = |change: &&StepChange| {
-            let capacity = self.observed.get(&change.key).and_then(Seen::known);
+            let capacity = self.observed.get(&change.key).and_then(Observed::known);
             capacity.is_some_and(|capacity| capacity.decreases_left == Some(0))
         };
         lowered.into_iter().find(none_left).map(|change| {
@@ -318,11 +318,11 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         let mut busy = None;
         for change in &step.changes {
             match self.observed.get(&change.key) {
-                Some(Seen::Known(capacity)) => {
+                Some(Observed::Known(capacity)) => {
                     set.insert(change.key.clone(), capacity.set);
                     busy = busy.or_else(|| capacity.busy.clone());
                 }
-                Some(Seen::Unknown(why)) => return Look::Unseen(why.clone()),
+                Some(Observed::Unknown(why)) => return Look::Unseen(why.clone()),
                 None => return Look::Unseen(format!("{} was not observed", change.key)),
             };
         }

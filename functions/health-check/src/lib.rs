@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use headroom_aws::configs::Configs;
 use headroom_aws::failure::Failure;
-use headroom_aws::fleet::{Address, AwsFleet, Depth, Fleet, Observed, TargetHealth};
+use headroom_aws::fleet::{Address, AwsFleet, Capacities, Depth, Fleet, TargetHealth};
 use headroom_aws::meter::Meter;
 use headroom_aws::probes::{Answer, NetworkProbes, Probes, Reach};
 use headroom_aws::sdk::Aws;
@@ -18,7 +18,7 @@ use headroom_core::cycle::{HealthChecked, HealthRequest, few};
 use headroom_core::health::{Finding, Health, Judgement, Limit, judge, reached};
 use headroom_core::journal::{Entry, StepState};
 use headroom_core::name::ResourceId;
-use headroom_core::observe::Seen;
+use headroom_core::observe::Observed;
 use headroom_core::plan::{Step, Wave};
 use headroom_core::platform::{HealthCheck, Mode, Platform, Probe, Resource};
 use headroom_core::units::Units;
@@ -109,8 +109,8 @@ async fn capacity<T, F: Fleet, P>(
         steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1)).collect();
     let floors: BTreeSet<ResourceId> =
         steps.iter().filter(|step| step.mode == Mode::Floor).map(|step| step.resource.clone()).collect();
-    let observed: Observed = ports.fleet.observe(&resources, &floors, request.at, Depth::Cheap).await;
-    let missing = Seen::Unknown("it was not observed".to_owned());
+    let observed: Capacities = ports.fleet.observe(&resources, &floors, request.at, Depth::Cheap).await;
+    let missing = Observed::Unknown("it was not observed".to_owned());
     let changes = steps.iter().flat_map(|step| &step.changes);
     changes.map(|change| reached(change, observed.get(&change.key).unwrap_or(&missing))).collect()
 }

@@ -11,7 +11,7 @@ pub use points::{Answer, LastSeen, add_idle, add_idle_past, note_seen};
 
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;
-use crate::observe::{Capacity, Observation, Seen, reading};
+use crate::observe::{Capacity, Observation, Observed, reading};
 use crate::platform::{Kind, Measure, Metric, Place, Platform, Query, Rate, Resource};
 use crate::series::Series;
 
@@ -219,7 +219,7 @@ pub fn read(
     platform: &Platform,
     asked: &[MetricRequest<'_>],
     points: &[Vec<(Timestamp, f64)>],
-    observed: &BTreeMap<DimensionKey, Seen<Capacity>>,
+    observed: &BTreeMap<DimensionKey, Observed<Capacity>>,
     live: &BTreeMap<LivePlace, Chunk>,
     now: Timestamp,
 ) -> Collected {
@@ -229,7 +229,7 @@ pub fn read(
     for place in platform.dimensions() {
         let key = &place.dimension.key;
         let Some(capacity) = observed.get(key) else { continue };
-        if let Seen::Known(capacity) = capacity {
+        if let Observed::Known(capacity) = capacity {
             // By the minute: what a point was made by is told by the records around it, in this cycle and in later ones.
             read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.ready.real())]);
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::observe::{Busy, Capacity, Seen};
+use crate::observe::{Busy, Capacity, Observed};
 use crate::plan::StepChange;
 use crate::platform::Mode;
 use crate::units::{Direction, Units};
@@ -117,14 +117,14 @@ pub fn judge(findings: &[Finding], strikes: u32, limit: Limit) -> Judgement {
 }
 
 /// Whether a change was reached: out, so much is ready; in, no more than that is left.
-pub fn reached(change: &StepChange, capacity: &Seen<Capacity>) -> Finding {
+pub fn reached(change: &StepChange, capacity: &Observed<Capacity>) -> Finding {
     Finding { what: change.key.to_string(), state: state(change, capacity), is_capacity: true }
 }
 
-fn state(change: &StepChange, capacity: &Seen<Capacity>) -> Health {
+fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
     let capacity = match capacity {
-        Seen::Known(capacity) => capacity,
-        Seen::Unknown(why) => return Health::Pending(why.clone()),
+        Observed::Known(capacity) => capacity,
+        Observed::Unknown(why) => return Health::Pending(why.clone()),
     };
     let (target, set, ready) = (change.target, capacity.set, capacity.ready);
     let direction = Direction::of(change.expected, target);
@@ -220,7 +220,7 @@ mod tests {
                 StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
             let (set, ready) = (Units(set), Units(ready));
             let capacity = Capacity { mode, set, ready, ..Capacity::default() };
-            reached(&change, &Seen::Known(capacity)).state
+            reached(&change, &Observed::Known(capacity)).state
         };
         assert_eq!(found(4, 8, 8, 8, Mode::Desired), Health::Healthy);
         assert_eq!(found(4, 8, 8, 6, Mode::Desired), Health::Pending("6 of 8 are ready".into()));
@@ -234,7 +234,7 @@ mod tests {
     fn check_capacity((from, to): (u32, u32), capacity: Capacity, expected: &str) {
         let change =
             StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
-        assert_eq!(format!("{:?}", reached(&change, &Seen::Known(capacity)).state), expected);
+        assert_eq!(format!("{:?}", reached(&change, &Observed::Known(capacity)).state), expected);
     }
 
     fn capacity(set: u32, ready: u32) -> Capacity {

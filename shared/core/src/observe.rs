@@ -11,19 +11,19 @@ use crate::units::{Direction, Units};
 /// Something seen, or the reason why not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Seen<T> {
+pub enum Observed<T> {
     /// What was seen.
     Known(T),
     /// Why it was not.
     Unknown(String),
 }
 
-impl<T> Seen<T> {
+impl<T> Observed<T> {
     /// What was seen, if it was.
     pub fn known(&self) -> Option<&T> {
         match self {
-            Seen::Known(value) => Some(value),
-            Seen::Unknown(_) => None,
+            Observed::Known(value) => Some(value),
+            Observed::Unknown(_) => None,
         }
     }
 }
@@ -34,7 +34,7 @@ pub struct Observation {
     /// Which dimension.
     pub key: DimensionKey,
     /// Its capacity.
-    pub capacity: Seen<Capacity>,
+    pub capacity: Observed<Capacity>,
     /// Its metrics, in the order of the configuration.
     pub readings: Vec<Reading>,
 }
@@ -105,7 +105,7 @@ pub struct Reading {
     /// The metric's name in its dimension.
     pub metric: String,
     /// Its newest value, as load.
-    pub load: Seen<Load>,
+    pub load: Observed<Load>,
 }
 
 /// A measured load, in the metric's own unit; for utilisation, percent times units.
@@ -131,22 +131,22 @@ pub fn reading(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
     Reading { metric: metric.name.clone(), load: newest_load(metric, loads, now, cycle_s) }
 }
 
-fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) -> Seen<Load> {
+fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) -> Observed<Load> {
     let Some((at, _)) = loads.newest() else {
-        return Seen::Unknown(format!("{} has no points", metric.name));
+        return Observed::Unknown(format!("{} has no points", metric.name));
     };
     let age_s = now.as_second() - at.as_second();
     if STALE_S.max(2 * i64::from(loads.step_s())) < age_s {
-        return Seen::Unknown(format!("the newest point of {} is {age_s} s old", metric.name));
+        return Observed::Unknown(format!("the newest point of {} is {age_s} s old", metric.name));
     }
     let newest: Vec<f64> = newest_cycle(loads, at, cycle_s).collect();
     if newest.iter().any(|value| *value < 0.0) {
-        return Seen::Unknown(format!("{} is negative, which no load is", metric.name));
+        return Observed::Unknown(format!("{} is negative, which no load is", metric.name));
     }
     let count = u32::try_from(newest.len()).unwrap_or(u32::MAX);
     let mean = newest.iter().sum::<f64>() / f64::from(count);
     let peak = newest.iter().copied().fold(0.0, f64::max);
-    Seen::Known(Load {
+    Observed::Known(Load {
         mean,
         peak: drained(metric, loads, (at, mean)).map_or(peak, |most| peak.max(most)),
         at,
@@ -192,8 +192,8 @@ mod tests {
             query: None,
         };
         let actual = match reading(&metric, &loads, at(now), 300).load {
-            Seen::Known(Load { mean, peak, at, .. }) => format!("{mean} {peak} at {}", at.as_second()),
-            Seen::Unknown(why) => why,
+            Observed::Known(Load { mean, peak, at, .. }) => format!("{mean} {peak} at {}", at.as_second()),
+            Observed::Unknown(why) => why,
         };
         assert_eq!(actual, expected);
     }
@@ -215,8 +215,8 @@ mod tests {
         let peak = |values: &[f64]| {
             let loads = Series::new(at(0), 60, values.iter().copied().map(Some));
             match reading(&queue, &loads, loads.end(), 120).load {
-                Seen::Known(load) => load.peak,
-                Seen::Unknown(why) => panic!("{why}"),
+                Observed::Known(load) => load.peak,
+                Observed::Unknown(why) => panic!("{why}"),
             }
         };
         assert_eq!(peak(&[900.0, 600.0, 300.0, 100.0]), 900.0);

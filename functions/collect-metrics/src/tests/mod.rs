@@ -19,7 +19,7 @@ use headroom_core::cycle::{CollectRequest, Collected, CollectedKind, Execution};
 use headroom_core::history::{Column, column_series, shard};
 use headroom_core::lease::Lease;
 use headroom_core::name::PlatformName;
-use headroom_core::observe::{Observation, Seen};
+use headroom_core::observe::{Observation, Observed};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -146,8 +146,8 @@ async fn what_is_missing_is_unknown_and_the_rest_is_served() {
     ports.fleet.remove("web/desired");
     collect(&ports, "a", NOW).await;
     let seen = observed(&ports, "a").await;
-    assert_eq!(seen[0].readings[0].load, Seen::Unknown("consumed has no points".into()));
-    assert_eq!(seen[1].capacity, Seen::Unknown("there is no web".into()));
+    assert_eq!(seen[0].readings[0].load, Observed::Unknown("consumed has no points".into()));
+    assert_eq!(seen[1].capacity, Observed::Unknown("there is no web".into()));
     assert!(seen[0].capacity.known().is_some());
 }
 

@@ -6,11 +6,11 @@ use aws_sdk_autoscaling::config::Config;
 use aws_sdk_autoscaling::config::retry::RetryConfig;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, InstanceRefreshStatus, LifecycleState};
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Busy, Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Clients, Depth, Observed, Target, count, every, only, units, unknown};
+use super::{Capacities, Clients, Depth, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// AWS describes so many groups in one call.
@@ -20,8 +20,8 @@ const PAGES_MAX: usize = 100;
 /// Without these an order of more capacity changes nothing.
 const NEEDED_PROCESSES: [&str; 2] = ["Launch", "Terminate"];
 
-pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], depth: Depth) -> Observed {
-    let mut observed = Observed::new();
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], depth: Depth) -> Capacities {
+    let mut observed = Capacities::new();
     for targets in targets.chunks(GROUPS_MAX) {
         let names: Vec<String> = targets.iter().map(|target| target.resource.name.clone()).collect();
         match describe(clients, names).await {
@@ -68,19 +68,19 @@ async fn see(
     target: &Target<'_>,
     groups: &[AutoScalingGroup],
     depth: Depth,
-) -> Vec<(DimensionKey, Seen<Capacity>)> {
+) -> Vec<(DimensionKey, Observed<Capacity>)> {
     let name = &target.resource.name;
     let Some(group) = groups.iter().find(|group| group.auto_scaling_group_name() == Some(name)) else {
-        return every(target.resource, &Seen::Unknown(format!("there is no Auto Scaling group {name}")));
+        return every(target.resource, &Observed::Unknown(format!("there is no Auto Scaling group {name}")));
     };
     let mut capacity = capacity(group, target.mode);
     if depth == Depth::Close && capacity.busy.is_none() {
         match refreshing(clients, name).await {
             Ok(busy) => capacity.busy = busy.map(Busy::Held),
-            Err(error) => return every(target.resource, &Seen::Unknown(error.to_string())),
+            Err(error) => return every(target.resource, &Observed::Unknown(error.to_string())),
         }
     }
-    every(target.resource, &Seen::Known(capacity))
+    every(target.resource, &Observed::Known(capacity))
 }
 
 fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
@@ -300,7 +300,7 @@ mod tests {
         })
     }
 
-    async fn seen(rules: &[&Rule], mode: Mode, depth: Depth) -> Seen<Capacity> {
+    async fn seen(rules: &[&Rule], mode: Mode, depth: Depth) -> Observed<Capacity> {
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules);
         let clients = Clients { autoscaling: client, ..clients() };
         let platform = platform(GROUP);
@@ -312,13 +312,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_group_is_seen_with_what_is_ready() {
-        let Seen::Known(capacity) = seen(&[&describes(group(5, 1))], Mode::Desired, Depth::Cheap).await
+        let Observed::Known(capacity) = seen(&[&describes(group(5, 1))], Mode::Desired, Depth::Cheap).await
         else {
             panic!()
         };
         assert_eq!((capacity.set, capacity.ready), (Units(6), Units(5)));
         assert_eq!((capacity.aws_min, capacity.aws_max), (Some(Units(2)), Some(Units(12))));
-        let Seen::Known(floor) = seen(&[&describes(group(5, 1))], Mode::Floor, Depth::Cheap).await else {
+        let Observed::Known(floor) = seen(&[&describes(group(5, 1))], Mode::Floor, Depth::Cheap).await else {
             panic!()
         };
         assert_eq!((floor.set, floor.aws_min), (Units(2), None));
@@ -359,11 +359,13 @@ mod tests {
             .instances(instance("4"))
             .instances(instance("4"))
             .build();
-        let Seen::Known(capacity) = seen(&[&describes(weighted)], Mode::Desired, Depth::Cheap).await else {
+        let Observed::Known(capacity) = seen(&[&describes(weighted)], Mode::Desired, Depth::Cheap).await
+        else {
             panic!()
         };
         assert_eq!((capacity.set, capacity.ready, capacity.overshoot), (Units(6), Units(8), Units(3)));
-        let Seen::Known(plain) = seen(&[&describes(group(5, 0))], Mode::Desired, Depth::Cheap).await else {
+        let Observed::Known(plain) = seen(&[&describes(group(5, 0))], Mode::Desired, Depth::Cheap).await
+        else {
             panic!()
         };
         assert_eq!(plain.overshoot, Units(0));
@@ -374,13 +376,13 @@ mod tests {
         let none = mock!(Client::describe_auto_scaling_groups)
             .then_output(|| DescribeAutoScalingGroupsOutput::builder().build());
         let gone = seen(&[&none], Mode::Desired, Depth::Cheap).await;
-        assert_eq!(gone, Seen::Unknown("there is no Auto Scaling group web-asg".into()));
+        assert_eq!(gone, Observed::Unknown("there is no Auto Scaling group web-asg".into()));
         let denied = mock!(Client::describe_auto_scaling_groups).then_error(|| {
             let metadata = aws_smithy_types::error::ErrorMetadata::builder().code("AccessDenied").message("no").build();
             aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsError::generic(metadata)
         });
         assert!(
-            matches!(seen(&[&denied], Mode::Desired, Depth::Cheap).await, Seen::Unknown(why) if why.contains("AccessDenied"))
+            matches!(seen(&[&denied], Mode::Desired, Depth::Cheap).await, Observed::Unknown(why) if why.contains("AccessDenied"))
         );
     }
 
@@ -390,7 +392,7 @@ mod tests {
             .auto_scaling_group_name("web-asg")
             .suspended_processes(SuspendedProcess::builder().process_name("Launch").build())
             .build();
-        let Seen::Known(capacity) = seen(&[&describes(halted)], Mode::Desired, Depth::Cheap).await else {
+        let Observed::Known(capacity) = seen(&[&describes(halted)], Mode::Desired, Depth::Cheap).await else {
             panic!()
         };
         assert_eq!(capacity.busy, Some(Busy::Held("its process Launch is suspended".into())));
@@ -398,7 +400,7 @@ mod tests {
             let refresh = InstanceRefresh::builder().status(InstanceRefreshStatus::InProgress).build();
             DescribeInstanceRefreshesOutput::builder().instance_refreshes(refresh).build()
         });
-        let Seen::Known(capacity) =
+        let Observed::Known(capacity) =
             seen(&[&describes(group(6, 0)), &refresh], Mode::Desired, Depth::Close).await
         else {
             panic!()

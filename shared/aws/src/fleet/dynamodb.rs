@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::types::{
 };
 use futures_util::stream::{self, StreamExt as _};
 use headroom_core::name::DimensionKey;
-use headroom_core::observe::{Busy, Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Clients, Observed, Target, every, scalable};
+use super::{Capacities, Clients, Target, every, scalable};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// Tables are described one by one; so many at a time stay well below the account's rate.
@@ -24,7 +24,7 @@ const DESCRIBES_AT_ONCE: usize = 8;
 const DECREASES_DAILY: i64 = 4;
 const DECREASE_REST_S: i64 = 3_600;
 
-pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], now: Timestamp) -> Observed {
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], now: Timestamp) -> Capacities {
     let floors = scalable::floors(clients, targets).await;
     let each: Vec<_> = targets.iter().map(|target| see(clients, *target, now, &floors)).collect();
     let seen: Vec<Vec<_>> = stream::iter(each).buffer_unordered(DESCRIBES_AT_ONCE).collect().await;
@@ -43,20 +43,20 @@ async fn see(
     target: Target<'_>,
     now: Timestamp,
     floors: &scalable::Floors,
-) -> Vec<(DimensionKey, Seen<Capacity>)> {
+) -> Vec<(DimensionKey, Observed<Capacity>)> {
     let name = &target.resource.name;
     let table = match describe(clients, name).await {
         Ok(table) => table,
         Err(error) if error.kind == ErrorKind::NotFound => {
-            return every(target.resource, &Seen::Unknown(format!("there is no table {name}")));
+            return every(target.resource, &Observed::Unknown(format!("there is no table {name}")));
         }
-        Err(error) => return every(target.resource, &Seen::Unknown(error.to_string())),
+        Err(error) => return every(target.resource, &Observed::Unknown(error.to_string())),
     };
     let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
     if mode == Some(&BillingMode::PayPerRequest) {
         return every(
             target.resource,
-            &Seen::Unknown(format!("table {name} is on demand: AWS scales it by itself")),
+            &Observed::Unknown(format!("table {name} is on demand: AWS scales it by itself")),
         );
     }
     let dimensions = target.resource.dimensions.iter().map(|dimension| &dimension.key);
@@ -69,10 +69,10 @@ fn capacity(
     target: Target<'_>,
     now: Timestamp,
     floors: &scalable::Floors,
-) -> Seen<Capacity> {
+) -> Observed<Capacity> {
     let (index, is_read) = part(&key.dimension);
     let Some(throughput) = throughput(table, index) else {
-        return Seen::Unknown(format!(
+        return Observed::Unknown(format!(
             "table {} has no index {}",
             target.resource.name,
             index.unwrap_or_default()
@@ -82,11 +82,11 @@ fn capacity(
     let (set, aws_max) = match target.mode {
         Mode::Desired => (ready, None),
         Mode::Floor => match floors.of(target.resource, &key.dimension) {
-            Seen::Known(bounds) => (bounds.min(), Some(bounds.max())),
-            Seen::Unknown(why) => return Seen::Unknown(why),
+            Observed::Known(bounds) => (bounds.min(), Some(bounds.max())),
+            Observed::Unknown(why) => return Observed::Unknown(why),
         },
     };
-    Seen::Known(Capacity {
+    Observed::Known(Capacity {
         mode: target.mode,
         set,
         ready,
@@ -281,14 +281,14 @@ mod tests {
             .then_output(move || DescribeTableOutput::builder().table(table.clone()).build())
     }
 
-    async fn seen(rule: &Rule) -> Observed {
+    async fn seen(rule: &Rule) -> Capacities {
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [rule]);
         let clients = Clients { dynamodb: client, ..clients() };
         let platform = platform(TABLE);
         observe(&clients, &[target(&platform, Mode::Desired)], Timestamp::from_second(60).unwrap()).await
     }
 
-    fn of<'a>(observed: &'a Observed, key: &str) -> &'a Seen<Capacity> {
+    fn of<'a>(observed: &'a Capacities, key: &str) -> &'a Observed<Capacity> {
         &observed[&key.parse::<DimensionKey>().unwrap()]
     }
 
@@ -331,13 +331,16 @@ mod tests {
                     .build(),
             )
         });
-        assert_eq!(of(&seen(&gone).await, "users/read"), &Seen::Unknown("there is no table users".into()));
+        assert_eq!(
+            of(&seen(&gone).await, "users/read"),
+            &Observed::Unknown("there is no table users".into())
+        );
         let on_demand = BillingModeSummary::builder().billing_mode(BillingMode::PayPerRequest).build();
         let observed = seen(&describes(table().billing_mode_summary(on_demand).build())).await;
-        assert!(matches!(of(&observed, "users/read"), Seen::Unknown(why) if why.contains("on demand")));
+        assert!(matches!(of(&observed, "users/read"), Observed::Unknown(why) if why.contains("on demand")));
         let observed = seen(&describes(table().set_global_secondary_indexes(None).build())).await;
         assert!(
-            matches!(of(&observed, "users/by-email:read"), Seen::Unknown(why) if why.contains("no index"))
+            matches!(of(&observed, "users/by-email:read"), Observed::Unknown(why) if why.contains("no index"))
         );
         assert!(of(&observed, "users/read").known().is_some(), "the table itself is still served");
     }

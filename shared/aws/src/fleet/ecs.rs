@@ -6,17 +6,17 @@ use aws_sdk_ecs::config::Config;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
 use headroom_core::name::DimensionKey;
-use headroom_core::observe::{Busy, Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Clients, Observed, Target, count, every, only, scalable, units, unknown};
+use super::{Capacities, Clients, Target, count, every, only, scalable, units, unknown};
 use crate::error::{AwsError, Kind as ErrorKind};
 
 /// AWS describes so many services of one cluster in one call.
 const SERVICES_MAX: usize = 10;
 
-pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Observed {
+pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Capacities {
     let mut clusters: BTreeMap<&str, Vec<Target<'_>>> = BTreeMap::new();
     for target in targets {
         if let Kind::EcsService { cluster } = &target.resource.kind {
@@ -24,7 +24,7 @@ pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Observ
         }
     }
     let floors = scalable::floors(clients, targets).await;
-    let mut observed = Observed::new();
+    let mut observed = Capacities::new();
     for (cluster, targets) in clusters {
         for targets in targets.chunks(SERVICES_MAX) {
             let names = targets.iter().map(|target| target.resource.name.clone()).collect();
@@ -55,29 +55,30 @@ fn see(
     target: &Target<'_>,
     services: &[Service],
     floors: &scalable::Floors,
-) -> Vec<(DimensionKey, Seen<Capacity>)> {
+) -> Vec<(DimensionKey, Observed<Capacity>)> {
     let name = &target.resource.name;
     let service = services.iter().find(|service| service.service_name() == Some(name));
     let seen = match service {
-        None => Seen::Unknown(format!("there is no ECS service {name}")),
-        Some(service) if service.status() != Some("ACTIVE") => {
-            Seen::Unknown(format!("service {name} is {}", service.status().unwrap_or("in no known state")))
-        }
+        None => Observed::Unknown(format!("there is no ECS service {name}")),
+        Some(service) if service.status() != Some("ACTIVE") => Observed::Unknown(format!(
+            "service {name} is {}",
+            service.status().unwrap_or("in no known state")
+        )),
         Some(service) if service.scheduling_strategy() == Some(&SchedulingStrategy::Daemon) => {
-            Seen::Unknown(format!("service {name} is a daemon: ECS decides how many tasks it has"))
+            Observed::Unknown(format!("service {name} is a daemon: ECS decides how many tasks it has"))
         }
         Some(service) => capacity(service, target, floors),
     };
     every(target.resource, &seen)
 }
 
-fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -> Seen<Capacity> {
+fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -> Observed<Capacity> {
     let desired = units(service.desired_count());
     let (set, aws_max) = match target.mode {
         Mode::Desired => (desired, None),
         Mode::Floor => match floors.of(target.resource, "desired") {
-            Seen::Known(bounds) => (bounds.min(), Some(bounds.max())),
-            Seen::Unknown(why) => return Seen::Unknown(why),
+            Observed::Known(bounds) => (bounds.min(), Some(bounds.max())),
+            Observed::Unknown(why) => return Observed::Unknown(why),
         },
     };
     let rollout = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
@@ -87,7 +88,7 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
             rollout.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("no reason given");
         format!("its deployment failed: {reason}")
     });
-    Seen::Known(Capacity {
+    Observed::Known(Capacity {
         mode: target.mode,
         set,
         ready: units(service.running_count()),
@@ -181,7 +182,7 @@ mod tests {
             .deployments(primary)
     }
 
-    async fn seen(service: Option<Service>) -> Seen<Capacity> {
+    async fn seen(service: Option<Service>) -> Observed<Capacity> {
         let rule = mock!(Client::describe_services)
             .match_requests(|request| request.cluster() == Some("prod") && request.services() == ["api"])
             .then_output(move || {
@@ -198,21 +199,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_is_seen_with_its_running_tasks() {
-        let Seen::Known(capacity) = seen(Some(service().build())).await else { panic!() };
+        let Observed::Known(capacity) = seen(Some(service().build())).await else { panic!() };
         assert_eq!((capacity.set, capacity.ready, capacity.busy), (Units(4), Units(3), None));
     }
 
     #[tokio::test]
     async fn deployments_make_it_busy_and_failures_failed() {
         let older = Deployment::builder().status("ACTIVE").build();
-        let Seen::Known(capacity) = seen(Some(service().deployments(older).build())).await else { panic!() };
+        let Observed::Known(capacity) = seen(Some(service().deployments(older).build())).await else {
+            panic!()
+        };
         assert_eq!(capacity.busy, Some(Busy::ScaleInHeld("a deployment is in progress".into())));
         let broken = Deployment::builder()
             .status("PRIMARY")
             .rollout_state(DeploymentRolloutState::Failed)
             .rollout_state_reason("crash")
             .build();
-        let Seen::Known(capacity) = seen(Some(service().set_deployments(Some(vec![broken])).build())).await
+        let Observed::Known(capacity) =
+            seen(Some(service().set_deployments(Some(vec![broken])).build())).await
         else {
             panic!()
         };
@@ -221,11 +225,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_scaled_is_unknown() {
-        assert_eq!(seen(None).await, Seen::Unknown("there is no ECS service api".into()));
+        assert_eq!(seen(None).await, Observed::Unknown("there is no ECS service api".into()));
         let draining = seen(Some(service().status("DRAINING").build())).await;
-        assert_eq!(draining, Seen::Unknown("service api is DRAINING".into()));
+        assert_eq!(draining, Observed::Unknown("service api is DRAINING".into()));
         let daemon = seen(Some(service().scheduling_strategy(SchedulingStrategy::Daemon).build())).await;
-        assert!(matches!(daemon, Seen::Unknown(why) if why.contains("daemon")));
+        assert!(matches!(daemon, Observed::Unknown(why) if why.contains("daemon")));
     }
 
     #[tokio::test]
@@ -249,11 +253,13 @@ mod tests {
     async fn task_sets_of_blue_green_deployments_make_it_busy() {
         let set = |status: &str| TaskSet::builder().status(status).build();
         let with = |sets: Vec<TaskSet>| service().set_deployments(None).set_task_sets(Some(sets)).build();
-        let Seen::Known(quiet) = seen(Some(with(vec![set("PRIMARY"), set("DRAINING")]))).await else {
+        let Observed::Known(quiet) = seen(Some(with(vec![set("PRIMARY"), set("DRAINING")]))).await else {
             panic!()
         };
         assert_eq!(quiet.busy, None);
-        let Seen::Known(both) = seen(Some(with(vec![set("PRIMARY"), set("ACTIVE")]))).await else { panic!() };
+        let Observed::Known(both) = seen(Some(with(vec![set("PRIMARY"), set("ACTIVE")]))).await else {
+            panic!()
+        };
         assert_eq!(both.busy, Some(Busy::Held("a deployment with task sets is in progress".into())));
     }
 

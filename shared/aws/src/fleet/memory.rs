@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Busy, Capacity, Seen};
+use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Address, Depth, Fleet, Observed, TargetHealth, every};
+use super::{Address, Capacities, Depth, Fleet, TargetHealth, every};
 use crate::error::{AwsError, Kind};
 use crate::fakes::Break;
 
@@ -131,7 +131,7 @@ impl Fleet for MemoryFleet {
         natives: &BTreeSet<ResourceId>,
         _: Timestamp,
         _: Depth,
-    ) -> Observed {
+    ) -> Capacities {
         let state = self.state();
         let see = |resource: &&Resource| {
             let mode = if natives.contains(&resource.id) { Mode::Floor } else { Mode::Desired };
@@ -144,9 +144,9 @@ impl Fleet for MemoryFleet {
                 let busy = busy.clone();
                 Capacity { mode, set: units, ready: units, busy, decreases_left, ..Capacity::default() }
             };
-            let seen = every(resource, &Seen::Unknown(gone)).into_iter().map(|(key, gone)| {
+            let seen = every(resource, &Observed::Unknown(gone)).into_iter().map(|(key, gone)| {
                 let units = state.units.get(&key).filter(|_| state.unseen.is_none());
-                (key.clone(), units.map_or(gone, |units| Seen::Known(known(*units))))
+                (key.clone(), units.map_or(gone, |units| Observed::Known(known(*units))))
             });
             seen.collect::<Vec<_>>()
         };

@@ -14,7 +14,7 @@ use std::future::Future;
 
 use futures_util::future::join;
 use headroom_core::name::{DimensionKey, ResourceId};
-use headroom_core::observe::{Capacity, Seen};
+use headroom_core::observe::{Capacity, Observed};
 use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use crate::error::{AwsError, Kind as ErrorKind};
 use crate::sdk::Aws;
 
 /// What was seen of every dimension asked for.
-pub type Observed = BTreeMap<DimensionKey, Seen<Capacity>>;
+pub type Capacities = BTreeMap<DimensionKey, Observed<Capacity>>;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub trait Fleet: Send + Sync {
         natives: &BTreeSet<ResourceId>,
         now: Timestamp,
         depth: Depth,
-    ) -> impl Future<Output = Observed> + Send;
+    ) -> impl Future<Output = Capacities> + Send;
 
     /// Sets dimensions of one resource, in one call where AWS has one.
     fn set(
@@ -147,7 +147,7 @@ impl Fleet for AwsFleet {
         natives: &BTreeSet<ResourceId>,
         now: Timestamp,
         depth: Depth,
-    ) -> Observed {
+    ) -> Capacities {
         let of = |wanted: fn(&Kind) -> bool| -> Vec<Target<'_>> {
             let chosen = resources.iter().filter(|resource| wanted(&resource.kind));
             chosen.map(|resource| Target { resource, mode: mode_of(resource, natives) }).collect()
@@ -212,15 +212,15 @@ fn mode_of(resource: &Resource, natives: &BTreeSet<ResourceId>) -> Mode {
 }
 
 /// The same for every served dimension of a resource.
-fn every(resource: &Resource, seen: &Seen<Capacity>) -> Vec<(DimensionKey, Seen<Capacity>)> {
+fn every(resource: &Resource, seen: &Observed<Capacity>) -> Vec<(DimensionKey, Observed<Capacity>)> {
     let served =
         resource.dimensions.iter().filter(|dimension| resource.kind.is_served(&dimension.key.dimension));
     served.map(|dimension| (dimension.key.clone(), seen.clone())).collect()
 }
 
 /// Unknown for every dimension of some resources, because of one error.
-fn unknown(targets: &[Target<'_>], error: &AwsError) -> Observed {
-    let seen = Seen::Unknown(error.to_string());
+fn unknown(targets: &[Target<'_>], error: &AwsError) -> Capacities {
+    let seen = Observed::Unknown(error.to_string());
     targets.iter().flat_map(|target| every(target.resource, &seen)).collect()
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_applicationautoscaling::config::Config;
 use aws_sdk_applicationautoscaling::config::retry::RetryConfig;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use headroom_core::name::ResourceId;
-use headroom_core::observe::Seen;
+use headroom_core::observe::Observed;
 use headroom_core::platform::{Kind as ResourceKind, Mode, Resource};
 use headroom_core::units::{Bounds, Units};
 
@@ -52,14 +52,14 @@ fn address(resource: &Resource, dimension: &str) -> Option<Address> {
 }
 
 /// The floors and ceilings of native scalable targets.
-pub(super) struct Floors(BTreeMap<Address, Seen<Bounds>>);
+pub(super) struct Floors(BTreeMap<Address, Observed<Bounds>>);
 
 impl Floors {
     /// Those of one dimension.
-    pub(super) fn of(&self, resource: &Resource, dimension: &str) -> Seen<Bounds> {
+    pub(super) fn of(&self, resource: &Resource, dimension: &str) -> Observed<Bounds> {
         let found = address(resource, dimension).and_then(|address| self.0.get(&address).cloned());
         found.unwrap_or_else(|| {
-            Seen::Unknown(format!(
+            Observed::Unknown(format!(
                 "{} is not registered with Application Auto Scaling, so it has no floor to move",
                 resource.id
             ))
@@ -83,11 +83,10 @@ pub(super) async fn floors(clients: &Clients, targets: &[Target<'_>]) -> Floors 
     for addresses in addresses.chunk_by(|a, b| a.namespace == b.namespace) {
         for addresses in addresses.chunks(TARGETS_MAX) {
             match describe(clients, addresses).await {
-                Ok(found) => {
-                    floors.extend(found.into_iter().map(|(address, bounds)| (address, Seen::Known(bounds))))
-                }
+                Ok(found) => floors
+                    .extend(found.into_iter().map(|(address, bounds)| (address, Observed::Known(bounds)))),
                 Err(error) => {
-                    let seen = Seen::Unknown(error.to_string());
+                    let seen = Observed::Unknown(error.to_string());
                     floors.extend(addresses.iter().map(|address| (address.clone(), seen.clone())));
                 }
             }
@@ -280,10 +279,10 @@ mod tests {
         let floors = floors(&clients, &[target]).await;
         assert_eq!(
             floors.of(target.resource, "read"),
-            Seen::Known(Bounds::new(Units(10), Units(90)).unwrap())
+            Observed::Known(Bounds::new(Units(10), Units(90)).unwrap())
         );
         assert!(
-            matches!(floors.of(target.resource, "by-email:write"), Seen::Unknown(why) if why.contains("not registered"))
+            matches!(floors.of(target.resource, "by-email:write"), Observed::Unknown(why) if why.contains("not registered"))
         );
     }
 
@@ -372,7 +371,7 @@ mod tests {
         let target = target(&platform, Mode::Floor);
         let floors = floors(&clients, &[target]).await;
         assert!(
-            matches!(floors.of(target.resource, "read"), Seen::Unknown(why) if why.contains("more than 200 pages"))
+            matches!(floors.of(target.resource, "read"), Observed::Unknown(why) if why.contains("more than 200 pages"))
         );
     }
 }

@@ -88,7 +88,7 @@ fn a_time_that_the_clock_shows_twice_comes_once_and_hours_come_as_they_pass() {
         ]
         .join(", ")
     );
-    // Seen from within the hour that is shown again.
+    // Observed from within the hour that is shown again.
     let late = platform("cron: '45 2 * * *', duration: 30m, floor: 2");
     let is_on = |from: &str| {
         let from = at(from);

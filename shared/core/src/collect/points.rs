@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{MetricRequest, PAST_STEP_S, PERIOD_S, aligned, second};
 use crate::history::{Column, UNITS, points_of};
-use crate::observe::Seen;
+use crate::observe::Observed;
 use crate::platform::{Kind, Measure, Metric, Place, Query};
 use crate::series::Series;
 
@@ -172,8 +172,8 @@ pub(super) fn saturated(
 }
 
 /// Whether one of the values that a load was made of is only a lower bound.
-pub(super) fn mark(load: &mut Seen<crate::observe::Load>, saturated: &[Timestamp], cycle_s: u32) {
-    if let Seen::Known(load) = load {
+pub(super) fn mark(load: &mut Observed<crate::observe::Load>, saturated: &[Timestamp], cycle_s: u32) {
+    if let Observed::Known(load) = load {
         let from_s = load.at.as_second() - i64::from(cycle_s.max(PERIOD_S));
         load.saturated = saturated.iter().any(|at| from_s <= at.as_second() && *at < load.at);
     }

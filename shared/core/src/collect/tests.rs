@@ -16,8 +16,8 @@ scaling_groups:
     parse(text).unwrap().platform
 }
 
-fn ready(units: u32) -> Seen<Capacity> {
-    Seen::Known(Capacity { set: Units(units), ready: Units(units), ..Capacity::default() })
+fn ready(units: u32) -> Observed<Capacity> {
+    Observed::Known(Capacity { set: Units(units), ready: Units(units), ..Capacity::default() })
 }
 
 #[test]
@@ -108,20 +108,23 @@ fn metrics_become_load_and_history() {
     let points = vec![vec![(at(7_080), 3.0), (at(7_140), 5.0)], vec![(at(7_140), 50.0), (at(7_200), 60.0)]];
     let observed = BTreeMap::from([
         ("web/desired".parse().unwrap(), ready(4)),
-        ("users/read".parse().unwrap(), Seen::Unknown("gone".into())),
+        ("users/read".parse().unwrap(), Observed::Unknown("gone".into())),
     ]);
     let read = read(&platform, &asked, &points, &observed, &BTreeMap::new(), now);
-    let told: Vec<(String, &Seen<Load>)> =
+    let told: Vec<(String, &Observed<Load>)> =
         read.observations.iter().map(|seen| (seen.key.to_string(), &seen.readings[0].load)).collect();
     assert_eq!(
         told[0],
-        ("users/read".into(), &Seen::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200), saturated: false }))
+        (
+            "users/read".into(),
+            &Observed::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200), saturated: false })
+        )
     );
     assert_eq!(
         told[1],
         (
             "web/desired".into(),
-            &Seen::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260), saturated: false })
+            &Observed::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260), saturated: false })
         )
     );
     // Two hours touched by web's points, one by the table's.

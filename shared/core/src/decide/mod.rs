@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::demand::{DemandSource, measured_units, needs};
 use crate::forecast::MetricForecast;
 use crate::name::{DimensionKey, GroupName, ResourceId};
-use crate::observe::{Capacity, Observation, Seen};
+use crate::observe::{Capacity, Observation, Observed};
 use crate::platform::{Measure, Metric, Mode, Phase, Place, Rate};
 use crate::reason::Reason;
 use crate::state::{LeadWindow, LeadWindows};
@@ -214,8 +214,8 @@ fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Ob
         return Err(Reason::CapacityUnknown { why: "it was not observed in this cycle".to_owned() });
     };
     match &observation.capacity {
-        Seen::Known(capacity) => Ok((capacity, observation)),
-        Seen::Unknown(why) => Err(Reason::CapacityUnknown { why: why.clone() }),
+        Observed::Known(capacity) => Ok((capacity, observation)),
+        Observed::Unknown(why) => Err(Reason::CapacityUnknown { why: why.clone() }),
     }
 }
 

@@ -36,9 +36,9 @@ fn decided_after(state: &PlatformState, rest: &str, set: [u32; 2], cpu: [f64; 2]
             let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
             let load = cpu * f64::from(set);
             let load =
-                Seen::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH, saturated: false });
+                Observed::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH, saturated: false });
             let readings = vec![Reading { metric: "cpu".into(), load }];
-            (key.clone(), Observation { key, capacity: Seen::Known(capacity), readings })
+            (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
         });
     let world = World {
         platform: &platform,

@@ -80,9 +80,9 @@ impl Case {
         let load = match self.cpu {
             Some(cpu) => {
                 let load = cpu * f64::from(self.set);
-                Seen::Known(Load { mean: load, peak: load, at: now(), saturated: self.saturated })
+                Observed::Known(Load { mean: load, peak: load, at: now(), saturated: self.saturated })
             }
-            None => Seen::Unknown("cpu has no points".into()),
+            None => Observed::Unknown("cpu has no points".into()),
         };
         let capacity = Capacity {
             mode: Mode::Desired,
@@ -95,7 +95,7 @@ impl Case {
             ..Capacity::default()
         };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let observation = Observation { key: key.clone(), capacity: Seen::Known(capacity), readings };
+        let observation = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
         let forecasts = self.forecast.map(|(load, confidence)| {
             let quantile = |level| Quantile { level, values: vec![load; 24] };
             let forecast = Forecast {
@@ -463,10 +463,10 @@ fn in_a_burst_the_measured_load_counts_too() {
         };
         let place = case.platform.dimensions().next().unwrap();
         let window = LeadWindows::of(&case.platform, &case.state).window(place.group, place.resource);
-        let load = Seen::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false });
+        let load = Observed::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false });
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity.clone()), readings };
+        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity.clone()), readings };
         needs(&world, place, window, &capacity, &seen)
             .reasons
             .iter()

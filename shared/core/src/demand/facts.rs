@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::calendar::{self, Factors};
 use crate::forecast::lead::Outlook;
 use crate::forecast::{Forecast, MetricForecast};
-use crate::observe::{Capacity, Load, Observation, Seen};
+use crate::observe::{Capacity, Load, Observation, Observed};
 use crate::platform::{Measure, Metric, Place};
 use crate::reason::Reason;
 use crate::state::LeadWindow;
@@ -70,8 +70,8 @@ impl<'a> Facts<'a> {
     pub(super) fn load(&self, metric: &Metric) -> Result<&'a Load, String> {
         let reading = self.observation.readings.iter().find(|reading| reading.metric == metric.name);
         match reading.map(|reading| &reading.load) {
-            Some(Seen::Known(load)) => Ok(load),
-            Some(Seen::Unknown(why)) => Err(why.clone()),
+            Some(Observed::Known(load)) => Ok(load),
+            Some(Observed::Unknown(why)) => Err(why.clone()),
             None => Err(format!("{} was not read in this cycle", metric.name)),
         }
     }

@@ -88,7 +88,7 @@ mod tests {
     use crate::decide::decide;
     use crate::forecast::{MetricForecast, NoForecast};
     use crate::name::DimensionKey;
-    use crate::observe::{Capacity, Load, Observation, Reading, Seen};
+    use crate::observe::{Capacity, Load, Observation, Observed, Reading};
     use crate::state::EMPTY;
     use crate::units::Units;
     use crate::world::World;
@@ -127,13 +127,15 @@ orchestration: {{rollout_phase: full}}
         let reading = |(metric, load): &(&str, Option<(f64, f64)>)| Reading {
             metric: (*metric).to_owned(),
             load: match load {
-                Some((mean, peak)) => Seen::Known(Load { mean: *mean, peak: *peak, at, saturated: false }),
-                None => Seen::Unknown(format!("{metric} has no points")),
+                Some((mean, peak)) => {
+                    Observed::Known(Load { mean: *mean, peak: *peak, at, saturated: false })
+                }
+                None => Observed::Unknown(format!("{metric} has no points")),
             },
         };
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = loads.iter().map(reading).collect();
-        let seen = Observation { key: key.clone(), capacity: Seen::Known(capacity), readings };
+        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
         let decision = decide(&World {
             platform: &platform,
             now: at,

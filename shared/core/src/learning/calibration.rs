@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::decide::Decision;
 use crate::demand::{DemandSource, measured_units};
 use crate::name::DimensionKey;
-use crate::observe::{Observation, Seen};
+use crate::observe::{Observation, Observed};
 use crate::platform::{Place, Platform};
 use crate::state::{Calibration, Tally};
 use crate::units::Units;
@@ -54,7 +54,7 @@ impl Calibration {
 fn judge(tally: &mut Tally, decision: &Decision, observation: &Observation) {
     for expected in &decision.expected {
         let reading = observation.readings.iter().find(|reading| reading.metric == expected.metric);
-        let Some(Seen::Known(load)) = reading.map(|reading| &reading.load) else { continue };
+        let Some(Observed::Known(load)) = reading.map(|reading| &reading.load) else { continue };
         tally.judged = tally.judged.saturating_add(1);
         if expected.high < load.mean {
             tally.above = tally.above.saturating_add(1);

@@ -22,7 +22,7 @@ pub use spend::{Rate, rate};
 
 use crate::decide::Decision;
 use crate::name::{DimensionKey, ResourceId};
-use crate::observe::{Observation, Seen};
+use crate::observe::{Observation, Observed};
 use crate::platform::{Measure, Place, Platform};
 use crate::state::{Calibration, LeadWindows, PlatformState, Spend, learnable};
 use crate::units::Units;
@@ -106,7 +106,7 @@ impl PlatformState {
         };
         for (metric, file) in place.dimension.metrics.iter().filter_map(learnable) {
             let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
-            let Some(Seen::Known(load)) = reading.map(|reading| &reading.load) else { continue };
+            let Some(Observed::Known(load)) = reading.map(|reading| &reading.load) else { continue };
             let seen = load.mean / capacity.ready.real();
             let mine = self.carried.get(&place.dimension.key).and_then(|known| known.get(&metric.name));
             let planned = values::carried(mine.copied(), file, seen, held);

@@ -46,10 +46,10 @@ fn seen(load: f64, latency: f64) -> BTreeMap<DimensionKey, Observation> {
     let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
     let reading = |metric: &str, value| Reading {
         metric: metric.into(),
-        load: Seen::Known(Load { mean: value, peak: value, at: at(0), saturated: false }),
+        load: Observed::Known(Load { mean: value, peak: value, at: at(0), saturated: false }),
     };
     let readings = vec![reading("requests", load), reading("slow", latency)];
-    BTreeMap::from([(key(), Observation { key: key(), capacity: Seen::Known(capacity), readings })])
+    BTreeMap::from([(key(), Observation { key: key(), capacity: Observed::Known(capacity), readings })])
 }
 
 /// A decision that wanted so many, while the load needed `measured`, and expected the load between 900 and 1,100.

@@ -16,7 +16,7 @@ use crate::decide::{Decision, decision};
 use crate::forecast::lead::{Lead, Setting};
 use crate::forecast::{MetricForecast, NoForecast, STALE_S};
 use crate::name::{DimensionKey, GroupName};
-use crate::observe::Seen;
+use crate::observe::Observed;
 use crate::observe::{Capacity, Observation, reading};
 use crate::platform::{Metric, Mode, Place, Platform};
 use crate::series::Series;
@@ -142,7 +142,8 @@ impl<'a> Pilot<'a> {
         let cycle_s = u32::try_from(self.platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
         let capacity = Capacity { mode, set, ready, ..Capacity::default() };
         let readings = vec![reading(self.metric, &self.recent, now, cycle_s)];
-        let observation = Observation { key: self.key.clone(), capacity: Seen::Known(capacity), readings };
+        let observation =
+            Observation { key: self.key.clone(), capacity: Observed::Known(capacity), readings };
         let none = self.no_forecast(now);
         let outlook = self.lead.outlook().filter(|_| !matches!(none, NoForecast::Stale { .. }));
         let lead = outlook.map(|outlook| {

@@ -8,7 +8,7 @@ use crate::decide::Decision;
 use crate::forecast::MetricForecast;
 use crate::journal::{Entry, StepEvent};
 use crate::name::{DimensionKey, PlatformName};
-use crate::observe::{Observation, Seen};
+use crate::observe::{Observation, Observed};
 use crate::plan::Plan;
 use crate::settle::Outcome;
 use crate::units::Direction;
@@ -68,8 +68,8 @@ fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
     let ready = decision.ready.map(|ready| format!(", {ready} ready")).unwrap_or_default();
     for reading in seen.iter().flat_map(|seen| &seen.readings) {
         let load = match &reading.load {
-            Seen::Known(load) => format!("load {:.1}{ready}", load.mean),
-            Seen::Unknown(why) => format!("unknown: {why}"),
+            Observed::Known(load) => format!("load {:.1}{ready}", load.mean),
+            Observed::Unknown(why) => format!("unknown: {why}"),
         };
         line(
             text,
