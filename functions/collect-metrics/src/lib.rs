@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use headroom_aws::config_source::{ConfigSource, ParameterStore};
 use headroom_aws::configs::Configs;
-use headroom_aws::error::{AwsError, Kind};
+use headroom_aws::error::{AwsError, ErrorKind};
 use headroom_aws::executions::{Executions, StepFunctions};
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{AwsFleet, Fleet};
@@ -128,7 +128,7 @@ async fn load<T: Table, M, F, C: ConfigSource, E>(
     name: &PlatformName,
 ) -> Result<(Arc<Platform>, ConfigVersion), Failure> {
     let missing = |error: AwsError| match error.kind {
-        Kind::NotFound => Failure::ConfigMissing { platform: name.clone(), why: error.to_string() },
+        ErrorKind::NotFound => Failure::ConfigMissing { platform: name.clone(), why: error.to_string() },
         _ => Failure::Aws(error),
     };
     let text = ports.source.load(name).await.map_err(missing)?;

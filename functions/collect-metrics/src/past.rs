@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use headroom_aws::error::Kind;
+use headroom_aws::error::ErrorKind;
 use headroom_aws::failure::Failure;
 use headroom_aws::metrics::{Metrics, POINTS_MAX, Window};
 use headroom_aws::past;
@@ -74,7 +74,9 @@ async fn read_missed<T: Table, M: Metrics, F, C, E>(
         }
         match read_window(ports, platform, &part, window, memory).await {
             // What AWS refuses for good is a gap in the history, and does not keep the rest from being read.
-            Err(Failure::Aws(error)) if !matches!(error.kind, Kind::Throttled | Kind::Unavailable) => {
+            Err(Failure::Aws(error))
+                if !matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) =>
+            {
                 tracing::warn!(%error, "some metrics have a gap in their history");
             }
             read => read?,

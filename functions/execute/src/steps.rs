@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headroom_aws::error::Kind;
+use headroom_aws::error::ErrorKind;
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Capacities, Depth, Fleet};
 use headroom_aws::store::Versioned;
@@ -216,11 +216,11 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         let (event, detail) = match self.call(step).await {
             Ok(()) => (StepEvent::Succeeded, None),
             // What is in the way of a repeated call may be the first one.
-            Err(error) if error.kind == Kind::Stale && called_before => {
+            Err(error) if error.kind == ErrorKind::Stale && called_before => {
                 (StepEvent::Succeeded, Some(format!("{LOST}; {error}")))
             }
             // Somebody else is changing it: nothing was done, and the next cycle decides again.
-            Err(error) if error.kind == Kind::Stale => (StepEvent::Refused, Some(error.to_string())),
+            Err(error) if error.kind == ErrorKind::Stale => (StepEvent::Refused, Some(error.to_string())),
             Err(error) if is_transient(error.kind) => return Err(error.into()),
             Err(error) => (StepEvent::Failed, Some(error.to_string())),
         };
@@ -262,8 +262,8 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         match self.call(undo).await {
             Ok(()) => Ok(UndoEnd::Event(StepEvent::UndoSucceeded, None)),
             Err(error) if is_transient(error.kind) => Err(error.into()),
-            Err(error) if error.kind == Kind::Stale => Ok(UndoEnd::NotYet(error.to_string())),
-            Err(error) if error.kind == Kind::DecreaseLimit => {
+            Err(error) if error.kind == ErrorKind::Stale => Ok(UndoEnd::NotYet(error.to_string())),
+            Err(error) if error.kind == ErrorKind::DecreaseLimit => {
                 Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string())))
             }
             Err(error) => Ok(UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string()))),
@@ -339,7 +339,7 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
         let Some((_, resource)) = self.platform.resource(&step.resource) else {
             let said = "it is not a resource of this platform";
             return Err(headroom_aws::error::AwsError::new(
-                Kind::Invalid,
+                ErrorKind::Invalid,
                 format!("scale {}", step.resource),
                 said,
             ));
@@ -365,6 +365,6 @@ impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
 }
 
 /// What the state machine tries again. The journal says `Started`, so the next run looks at what came of it.
-fn is_transient(kind: Kind) -> bool {
-    matches!(kind, Kind::Throttled | Kind::Unavailable)
+fn is_transient(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Throttled | ErrorKind::Unavailable)
 }

@@ -7,7 +7,7 @@ use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use headroom_core::config::FILE_BYTES_MAX;
 use headroom_core::name::PlatformName;
 
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
 /// A parameter holds so much in the larger of its tiers.
@@ -71,7 +71,7 @@ impl ParameterStore {
                 "it has {} bytes, a parameter holds {PARAMETER_BYTES_MAX}; name a bucket",
                 text.len()
             );
-            return Err(AwsError::new(Kind::Limit, format!("put parameter {parameter}"), said));
+            return Err(AwsError::new(ErrorKind::Limit, format!("put parameter {parameter}"), said));
         };
         let key = format!("headroom/{platform}.yaml");
         let url = format!("s3://{bucket}/{key}");
@@ -95,21 +95,22 @@ impl ParameterStore {
         let doing = || format!("read {url}");
         let place = url.strip_prefix("s3://").and_then(|place| place.split_once('/'));
         let (bucket, key) =
-            place.ok_or_else(|| AwsError::new(Kind::Invalid, doing(), "it is not s3://BUCKET/KEY"))?;
+            place.ok_or_else(|| AwsError::new(ErrorKind::Invalid, doing(), "it is not s3://BUCKET/KEY"))?;
         let object = self.s3.get_object().bucket(bucket).key(key).send().await;
         let object = object.map_err(|error| AwsError::of(error, doing()))?;
         if object.content_length().is_some_and(|length| usize::try_from(length).unwrap_or(0) > FILE_BYTES_MAX)
         {
             return Err(AwsError::new(
-                Kind::Limit,
+                ErrorKind::Limit,
                 doing(),
                 format!("it is larger than {FILE_BYTES_MAX} bytes"),
             ));
         }
         let bytes = object.body.collect().await;
-        let bytes = bytes.map_err(|error| AwsError::new(Kind::Unavailable, doing(), error.to_string()))?;
+        let bytes =
+            bytes.map_err(|error| AwsError::new(ErrorKind::Unavailable, doing(), error.to_string()))?;
         String::from_utf8(bytes.to_vec())
-            .map_err(|_| AwsError::new(Kind::Invalid, doing(), "it is not UTF-8 text"))
+            .map_err(|_| AwsError::new(ErrorKind::Invalid, doing(), "it is not UTF-8 text"))
     }
 }
 
@@ -120,7 +121,7 @@ impl ConfigSource for ParameterStore {
         let answer = self.ssm.get_parameter().name(&name).with_decryption(true).send().await;
         let answer = answer.map_err(|error| AwsError::of(error, doing()))?;
         let value = answer.parameter.and_then(|parameter| parameter.value);
-        let value = value.ok_or_else(|| AwsError::new(Kind::NotFound, doing(), "it is empty"))?;
+        let value = value.ok_or_else(|| AwsError::new(ErrorKind::NotFound, doing(), "it is empty"))?;
         let pointer = value.trim();
         if pointer.starts_with("s3://") { self.object(pointer).await } else { Ok(value) }
     }
@@ -137,7 +138,7 @@ impl ConfigSource for MemoryConfigs {
         let text = self.0.get(platform).cloned();
         text.ok_or_else(|| {
             AwsError::new(
-                Kind::NotFound,
+                ErrorKind::NotFound,
                 format!("read parameter {}", parameter_name(platform)),
                 "no such one",
             )
@@ -227,7 +228,7 @@ mod tests {
         let parameter = || Published::Parameter("/headroom/shop".into());
         assert_eq!(store.publish(&"shop".into(), &"x".repeat(8_192), None).await.unwrap(), parameter());
         let large = "x".repeat(8_193);
-        assert_eq!(store.publish(&"shop".into(), &large, None).await.unwrap_err().kind, Kind::Limit);
+        assert_eq!(store.publish(&"shop".into(), &large, None).await.unwrap_err().kind, ErrorKind::Limit);
         let published = store.publish(&"shop".into(), &large, Some("configs")).await.unwrap();
         assert!(
             matches!(published, Published::Object { url, .. } if url == "s3://configs/headroom/shop.yaml")

@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// How a failed call is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ErrorKind {
     /// Too many calls: try again more slowly.
     Throttled,
     /// AWS did not answer, or failed itself: try again.
@@ -27,31 +27,31 @@ pub enum Kind {
     Invalid,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The stable name that the state machine matches. Renaming one is a breaking change.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Throttled => "Throttled",
-            Kind::Unavailable => "Unavailable",
-            Kind::Denied => "Denied",
-            Kind::Stale => "Stale",
-            Kind::Limit => "LimitExceeded",
-            Kind::DecreaseLimit => "DecreaseLimitExceeded",
-            Kind::NotFound => "NotFound",
-            Kind::Invalid => "Invalid",
+            ErrorKind::Throttled => "Throttled",
+            ErrorKind::Unavailable => "Unavailable",
+            ErrorKind::Denied => "Denied",
+            ErrorKind::Stale => "Stale",
+            ErrorKind::Limit => "LimitExceeded",
+            ErrorKind::DecreaseLimit => "DecreaseLimitExceeded",
+            ErrorKind::NotFound => "NotFound",
+            ErrorKind::Invalid => "Invalid",
         }
     }
 
     /// Every kind.
-    pub const ALL: [Kind; 8] = [
-        Kind::Throttled,
-        Kind::Unavailable,
-        Kind::Denied,
-        Kind::Stale,
-        Kind::Limit,
-        Kind::DecreaseLimit,
-        Kind::NotFound,
-        Kind::Invalid,
+    pub const ALL: [ErrorKind; 8] = [
+        ErrorKind::Throttled,
+        ErrorKind::Unavailable,
+        ErrorKind::Denied,
+        ErrorKind::Stale,
+        ErrorKind::Limit,
+        ErrorKind::DecreaseLimit,
+        ErrorKind::NotFound,
+        ErrorKind::Invalid,
     ];
 }
 
@@ -59,7 +59,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     /// How it is treated.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// What was tried: `describe group web`.
     pub doing: String,
     /// What AWS said.
@@ -68,7 +68,7 @@ pub struct AwsError {
 
 impl AwsError {
     /// An error of a kind that AWS did not send but its answer means.
-    pub fn new(kind: Kind, doing: impl Into<String>, said: impl Into<String>) -> AwsError {
+    pub fn new(kind: ErrorKind, doing: impl Into<String>, said: impl Into<String>) -> AwsError {
         AwsError { kind, doing: doing.into(), said: said.into() }
     }
 
@@ -88,9 +88,9 @@ impl AwsError {
             (SdkError::ServiceError(_), None) => by_status(status),
             // An answer that cannot be read to its end says nothing, and the call may have taken effect.
             (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => {
-                Kind::Unavailable
+                ErrorKind::Unavailable
             }
-            _ => Kind::Invalid,
+            _ => ErrorKind::Invalid,
         };
         let said = match (code, message) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
@@ -105,7 +105,7 @@ impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AwsError { kind, doing, said } = self;
         match kind {
-            Kind::Denied => write!(
+            ErrorKind::Denied => write!(
                 f,
                 "could not {doing}: {said} (the function's role must allow it, and the resource must carry the tag the role asks for)"
             ),
@@ -128,7 +128,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     told.chars().take(LETTERS_MAX).collect()
 }
 
-fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
+fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
     match code {
         "Throttling"
         | "ThrottlingException"
@@ -140,7 +140,7 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
         | "ProvisionedThroughputExceededException"
         | "SlowDown"
         | "BandwidthLimitExceeded"
-        | "PriorRequestNotComplete" => Kind::Throttled,
+        | "PriorRequestNotComplete" => ErrorKind::Throttled,
         "InternalFailure"
         | "InternalServerError"
         | "InternalServerException"
@@ -152,17 +152,17 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
         | "InternalServiceFault"
         | "RequestTimeout"
         | "RequestTimeoutException"
-        | "ServiceException" => Kind::Unavailable,
+        | "ServiceException" => ErrorKind::Unavailable,
         "ResourceInUseException"
         | "ScalingActivityInProgress"
         | "ResourceContention"
         | "ConcurrentUpdateException"
         | "ResourceContentionFault"
         | "ConflictException"
-        | "ServiceNotActiveException" => Kind::Stale,
+        | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
-        "LimitExceededException" if message.to_lowercase().contains("decrease") => Kind::DecreaseLimit,
-        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => Kind::Limit,
+        "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
+        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
         | "ClusterNotFoundException"
@@ -175,29 +175,29 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> Kind {
         | "NotFound"
         | "ResourceNotFound"
         | "TargetGroupNotFound"
-        | "LoadBalancerNotFound" => Kind::NotFound,
+        | "LoadBalancerNotFound" => ErrorKind::NotFound,
         // Auto Scaling has no code of its own for a group that is gone.
-        "ValidationError" if message.contains("not found") => Kind::NotFound,
-        code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => Kind::Denied,
+        "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
+        code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,
         "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "NotAuthorized"
-        | "AuthorizationError" => Kind::Denied,
+        | "AuthorizationError" => ErrorKind::Denied,
         _ => by_status(status),
     }
 }
 
-fn by_status(status: Option<u16>) -> Kind {
+fn by_status(status: Option<u16>) -> ErrorKind {
     match status {
-        Some(429) => Kind::Throttled,
-        Some(401 | 403) => Kind::Denied,
-        Some(404) => Kind::NotFound,
-        Some(status) if 500 <= status => Kind::Unavailable,
-        None => Kind::Unavailable,
-        Some(_) => Kind::Invalid,
+        Some(429) => ErrorKind::Throttled,
+        Some(401 | 403) => ErrorKind::Denied,
+        Some(404) => ErrorKind::NotFound,
+        Some(status) if 500 <= status => ErrorKind::Unavailable,
+        None => ErrorKind::Unavailable,
+        Some(_) => ErrorKind::Invalid,
     }
 }
 
@@ -208,27 +208,27 @@ mod tests {
     #[test]
     fn codes_are_told_apart_by_how_they_are_treated() {
         for (code, message, status, expected) in [
-            ("Throttling", "", Some(400), Kind::Throttled),
-            ("ProvisionedThroughputExceededException", "", Some(400), Kind::Throttled),
-            ("InternalFailure", "", Some(500), Kind::Unavailable),
-            ("SomethingNew", "", Some(503), Kind::Unavailable),
-            ("AccessDeniedException", "", Some(400), Kind::Denied),
-            ("ResourceInUseException", "", Some(400), Kind::Stale),
-            ("LimitExceededException", "", Some(400), Kind::Limit),
+            ("Throttling", "", Some(400), ErrorKind::Throttled),
+            ("ProvisionedThroughputExceededException", "", Some(400), ErrorKind::Throttled),
+            ("InternalFailure", "", Some(500), ErrorKind::Unavailable),
+            ("SomethingNew", "", Some(503), ErrorKind::Unavailable),
+            ("AccessDeniedException", "", Some(400), ErrorKind::Denied),
+            ("ResourceInUseException", "", Some(400), ErrorKind::Stale),
+            ("LimitExceededException", "", Some(400), ErrorKind::Limit),
             (
                 "LimitExceededException",
                 "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day.",
                 Some(400),
-                Kind::DecreaseLimit,
+                ErrorKind::DecreaseLimit,
             ),
-            ("ValidationError", "AutoScalingGroup name not found - null", Some(400), Kind::NotFound),
+            ("ValidationError", "AutoScalingGroup name not found - null", Some(400), ErrorKind::NotFound),
             (
                 "ValidationError",
                 "New SetDesiredCapacity value 9 is above max value 8",
                 Some(400),
-                Kind::Invalid,
+                ErrorKind::Invalid,
             ),
-            ("SomethingNew", "", Some(400), Kind::Invalid),
+            ("SomethingNew", "", Some(400), ErrorKind::Invalid),
         ] {
             assert_eq!(by_code(code, message, status), expected, "{code}");
         }

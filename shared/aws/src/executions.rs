@@ -9,7 +9,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 
 /// What is asked about executions.
 pub trait Executions: Send + Sync {
@@ -85,7 +85,11 @@ impl StepFunctions {
                 }
             }
         }
-        Err(AwsError::new(Kind::Unavailable, doing(), format!("it still runs after {} s", most.as_secs())))
+        Err(AwsError::new(
+            ErrorKind::Unavailable,
+            doing(),
+            format!("it still runs after {} s", most.as_secs()),
+        ))
     }
 
     async fn describe(&self, arn: &str) -> Result<DescribeExecutionOutput, AwsError> {
@@ -106,7 +110,7 @@ impl Executions for StepFunctions {
     async fn may_act(&self, arn: &str, at: Timestamp) -> Option<bool> {
         match self.describe(arn).await {
             Ok(execution) => Some(may_act(&execution, at)),
-            Err(error) if error.kind == Kind::NotFound => Some(false),
+            Err(error) if error.kind == ErrorKind::NotFound => Some(false),
             // Not knowing is safe: the lease then runs its term.
             Err(error) => {
                 tracing::warn!(%error, "cannot tell whether the holder of the lease still runs");

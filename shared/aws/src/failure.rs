@@ -6,7 +6,7 @@ use headroom_core::journal::IllegalEvent;
 use headroom_core::lease::LeaseLost;
 use headroom_core::name::PlatformName;
 
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::store::StoreError;
 
 /// A failed invocation.
@@ -101,7 +101,7 @@ impl Failure {
             "Conflict",
             "StateCorrupt",
         ];
-        own.into_iter().chain(Kind::ALL.map(Kind::name)).collect()
+        own.into_iter().chain(ErrorKind::ALL.map(ErrorKind::name)).collect()
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
-        for kind in Kind::ALL {
+        for kind in ErrorKind::ALL {
             assert!(names.contains(&Failure::Aws(AwsError::new(kind, "do", "no")).name()));
         }
         assert!(names.contains(&Failure::Conflict(String::new()).name()));

@@ -13,7 +13,7 @@ use headroom_core::platform::Query;
 use headroom_core::usage::METRICS_REQUESTED;
 use jiff::Timestamp;
 
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::meter::Meter;
 
 /// CloudWatch takes so many queries in one call, and returns so many points.
@@ -109,7 +109,7 @@ impl CloudWatch {
                 return Ok(answers);
             }
         }
-        Err(AwsError::new(Kind::Limit, doing(), format!("more than {PAGES_MAX} pages")))
+        Err(AwsError::new(ErrorKind::Limit, doing(), format!("more than {PAGES_MAX} pages")))
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule]);
         let cloudwatch = CloudWatch::new(&client, &Meter::default());
         let error = cloudwatch.read(&[query("cpu", Rate::Level)], window(60)).await.unwrap_err();
-        assert_eq!((error.kind, error.said.as_str()), (Kind::Limit, "more than 1008 pages"));
+        assert_eq!((error.kind, error.said.as_str()), (ErrorKind::Limit, "more than 1008 pages"));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Steps on resources that take their time: AWS carries out an update for minutes and describes the old capacity meanwhile.
 
-use headroom_aws::error::Kind;
+use headroom_aws::error::ErrorKind;
 use headroom_aws::fakes::Break;
 use headroom_aws::fleet::Slow;
 use headroom_core::cycle::ExecutedKind;
@@ -54,7 +54,7 @@ async fn a_lost_answer_of_a_slow_update_is_not_taken_for_somebody_else_s_change(
     for slow in [Slow::Locked, Slow::Lagging] {
         let bench = Bench::new().await;
         bench.ports.fleet.slow(slow);
-        bench.ports.fleet.breaks(Break::After(1), Kind::Unavailable);
+        bench.ports.fleet.breaks(Break::After(1), ErrorKind::Unavailable);
         assert!(bench.apply(0).await.is_err());
         let again = bench.apply(0).await.unwrap();
         assert_eq!((again.kind, again.refused), (ExecutedKind::Made, 0), "{slow:?}");
@@ -97,7 +97,7 @@ async fn a_capacity_that_cannot_be_read_is_neither_given_up_nor_forgotten() {
 
     // A step that may have been made and cannot be seen any more has failed; it is not somebody else's.
     let bench = Bench::new().await;
-    bench.ports.fleet.breaks(Break::After(1), Kind::Unavailable);
+    bench.ports.fleet.breaks(Break::After(1), ErrorKind::Unavailable);
     assert!(bench.apply(0).await.is_err());
     bench.ports.fleet.unseen(Some("AWS is throttling"));
     assert_eq!(bench.apply(0).await.unwrap().kind, ExecutedKind::Failed);
@@ -129,6 +129,6 @@ async fn a_scale_out_that_aws_allows_no_decrease_for_stands_and_stops_nobody() {
     // The count may also have run out between our look and our call.
     let bench = Bench::new().await;
     bench.apply(0).await.unwrap();
-    bench.ports.fleet.breaks(Break::Before(1), Kind::DecreaseLimit);
+    bench.ports.fleet.breaks(Break::Before(1), ErrorKind::DecreaseLimit);
     assert_eq!(bench.undo(0).await.unwrap().stands, 1);
 }

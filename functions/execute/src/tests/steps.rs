@@ -1,7 +1,7 @@
 //! Steps with everything that can break, broken: each call to AWS and each call to the store, before and after its
 //! effect.
 
-use headroom_aws::error::Kind;
+use headroom_aws::error::ErrorKind;
 use headroom_aws::fakes::Break;
 use headroom_core::cycle::ExecutedKind;
 use headroom_core::plan::Permit;
@@ -32,7 +32,7 @@ async fn waves_are_made_and_taken_back() {
 #[tokio::test]
 async fn a_call_that_breaks_is_finished_by_trying_again_or_taken_back() {
     for broken in [Break::Before(1), Break::After(1)] {
-        for kind in [Kind::Throttled, Kind::Unavailable] {
+        for kind in [ErrorKind::Throttled, ErrorKind::Unavailable] {
             let bench = Bench::new().await;
             bench.ports.fleet.breaks(broken, kind);
             assert_eq!(bench.apply(0).await.unwrap_err().name(), kind.name());
@@ -50,7 +50,13 @@ async fn a_call_that_breaks_is_finished_by_trying_again_or_taken_back() {
 
 #[tokio::test]
 async fn a_call_that_is_refused_for_good_is_a_typed_outcome() {
-    for kind in [Kind::Denied, Kind::Limit, Kind::DecreaseLimit, Kind::NotFound, Kind::Invalid] {
+    for kind in [
+        ErrorKind::Denied,
+        ErrorKind::Limit,
+        ErrorKind::DecreaseLimit,
+        ErrorKind::NotFound,
+        ErrorKind::Invalid,
+    ] {
         let bench = Bench::new().await;
         bench.ports.fleet.breaks(Break::Before(1), kind);
         let executed = bench.apply(0).await.unwrap();
@@ -60,7 +66,7 @@ async fn a_call_that_is_refused_for_good_is_a_typed_outcome() {
         assert_eq!(bench.units(), BEFORE);
     }
     let bench = Bench::new().await;
-    bench.ports.fleet.breaks(Break::Before(1), Kind::Stale);
+    bench.ports.fleet.breaks(Break::Before(1), ErrorKind::Stale);
     let executed = bench.apply(0).await.unwrap();
     assert_eq!((executed.kind, executed.refused), (ExecutedKind::Nothing, 1), "somebody else is changing it");
 }

@@ -11,7 +11,7 @@ use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
 use super::{Capacities, Clients, Depth, Target, count, every, only, units, unknown};
-use crate::error::{AwsError, Kind as ErrorKind};
+use crate::error::{AwsError, ErrorKind};
 
 /// AWS describes so many groups in one call.
 const GROUPS_MAX: usize = 100;

@@ -16,7 +16,7 @@ use headroom_core::units::Units;
 use jiff::Timestamp;
 
 use super::{Capacities, Clients, Target, every, scalable};
-use crate::error::{AwsError, Kind as ErrorKind};
+use crate::error::{AwsError, ErrorKind};
 
 /// Tables are described one by one; so many at a time stay well below the account's rate.
 const DESCRIBES_AT_ONCE: usize = 8;

@@ -11,7 +11,7 @@ use headroom_core::platform::{Kind, Mode, Resource};
 use headroom_core::units::Units;
 
 use super::{Capacities, Clients, Target, count, every, only, scalable, units, unknown};
-use crate::error::{AwsError, Kind as ErrorKind};
+use crate::error::{AwsError, ErrorKind};
 
 /// AWS describes so many services of one cluster in one call.
 const SERVICES_MAX: usize = 10;

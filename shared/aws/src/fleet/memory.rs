@@ -10,13 +10,13 @@ use headroom_core::units::Units;
 use jiff::Timestamp;
 
 use super::{Address, Capacities, Depth, Fleet, TargetHealth, every};
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::fakes::Break;
 
 #[derive(Debug, Default)]
 struct State {
     units: BTreeMap<DimensionKey, Units>,
-    breaks: Option<(Break, Kind)>,
+    breaks: Option<(Break, ErrorKind)>,
     calls: usize,
     sets: Vec<String>,
     addresses: BTreeMap<ResourceId, Address>,
@@ -61,7 +61,7 @@ impl MemoryFleet {
     }
 
     /// Breaks a later call that sets units. `kind` is how it fails.
-    pub fn breaks(&self, at: Break, kind: Kind) {
+    pub fn breaks(&self, at: Break, kind: ErrorKind) {
         let mut state = self.state();
         state.breaks = Some((at, kind));
         state.calls = 0;
@@ -167,7 +167,7 @@ impl Fleet for MemoryFleet {
             return Err(error(kind));
         }
         if resource.dimensions.iter().any(|one| state.unfinished.contains_key(&one.key)) {
-            return Err(error(Kind::Stale));
+            return Err(error(ErrorKind::Stale));
         }
         for (key, units) in targets {
             let slow = state.slow.is_some();

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 #[cfg(feature = "fakes")]
 pub use memory::{MemoryFleet, Slow};
 
-use crate::error::{AwsError, Kind as ErrorKind};
+use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
 /// What was seen of every dimension asked for.

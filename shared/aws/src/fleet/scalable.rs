@@ -11,7 +11,7 @@ use headroom_core::platform::{Kind as ResourceKind, Mode, Resource};
 use headroom_core::units::{Bounds, Units};
 
 use super::{Clients, Target, count, units};
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 
 /// AWS describes so many targets in one call.
 const TARGETS_MAX: usize = 50;
@@ -130,7 +130,7 @@ async fn describe(clients: &Clients, addresses: &[Address]) -> Result<Vec<(Addre
 
 /// What was not read to its end says nothing about what is missing in it.
 fn unfinished(doing: &str) -> AwsError {
-    AwsError::new(Kind::Limit, doing, format!("more than {PAGES_MAX} pages"))
+    AwsError::new(ErrorKind::Limit, doing, format!("more than {PAGES_MAX} pages"))
 }
 
 /// Moves the minimum of a native scalable target. Its maximum stays as it is.
@@ -142,7 +142,7 @@ pub(super) async fn set_floor(
 ) -> Result<(), AwsError> {
     let doing = || format!("set the floor of {}/{dimension} to {target}", resource.id);
     let Some(Address { namespace, id, dimension: scalable }) = address(resource, dimension) else {
-        return Err(AwsError::new(Kind::Invalid, doing(), "it has no native floor"));
+        return Err(AwsError::new(ErrorKind::Invalid, doing(), "it has no native floor"));
     };
     clients
         .application
@@ -367,7 +367,7 @@ mod tests {
         let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap_err().kind, Kind::Limit);
+        assert_eq!(natives(&clients, &resources).await.unwrap_err().kind, ErrorKind::Limit);
         let target = target(&platform, Mode::Floor);
         let floors = floors(&clients, &[target]).await;
         assert!(

@@ -11,7 +11,7 @@ use headroom_core::usage::{READ_UNITS, WRITE_UNITS};
 use jiff::Timestamp;
 
 use super::{BODY_BYTES_MAX, Body, Expect, Item, Key, PutError, Table};
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::meter::Meter;
 
 /// DynamoDB takes so many items in one batch.
@@ -75,7 +75,7 @@ impl DynamoTable {
             }
         }
         Err(AwsError::new(
-            Kind::Throttled,
+            ErrorKind::Throttled,
             self.doing("read"),
             "the batch was not finished after several offers",
         ))
@@ -86,8 +86,8 @@ impl DynamoTable {
         for item in items {
             self.check_size(item)?;
             let put = PutRequest::builder().set_item(Some(attributes(item))).build();
-            let put =
-                put.map_err(|error| AwsError::new(Kind::Invalid, self.doing("write"), error.to_string()))?;
+            let put = put
+                .map_err(|error| AwsError::new(ErrorKind::Invalid, self.doing("write"), error.to_string()))?;
             requests.push(WriteRequest::builder().put_request(put).build());
         }
         for offer in 0..OFFERS_MAX {
@@ -107,7 +107,7 @@ impl DynamoTable {
             }
         }
         Err(AwsError::new(
-            Kind::Throttled,
+            ErrorKind::Throttled,
             self.doing("write"),
             "the batch was not finished after several offers",
         ))
@@ -119,7 +119,7 @@ impl DynamoTable {
             return Ok(());
         }
         let said = format!("{} has {bytes} bytes; {BODY_BYTES_MAX} fit", item.key.sort);
-        Err(AwsError::new(Kind::Limit, self.doing("write"), said))
+        Err(AwsError::new(ErrorKind::Limit, self.doing("write"), said))
     }
 }
 
@@ -204,7 +204,7 @@ impl Table for DynamoTable {
                 return Ok(items);
             }
         }
-        Err(AwsError::new(Kind::Limit, self.doing("query"), format!("more than {PAGES_MAX} pages")))
+        Err(AwsError::new(ErrorKind::Limit, self.doing("query"), format!("more than {PAGES_MAX} pages")))
     }
 
     async fn newest(&self, partition: &str, to: &str, most: usize) -> Result<Vec<Item>, AwsError> {
@@ -235,7 +235,7 @@ impl Table for DynamoTable {
                 return Ok(items);
             }
         }
-        Err(AwsError::new(Kind::Limit, self.doing("query"), format!("more than {PAGES_MAX} pages")))
+        Err(AwsError::new(ErrorKind::Limit, self.doing("query"), format!("more than {PAGES_MAX} pages")))
     }
 }
 
@@ -291,7 +291,7 @@ fn keys_and_attributes(keys: impl Iterator<Item = Attributes>) -> Result<KeysAnd
         .set_keys(Some(keys.collect()))
         .consistent_read(true)
         .build()
-        .map_err(|error| AwsError::new(Kind::Invalid, "read a batch", error.to_string()))
+        .map_err(|error| AwsError::new(ErrorKind::Invalid, "read a batch", error.to_string()))
 }
 
 #[cfg(test)]
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(table.put(plain("x"), Expect::Revision(7)).await, Err(PutError::Conflict("x".into())));
         assert!(matches!(
             table.put(Item { body: Body::Bytes(vec![0; BODY_BYTES_MAX + 1]), ..plain("x") }, Expect::Anything).await,
-            Err(PutError::Aws(error)) if error.kind == Kind::Limit
+            Err(PutError::Aws(error)) if error.kind == ErrorKind::Limit
         ));
     }
 
@@ -373,11 +373,11 @@ mod tests {
         let table = DynamoTable::new(&client, "state", &Meter::default());
         let begun = tokio::time::Instant::now();
         let error = table.put_many(vec![plain("b")]).await.unwrap_err();
-        assert_eq!((error.kind, writes.num_calls()), (Kind::Throttled, 8));
+        assert_eq!((error.kind, writes.num_calls()), (ErrorKind::Throttled, 8));
         let paused = begun.elapsed();
         assert!(Duration::from_millis(6_350) <= paused && paused < Duration::from_secs(7), "{paused:?}");
         let error = table.get_many(vec![Key::new("shop", "b")]).await.unwrap_err();
-        assert_eq!((error.kind, reads.num_calls()), (Kind::Throttled, 8));
+        assert_eq!((error.kind, reads.num_calls()), (ErrorKind::Throttled, 8));
         assert!(paused * 2 - Duration::from_millis(50) <= begun.elapsed(), "{:?}", begun.elapsed());
     }
 

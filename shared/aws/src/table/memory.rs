@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{BODY_BYTES_MAX, Expect, Item, Key, PutError, Table};
-use crate::error::{AwsError, Kind};
+use crate::error::{AwsError, ErrorKind};
 use crate::fakes::Break;
 
 /// A table in memory with the same rules. Clones share their items.
@@ -43,7 +43,7 @@ impl MemoryTable {
     }
 
     fn may_query(&self) -> Result<(), AwsError> {
-        let refused = || AwsError::new(Kind::Denied, "query a table", "refused on purpose");
+        let refused = || AwsError::new(ErrorKind::Denied, "query a table", "refused on purpose");
         if self.state().refuses_queries { Err(refused()) } else { Ok(()) }
     }
 
@@ -56,7 +56,7 @@ impl MemoryTable {
         let mut state = self.state();
         state.calls += 1;
         let broken = state.breaks.filter(|at| at.call() == state.calls);
-        let lost = || AwsError::new(Kind::Unavailable, "use a table", "broken on purpose");
+        let lost = || AwsError::new(ErrorKind::Unavailable, "use a table", "broken on purpose");
         if let Some(Break::Before(_)) = broken {
             return Err(lost());
         }
@@ -82,7 +82,7 @@ impl Table for MemoryTable {
         self.call(|items| new.into_iter().try_for_each(|item| put(items, item, Expect::Anything)))?.map_err(
             |error| match error {
                 PutError::Aws(error) => error,
-                PutError::Conflict(key) => AwsError::new(Kind::Invalid, "write", key),
+                PutError::Conflict(key) => AwsError::new(ErrorKind::Invalid, "write", key),
             },
         )
     }
@@ -114,7 +114,7 @@ fn put(items: &mut BTreeMap<Key, Item>, item: Item, expect: Expect) -> Result<()
         return Err(PutError::Conflict(item.key.sort));
     }
     if BODY_BYTES_MAX < item.body.len() {
-        return Err(AwsError::new(Kind::Limit, "write", "too large").into());
+        return Err(AwsError::new(ErrorKind::Limit, "write", "too large").into());
     }
     items.insert(item.key.clone(), item);
     Ok(())
