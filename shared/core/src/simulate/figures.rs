@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plant::{Outcome, Plant};
+use super::capacity_model::{CapacityModel, Outcome};
 use crate::forecast::real;
 use crate::units::Direction;
 
@@ -44,7 +44,7 @@ pub struct Together {
 }
 
 /// A tier with what a policy made of it.
-pub(super) type Served<'a> = (&'a Plant, &'a Outcome);
+pub(super) type Served<'a> = (&'a CapacityModel, &'a Outcome);
 
 /// One minute of one tier.
 struct Minute {
@@ -69,16 +69,16 @@ impl Minute {
     }
 }
 
-fn minutes((plant, outcome): Served<'_>) -> impl Iterator<Item = Minute> {
-    plant.scored().iter().zip(&outcome.supply).map(|(load, supply)| {
-        let (need, supply) = (f64::from(plant.need(*load)), f64::from(*supply));
-        Minute { need, supply, lost: (load - supply * plant.limit).max(0.0), load: *load }
+fn minutes((model, outcome): Served<'_>) -> impl Iterator<Item = Minute> {
+    model.scored().iter().zip(&outcome.supply).map(|(load, supply)| {
+        let (need, supply) = (f64::from(model.need(*load)), f64::from(*supply));
+        Minute { need, supply, lost: (load - supply * model.limit).max(0.0), load: *load }
     })
 }
 
 /// The figures of one tier.
 pub(super) fn of_tier(served: Served<'_>) -> Figures {
-    let (plant, outcome) = served;
+    let (model, outcome) = served;
     let mut figures = Figures::default();
     let (mut total, mut cheapest, mut load, mut count) = (0.0, 0.0, 0.0, 0_usize);
     for minute in minutes(served) {
@@ -88,7 +88,7 @@ pub(super) fn of_tier(served: Served<'_>) -> Figures {
         figures.theta_o += minute.spare();
         figures.lost += minute.lost;
         total += minute.supply;
-        cheapest += minute.need.min(plant.bounds.max().real());
+        cheapest += minute.need.min(model.bounds.max().real());
         load += minute.load;
         count += 1;
     }
@@ -100,7 +100,7 @@ pub(super) fn of_tier(served: Served<'_>) -> Figures {
         lost: percent(figures.lost, load),
         unit_hours: total / 60.0,
         cost: total / f64::max(cheapest, 1e-9),
-        money: total / 60.0 * plant.unit_cost,
+        money: total / 60.0 * model.unit_cost,
         moves: mean(real(outcome.moves.len()) * 1_440.0, count),
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::{Value, json};
 
 use super::tiers::short;
-use super::{Band, Kind, Replay, Run, Tier, Told};
+use super::{Band, ChangeKind, DecisionRecord, Replay, Run, Tier};
 use crate::units::Units;
 
 /// Points drawn of each line at most; of every stretch what must not be missed.
@@ -47,7 +47,7 @@ fn told_tier(replay: &Replay, tier: &Tier, step: usize) -> Value {
     let mut low = vec![None; load.len()];
     let mut high = vec![None; load.len()];
     let ours = replay.runs.first().map(|run| run.decisions.as_slice()).unwrap_or_default();
-    let expected = |told: &Told| Some((told.minute / step, told.expected?));
+    let expected = |told: &DecisionRecord| Some((told.minute / step, told.expected?));
     let mine = ours.iter().filter(|told| told.dimension == tier.key);
     let known: Vec<(usize, Band)> = mine.filter_map(expected).collect();
     let ends = known.iter().skip(1).map(|(index, _)| *index).chain([load.len()]);
@@ -77,7 +77,8 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
         let short = short_minutes(run, tier, step);
         json!({"figures": run.figures, "supply": supply.collect::<Vec<_>>(), "short": short})
     };
-    let mut changes: Vec<&Told> = run.decisions.iter().filter(|told| told.kind != Kind::Hold).collect();
+    let mut changes: Vec<&DecisionRecord> =
+        run.decisions.iter().filter(|told| told.kind != ChangeKind::Hold).collect();
     if CHANGES_MAX < changes.len() {
         notes.push(format!(
             "{}: the page tells the {CHANGES_MAX} largest of {} changes",
@@ -88,7 +89,7 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
         changes.truncate(CHANGES_MAX);
         changes.sort_by_key(|told| told.minute);
     }
-    let change = |told: &&Told| {
+    let change = |told: &&DecisionRecord| {
         let tier = replay.tiers.iter().position(|tier| tier.key == told.dimension);
         json!({"tier": tier, "minute": told.minute, "kind": told.kind, "from": told.from, "to": told.to, "why": told.reasons})
     };

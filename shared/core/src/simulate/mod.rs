@@ -1,12 +1,12 @@
 //! Replays a load through policies and a model of provisioning, and measures what each would have supplied and cost.
 
+mod capacity_model;
 mod csv;
 mod figures;
+mod headroom_policy;
 pub mod html;
 pub mod measured;
-mod own;
 pub mod peers;
-mod plant;
 mod rollout;
 pub mod text;
 mod tiers;
@@ -15,8 +15,8 @@ pub mod trace;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use capacity_model::{CapacityModel, Chances, Moment, Move, Outcome, Supply};
 pub use figures::{Figures, Together};
-pub use plant::{Chances, Moment, Move, Outcome, Plant, Supply};
 pub use tiers::Tier;
 
 use crate::demand::DemandSource;
@@ -70,7 +70,7 @@ pub struct Run {
     pub tiers: Vec<TierRun>,
     /// Every decision with its reasons; only of our own policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub decisions: Vec<Told>,
+    pub decisions: Vec<DecisionRecord>,
 }
 
 /// What a policy made of one tier.
@@ -86,13 +86,13 @@ pub struct TierRun {
 
 /// A decision with what was said of it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct DecisionRecord {
     /// Minutes since the replay began.
     pub minute: usize,
     /// Of which dimension.
     pub dimension: DimensionKey,
     /// Hold or change.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// Units before.
     pub from: u32,
     /// Units asked for.
@@ -113,7 +113,7 @@ pub struct Told {
 /// What a decision is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ChangeKind {
     /// Nothing changes.
     Hold,
     /// More units.
@@ -124,12 +124,12 @@ pub enum Kind {
     TakenBack,
 }
 
-impl Kind {
-    fn of(from: Units, to: Units) -> Kind {
+impl ChangeKind {
+    fn of(from: Units, to: Units) -> ChangeKind {
         match from.cmp(&to) {
-            std::cmp::Ordering::Less => Kind::Out,
-            std::cmp::Ordering::Equal => Kind::Hold,
-            std::cmp::Ordering::Greater => Kind::In,
+            std::cmp::Ordering::Less => ChangeKind::Out,
+            std::cmp::Ordering::Equal => ChangeKind::Hold,
+            std::cmp::Ordering::Greater => ChangeKind::In,
         }
     }
 }
@@ -212,11 +212,11 @@ pub fn replay(
         notes.push("replayed is by the minute: a cycle begins at the full minute after it would".to_owned());
     }
     for (index, tier) in loaded.iter_mut().enumerate() {
-        tier.plant.chances = tiers::seeded(options.chances, index);
+        tier.model.chances = tiers::seeded(options.chances, index);
     }
     let Some(first) = loaded.first() else { return Err(NoReplay::Nothing("there are no tiers".into())) };
     let (start, history_minutes, minutes) =
-        (first.load.time_of(first.plant.start), first.plant.start, first.plant.scored().len());
+        (first.load.time_of(first.model.start), first.model.start, first.model.scored().len());
     let total = (2 + if options.peers { peers::COUNT * loaded.len() } else { 0 }) * minutes;
     let mut done = 0;
     let mut heard = || {
@@ -226,9 +226,9 @@ pub fn replay(
     let edges = edges(platform, &loaded);
     let mut runs = Vec::new();
     // Both ways start from the same models; training them is most of the work.
-    let fleet = own::fleet(platform, &loaded)?;
+    let fleet = headroom_policy::fleet(platform, &loaded)?;
     for (name, floor) in [("headroom", false), ("headroom, floor under tracking", true)] {
-        let own = own::own(platform, fleet.clone(), &loaded, floor, &mut heard);
+        let own = headroom_policy::own(platform, fleet.clone(), &loaded, floor, &mut heard);
         if 0 < own.refused {
             notes.push(format!("{name}: {} plans broke a rule and were not carried out", own.refused));
         }
@@ -237,7 +237,7 @@ pub fn replay(
     if options.peers {
         runs.extend(peer_runs(&loaded, &edges, &mut heard));
     }
-    let oracle = loaded.iter().map(|tier| tier.plant.oracle()).collect();
+    let oracle = loaded.iter().map(|tier| tier.model.oracle()).collect();
     runs.push(run("oracle", &loaded, oracle, &edges, Vec::new()));
     Ok(Replay {
         platform: platform.name.0.clone(),
@@ -255,7 +255,7 @@ pub fn replay(
 /// Every peer, each on every tier by itself: none of them knows of the others.
 fn peer_runs(loaded: &[Loaded], edges: &[(usize, usize)], heard: &mut dyn FnMut()) -> Vec<Run> {
     let mut peers: Vec<_> =
-        loaded.iter().map(|tier| peers::all(&tier.plant, &tier.load).into_iter()).collect();
+        loaded.iter().map(|tier| peers::all(&tier.model, &tier.load).into_iter()).collect();
     let mut runs = Vec::new();
     for _ in 0..peers::COUNT {
         let mut name = String::new();
@@ -266,7 +266,7 @@ fn peer_runs(loaded: &[Loaded], edges: &[(usize, usize)], heard: &mut dyn FnMut(
                 heard();
                 (peer.policy)(moment)
             };
-            outcomes.push(tier.plant.run(&mut policy));
+            outcomes.push(tier.model.run(&mut policy));
             name = peer.name;
         }
         runs.push(run(&name, loaded, outcomes, edges, Vec::new()));
@@ -298,10 +298,10 @@ fn run(
     loaded: &[Loaded],
     outcomes: Vec<Outcome>,
     edges: &[(usize, usize)],
-    decisions: Vec<Told>,
+    decisions: Vec<DecisionRecord>,
 ) -> Run {
     let served: Vec<figures::Served<'_>> =
-        loaded.iter().zip(&outcomes).map(|(tier, outcome)| (&tier.plant, outcome)).collect();
+        loaded.iter().zip(&outcomes).map(|(tier, outcome)| (&tier.model, outcome)).collect();
     let each: Vec<Figures> = served.iter().map(|served| figures::of_tier(*served)).collect();
     let whole = figures::of_platform(&served, &each);
     let together = (1 < loaded.len()).then(|| figures::together(&served, edges));

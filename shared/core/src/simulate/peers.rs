@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::plant::{Moment, Plant};
+use super::capacity_model::{CapacityModel, Moment};
 use crate::forecast::{quantile, real};
 use crate::series::Series;
 use crate::units::Units;
@@ -25,14 +25,14 @@ pub struct Peer<'a> {
 pub(super) const COUNT: usize = 7;
 
 /// Every peer.
-pub(super) fn all<'a>(plant: &Plant, load: &Series) -> [Peer<'a>; COUNT] {
-    let needs = |loads: &[f64]| loads.iter().map(|load| f64::from(plant.need(*load))).collect::<Vec<_>>();
-    let peak = needs(&plant.load).into_iter().fold(0.0, f64::max);
-    let mut past = needs(plant.load.get(..plant.start).unwrap_or_default());
+pub(super) fn all<'a>(model: &CapacityModel, load: &Series) -> [Peer<'a>; COUNT] {
+    let needs = |loads: &[f64]| loads.iter().map(|load| f64::from(model.need(*load))).collect::<Vec<_>>();
+    let peak = needs(&model.load).into_iter().fold(0.0, f64::max);
+    let mut past = needs(model.load.get(..model.start).unwrap_or_default());
     past.sort_by(f64::total_cmp);
     let p95 = quantile(&past, 0.95).floor();
-    let hours = Hours::of(plant, load);
-    let week = 8 * super::DAY < plant.start;
+    let hours = Hours::of(model, load);
+    let week = 8 * super::DAY < model.start;
     let peer = |name: &str, policy| Peer { name: name.into(), policy };
     [
         peer("static peak", fixed(peak)),
@@ -42,11 +42,11 @@ pub(super) fn all<'a>(plant: &Plant, load: &Series) -> [Peer<'a>; COUNT] {
         peer("step scaling", Box::new(step_scaling())),
         peer(
             "AWS predictive (seasonal naive)",
-            Box::new(aws_predictive(plant, hours.clone(), Forecaster::Seasonal(if week { 168 } else { 24 }))),
+            Box::new(aws_predictive(model, hours.clone(), Forecaster::Seasonal(if week { 168 } else { 24 }))),
         ),
         peer(
             "AWS predictive (oracle forecaster)",
-            Box::new(aws_predictive(plant, hours, Forecaster::Oracle)),
+            Box::new(aws_predictive(model, hours, Forecaster::Oracle)),
         ),
     ]
 }
@@ -152,10 +152,10 @@ struct Hours {
 }
 
 impl Hours {
-    fn of(plant: &Plant, load: &Series) -> Hours {
+    fn of(model: &CapacityModel, load: &Series) -> Hours {
         let first_minute = load.start().as_second().div_euclid(60);
         let mut sums: BTreeMap<i64, (f64, usize)> = BTreeMap::new();
-        for (minute, load) in (first_minute..).zip(&plant.load) {
+        for (minute, load) in (first_minute..).zip(&model.load) {
             let sum = sums.entry(minute.div_euclid(60)).or_default();
             *sum = (sum.0 + load, sum.1 + 1);
         }
@@ -179,12 +179,12 @@ impl Hours {
 
 /// AWS predictive scaling: every six hours 48 hourly floors, each from five minutes before its hour, under target tracking.
 fn aws_predictive(
-    plant: &Plant,
+    model: &CapacityModel,
     hours: Hours,
     forecaster: Forecaster,
 ) -> impl FnMut(&Moment) -> Option<u32> + use<> {
     const BUFFER: i64 = 5;
-    let target = plant.target;
+    let target = model.target;
     let mut floors: BTreeMap<i64, u32> = BTreeMap::new();
     let mut native = target_tracking();
     move |moment| {

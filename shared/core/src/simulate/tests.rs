@@ -10,9 +10,9 @@ use crate::forecast::real;
 use crate::series::Series;
 use crate::units::{Bounds, Direction};
 
-fn plant(load: Vec<f64>, delay: usize) -> Plant {
+fn model(load: Vec<f64>, delay: usize) -> CapacityModel {
     let bounds = Bounds::new(Units(1), Units(60)).unwrap();
-    Plant {
+    CapacityModel {
         load,
         start: 0,
         target: 7.0,
@@ -26,8 +26,8 @@ fn plant(load: Vec<f64>, delay: usize) -> Plant {
 
 #[test]
 fn ordered_units_come_late_and_removed_ones_leave_at_once() {
-    let plant = plant(vec![7.0; 12], 3);
-    let outcome = plant.run(&mut |moment| match moment.minute {
+    let model = model(vec![7.0; 12], 3);
+    let outcome = model.run(&mut |moment| match moment.minute {
         1 => Some(4),
         6 => Some(2),
         _ => None,
@@ -42,8 +42,8 @@ fn ordered_units_come_late_and_removed_ones_leave_at_once() {
 
 #[test]
 fn the_oracle_is_never_short_and_costs_the_least() {
-    let plant = plant((0..500).map(|minute| f64::from(minute % 97)).collect(), 5);
-    let figures = figures::of_tier((&plant, &plant.oracle()));
+    let model = model((0..500).map(|minute| f64::from(minute % 97)).collect(), 5);
+    let figures = figures::of_tier((&model, &model.oracle()));
     assert_eq!((figures.tau_u, figures.tau_o, figures.cost), (0.0, 0.0, 1.0));
 }
 
@@ -61,16 +61,16 @@ fn hpa_keeps_what_it_wanted_lately_and_doubles_at_most() {
 fn the_same_seed_draws_the_same_delays_and_failures() {
     let chances = Chances { spread: 0.5, failing: 0.3, seed: 7 };
     let run = |chances| {
-        let plant = Plant { chances, ..plant(vec![7.0; 200], 5) };
-        plant.run(&mut |moment| Some(u32::try_from(moment.minute / 10).unwrap() + 1)).supply
+        let model = CapacityModel { chances, ..model(vec![7.0; 200], 5) };
+        model.run(&mut |moment| Some(u32::try_from(moment.minute / 10).unwrap() + 1)).supply
     };
     assert_eq!(run(chances), run(chances));
     assert_ne!(run(chances), run(Chances::default()));
     // Half as long or half as long again, never less or more.
     let spread = Chances { spread: 0.5, ..Chances::default() };
     for seed in 0..50 {
-        let plant = Plant { chances: Chances { seed, ..spread }, ..plant(vec![7.0; 30], 10) };
-        let supply = plant.run(&mut |_| Some(2)).supply;
+        let model = CapacityModel { chances: Chances { seed, ..spread }, ..model(vec![7.0; 30], 10) };
+        let supply = model.run(&mut |_| Some(2)).supply;
         let ready = supply.iter().position(|units| *units == 2).unwrap();
         assert!((5..=15).contains(&ready), "{ready}");
     }
@@ -78,7 +78,7 @@ fn the_same_seed_draws_the_same_delays_and_failures() {
 
 #[test]
 fn a_platform_is_as_short_as_its_worst_tier() {
-    let (a, b) = (plant(vec![9.0, 18.0, 18.0, 9.0], 1), plant(vec![9.0, 9.0, 27.0, 27.0], 1));
+    let (a, b) = (model(vec![9.0, 18.0, 18.0, 9.0], 1), model(vec![9.0, 9.0, 27.0, 27.0], 1));
     let made = |supply: &[u32], waiting: [Option<usize>; 4], moves: &[Move]| Outcome {
         supply: supply.to_vec(),
         waiting: waiting.to_vec(),
@@ -205,7 +205,7 @@ fn a_plan_whose_order_fails_is_taken_back() {
     let chances = Chances { failing: 0.5, ..Chances::default() };
     let options = Options { chances, ..Options::default() };
     let replay = replayed(&chain([120, 60, 180]), &swings(|_| 1.0), &options);
-    let back = replay.runs[0].decisions.iter().find(|told| told.kind == Kind::TakenBack).unwrap();
+    let back = replay.runs[0].decisions.iter().find(|told| told.kind == ChangeKind::TakenBack).unwrap();
     assert!(back.reasons[0].contains("did not get the units it was ordered"), "{back:?}");
     assert_eq!(replay.runs[0].together.unwrap().order_violations, 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::trace::{Column, Trace};
-use super::{Chances, NoReplay, Options, Plant, split};
+use super::{CapacityModel, Chances, NoReplay, Options, split};
 use crate::forecast::quantile;
 use crate::name::DimensionKey;
 use crate::pilot::steering;
@@ -58,7 +58,7 @@ pub(super) fn short(value: f64) -> f64 {
 #[derive(Clone, Debug)]
 pub(super) struct Loaded {
     pub(super) tier: Tier,
-    pub(super) plant: Plant,
+    pub(super) model: CapacityModel,
     pub(super) load: Series,
 }
 
@@ -156,7 +156,7 @@ fn loaded(
     }
     let load = Series::new(load.start(), 60, (0..load.len()).map(|minute| Some(load.get(minute)? * scale)));
     let values: Vec<f64> = load.values().to_vec();
-    let plant = Plant {
+    let model = CapacityModel {
         start: split(values.len()),
         target,
         limit,
@@ -173,12 +173,12 @@ fn loaded(
         scale,
         target_per_unit: target,
         limit_per_unit: limit,
-        provisioning_minutes: plant.delay,
+        provisioning_minutes: model.delay,
         bounds,
-        unit_cost_hourly: plant.unit_cost,
-        load: plant.scored().to_vec(),
+        unit_cost_hourly: model.unit_cost,
+        load: model.scored().to_vec(),
     };
-    Ok(Loaded { tier, plant, load })
+    Ok(Loaded { tier, model, load })
 }
 
 /// A load far outside what the capacity is for was measured in another unit.

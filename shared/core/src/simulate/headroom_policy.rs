@@ -1,10 +1,10 @@
 //! Our own policy in a replay: cycles of one fleet for all tiers, whose plans are carried out wave by wave.
 
+use super::capacity_model::{Moment, Outcome, Supply};
 use super::peers;
-use super::plant::{Moment, Outcome, Supply};
 use super::rollout::{Next, Progress, Rollout};
 use super::tiers::{Loaded, minutes};
-use super::{Band, HISTORY, Kind, Told};
+use super::{Band, ChangeKind, DecisionRecord, HISTORY};
 use crate::decide::Decision;
 use crate::name::DimensionKey;
 use crate::pilot::{Decided, Fleet, NoPilot};
@@ -13,9 +13,9 @@ use crate::platform::Platform;
 use crate::units::Units;
 
 /// What came of our own policy.
-pub(super) struct Own {
+pub(super) struct HeadroomPolicy {
     pub(super) outcomes: Vec<Outcome>,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<DecisionRecord>,
     /// Plans that broke a rule and were not carried out.
     pub(super) refused: usize,
 }
@@ -57,7 +57,7 @@ impl Moved<'_> {
 
 /// A fleet that knows what came before the part that is replayed.
 pub(super) fn fleet<'a>(platform: &'a Platform, loaded: &[Loaded]) -> Result<Fleet<'a>, NoPilot> {
-    let history = |tier: &Loaded| tier.load.until(tier.load.time_of(tier.plant.start)).tail(HISTORY);
+    let history = |tier: &Loaded| tier.load.until(tier.load.time_of(tier.model.start)).tail(HISTORY);
     let histories: Vec<_> = loaded.iter().map(|tier| (tier.tier.key.clone(), history(tier))).collect();
     Fleet::new(platform, &histories)
 }
@@ -69,13 +69,13 @@ pub(super) fn own<'a>(
     loaded: &'a [Loaded],
     floor: bool,
     heard: &mut dyn FnMut(),
-) -> Own {
-    let start = loaded.first().map_or(0, |first| first.plant.start);
-    let end = loaded.first().map_or(0, |first| first.plant.load.len());
+) -> HeadroomPolicy {
+    let start = loaded.first().map_or(0, |first| first.model.start);
+    let end = loaded.first().map_or(0, |first| first.model.load.len());
     let moved = loaded.iter().map(|tier| Moved {
         key: &tier.tier.key,
         loaded: tier,
-        supply: Supply::new(&tier.plant),
+        supply: Supply::new(&tier.model),
         floor: floor.then(native),
     });
     let mut replayed = Replayed {
@@ -94,7 +94,7 @@ pub(super) fn own<'a>(
         heard();
     }
     let outcomes = replayed.tiers.into_iter().map(|tier| tier.supply.outcome).collect();
-    Own { outcomes, told: replayed.told, refused: replayed.refused }
+    HeadroomPolicy { outcomes, told: replayed.told, refused: replayed.refused }
 }
 
 fn native<'a>() -> (u32, Native<'a>) {
@@ -110,7 +110,7 @@ struct Replayed<'a> {
     seen: usize,
     cycle: usize,
     rollout: Option<Rollout>,
-    told: Vec<Told>,
+    told: Vec<DecisionRecord>,
     refused: usize,
 }
 
@@ -192,13 +192,13 @@ impl Replayed<'_> {
     }
 }
 
-fn told(decision: &Decision, minute: usize, band: Option<Band>) -> Told {
+fn told(decision: &Decision, minute: usize, band: Option<Band>) -> DecisionRecord {
     let observed = decision.observed.unwrap_or_default();
     let target = decision.target.unwrap_or(observed);
-    Told {
+    DecisionRecord {
         minute,
         dimension: decision.key.clone(),
-        kind: Kind::of(observed, target),
+        kind: ChangeKind::of(observed, target),
         from: observed.0,
         to: target.0,
         strategy: decision.strategy,
@@ -208,11 +208,11 @@ fn told(decision: &Decision, minute: usize, band: Option<Band>) -> Told {
     }
 }
 
-fn taken_back(change: &StepChange, minute: usize, why: &str) -> Told {
-    Told {
+fn taken_back(change: &StepChange, minute: usize, why: &str) -> DecisionRecord {
+    DecisionRecord {
         minute,
         dimension: change.key.clone(),
-        kind: Kind::TakenBack,
+        kind: ChangeKind::TakenBack,
         from: change.expected.0,
         to: change.target.0,
         strategy: None,

@@ -17,7 +17,7 @@ pub struct Chances {
 
 /// A load and what carries it.
 #[derive(Clone, Debug)]
-pub struct Plant {
+pub struct CapacityModel {
     /// Load, one value a minute.
     pub load: Vec<f64>,
     /// The first minute that is scored.
@@ -78,7 +78,7 @@ struct Order {
     fails: bool,
 }
 
-impl Plant {
+impl CapacityModel {
     /// Units needed for a load, at the limit.
     pub fn need(&self, load: f64) -> u32 {
         Units::at_least(load / self.limit).max(self.bounds.min()).0
@@ -123,7 +123,7 @@ impl Plant {
 /// Capacity that a policy moves, minute by minute.
 #[derive(Clone, Debug)]
 pub struct Supply<'a> {
-    plant: &'a Plant,
+    model: &'a CapacityModel,
     ready: u32,
     orders: Vec<Order>,
     chance: Chance,
@@ -133,13 +133,13 @@ pub struct Supply<'a> {
 
 impl<'a> Supply<'a> {
     /// Starts with what the first minute should have.
-    pub fn new(plant: &'a Plant) -> Supply<'a> {
-        let first = Units::at_least(plant.load_at(plant.start) / plant.target);
+    pub fn new(model: &'a CapacityModel) -> Supply<'a> {
+        let first = Units::at_least(model.load_at(model.start) / model.target);
         Supply {
-            plant,
-            ready: plant.bounds.clamp(first).0,
+            model,
+            ready: model.bounds.clamp(first).0,
             orders: Vec::new(),
-            chance: Chance::new(plant.chances.seed),
+            chance: Chance::new(model.chances.seed),
             outcome: Outcome::default(),
         }
     }
@@ -150,8 +150,8 @@ impl<'a> Supply<'a> {
         self.ready += due.map(|order| order.units).sum::<u32>();
         self.orders.retain(|order| minute < order.at);
         self.outcome.supply.push(self.ready);
-        let should = Units(self.ready).real() * self.plant.target;
-        let pressure = self.plant.load_at(minute) / should.max(1e-9);
+        let should = Units(self.ready).real() * self.model.target;
+        let pressure = self.model.load_at(minute) / should.max(1e-9);
         Moment { minute, pressure, ready: self.ready, ordered: self.ordered() }
     }
 
@@ -172,28 +172,28 @@ impl<'a> Supply<'a> {
 
     /// Asks for so many units, within the bounds: what is missing is ordered, what is too much leaves.
     pub fn ask(&mut self, minute: usize, wanted: u32) {
-        let (ordered, wanted) = (self.ordered(), self.plant.bounds.clamp(Units(wanted)).0);
+        let (ordered, wanted) = (self.ordered(), self.model.bounds.clamp(Units(wanted)).0);
         if wanted == ordered {
             return;
         }
         let direction = Direction::of(Units(ordered), Units(wanted));
-        self.outcome.moves.push(Move { minute: minute - self.plant.start, direction });
+        self.outcome.moves.push(Move { minute: minute - self.model.start, direction });
         if ordered < wanted {
             let order = self.order(minute, wanted - ordered);
             self.orders.push(order);
         } else {
             let left = cancel(&mut self.orders, ordered - wanted);
-            self.ready = self.ready.saturating_sub(left).max(self.plant.bounds.min().0);
+            self.ready = self.ready.saturating_sub(left).max(self.model.bounds.min().0);
         }
     }
 
     fn order(&mut self, minute: usize, units: u32) -> Order {
-        let chances = self.plant.chances;
-        let delay = real(self.plant.delay);
+        let chances = self.model.chances;
+        let delay = real(self.model.delay);
         let longer = delay * chances.spread * (2.0 * self.chance.share() - 1.0);
-        let minutes = usize::try_from(Units::at_least(delay + longer).0).unwrap_or(self.plant.delay);
+        let minutes = usize::try_from(Units::at_least(delay + longer).0).unwrap_or(self.model.delay);
         Order {
-            made: minute - self.plant.start,
+            made: minute - self.model.start,
             at: minute + minutes.max(1),
             units,
             fails: self.chance.share() < chances.failing,
