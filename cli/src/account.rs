@@ -147,13 +147,13 @@ async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -
 }
 
 async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
-    let stories =
-        state::store(aws, platform).stories(platform, last).await.map_err(|error| error.to_string())?;
-    if stories.is_empty() {
+    let records =
+        state::store(aws, platform).records(platform, last).await.map_err(|error| error.to_string())?;
+    if records.is_empty() {
         say(format_args!("no cycle of {platform} has ended yet"))?;
     }
-    for story in &stories {
-        say(explain(&story.as_story(platform)))?;
+    for record in &records {
+        say(explain(&record.as_record(platform)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -210,8 +210,8 @@ impl Teller<'_> {
         };
         let store = Store::new(table("state"), table("demand-forecasts"), table("scaling-decisions"));
         let platform = PlatformName(self.shop.name.clone());
-        let stories = store.stories(&platform, 1).await?;
-        let story = stories.first().map(|story| story.as_story(&platform));
+        let records = store.records(&platform, 1).await?;
+        let story = records.first().map(|story| story.as_record(&platform));
         let story = story.ok_or_else(|| format!("nothing is stored about cycle {name}"))?;
         println!("{}", indented(&explain(&story)));
         let after = self.capacity().await?;

@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 pub use history::{Learned, Missed};
-pub use records::{DimensionForecasts, StoredStory};
+pub use records::{DimensionForecasts, StoredCycleRecord};
 pub use state::StoredState;
 
 use crate::error::AwsError;

@@ -7,7 +7,7 @@ use headroom_core::journal::Entry;
 use headroom_core::name::{CycleId, DimensionKey, PlatformName};
 use headroom_core::observe::Observation;
 use headroom_core::plan::Plan;
-use headroom_core::report::Story;
+use headroom_core::report::CycleRecord;
 use headroom_core::settle::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -220,7 +220,7 @@ fn all<V: DeserializeOwned>(items: &[Item]) -> Result<Vec<V>, StoreError> {
 
 /// Everything stored about one cycle.
 #[derive(Clone, Debug)]
-pub struct StoredStory {
+pub struct StoredCycleRecord {
     now: Timestamp,
     observations: Vec<Observation>,
     forecasts: Vec<(DimensionKey, Vec<MetricForecast>)>,
@@ -230,10 +230,10 @@ pub struct StoredStory {
     outcome: Outcome,
 }
 
-impl StoredStory {
+impl StoredCycleRecord {
     /// As it is told.
-    pub fn as_story<'a>(&'a self, platform: &'a PlatformName) -> Story<'a> {
-        Story {
+    pub fn as_record<'a>(&'a self, platform: &'a PlatformName) -> CycleRecord<'a> {
+        CycleRecord {
             platform,
             now: self.now,
             observations: &self.observations,
@@ -251,12 +251,12 @@ impl<T: Table> Store<T> {
     ///
     /// # Errors
     /// When something cannot be read.
-    pub async fn stories(
+    pub async fn records(
         &self,
         platform: &PlatformName,
         most: usize,
-    ) -> Result<Vec<StoredStory>, StoreError> {
-        let mut stories = Vec::new();
+    ) -> Result<Vec<StoredCycleRecord>, StoreError> {
+        let mut records = Vec::new();
         for (now, outcome) in self.outcomes(platform, most).await? {
             let id = &outcome.cycle_id;
             let plan = match &outcome.plan_id {
@@ -270,7 +270,7 @@ impl<T: Table> Store<T> {
                 None => Vec::new(),
             };
             let forecasts = self.forecasts(platform, now, id).await?;
-            stories.push(StoredStory {
+            records.push(StoredCycleRecord {
                 now,
                 observations: self.observations(platform, id).await?,
                 forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
@@ -280,6 +280,6 @@ impl<T: Table> Store<T> {
                 outcome,
             });
         }
-        Ok(stories)
+        Ok(records)
     }
 }

@@ -15,7 +15,7 @@ use crate::units::Direction;
 
 /// What is stored about a cycle.
 #[derive(Clone, Debug)]
-pub struct Story<'a> {
+pub struct CycleRecord<'a> {
     /// Of which platform.
     pub platform: &'a PlatformName,
     /// The time it decided for.
@@ -38,23 +38,23 @@ pub struct Story<'a> {
 const SHOWN_LEVEL: f64 = 0.9;
 
 /// A cycle as text for a terminal: what was seen and expected, what was decided and why, what happened, how it ended.
-pub fn explain(story: &Story<'_>) -> String {
-    let now = story.now.strftime("%a %Y-%m-%d %H:%M UTC");
-    let trigger = story.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
-    let phase = story.decisions.iter().find_map(|decision| decision.phase);
+pub fn explain(record: &CycleRecord<'_>) -> String {
+    let now = record.now.strftime("%a %Y-%m-%d %H:%M UTC");
+    let trigger = record.outcome.map(|outcome| format!(", started {}", outcome.trigger)).unwrap_or_default();
+    let phase = record.decisions.iter().find_map(|decision| decision.phase);
     let phase = phase.map(|phase| format!(", phase {}", phase.name())).unwrap_or_default();
-    let mut text = format!("{} at {now}{trigger}{phase}\n", story.platform);
-    for decision in story.decisions {
-        write_decision(&mut text, story, decision);
+    let mut text = format!("{} at {now}{trigger}{phase}\n", record.platform);
+    for decision in record.decisions {
+        write_decision(&mut text, record, decision);
     }
-    write_waves(&mut text, story);
-    if let Some(outcome) = story.outcome {
+    write_waves(&mut text, record);
+    if let Some(outcome) = record.outcome {
         write_outcome(&mut text, outcome);
     }
     text
 }
 
-fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
+fn write_decision(text: &mut String, record: &CycleRecord<'_>, decision: &Decision) {
     let verb = match (decision.change(), decision.observed) {
         (Some((from, to)), _) if from < to => format!("{from} -> {to}  scale out"),
         (Some((from, to)), _) => format!("{from} -> {to}  scale in"),
@@ -64,7 +64,7 @@ fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
     let strategy =
         decision.strategy.map(|strategy| format!(" ({strategy:?})").to_lowercase()).unwrap_or_default();
     line(text, &format!("\n  {}: {verb}{strategy}", decision.key));
-    let seen = story.observations.iter().find(|seen| seen.key == decision.key);
+    let seen = record.observations.iter().find(|seen| seen.key == decision.key);
     let ready = decision.ready.map(|ready| format!(", {ready} ready")).unwrap_or_default();
     for reading in seen.iter().flat_map(|seen| &seen.readings) {
         let load = match &reading.load {
@@ -73,7 +73,7 @@ fn write_decision(text: &mut String, story: &Story<'_>, decision: &Decision) {
         };
         line(
             text,
-            &format!("    {:<10} {load}{}", reading.metric, expected(story, &decision.key, &reading.metric)),
+            &format!("    {:<10} {load}{}", reading.metric, expected(record, &decision.key, &reading.metric)),
         );
     }
     if 0.0 < decision.cost_hourly {
@@ -94,11 +94,11 @@ fn costs(decision: &Decision) -> String {
 }
 
 /// What is forecast of a metric, at its peak.
-fn expected(story: &Story<'_>, key: &DimensionKey, metric: &str) -> String {
-    let mine = story.forecasts.iter().filter(|(known, _)| known == key).flat_map(|(_, forecasts)| forecasts);
+fn expected(record: &CycleRecord<'_>, key: &DimensionKey, metric: &str) -> String {
+    let mine = record.forecasts.iter().filter(|(known, _)| known == key).flat_map(|(_, forecasts)| forecasts);
     let Some(made) = mine.into_iter().find(|made| made.metric == metric) else { return String::new() };
     match &made.outcome {
-        Ok(forecast) => match forecast.peak(SHOWN_LEVEL, story.now, forecast.end()) {
+        Ok(forecast) => match forecast.peak(SHOWN_LEVEL, record.now, forecast.end()) {
             Some(peak) => format!(
                 ", forecast up to {:.1} at {} ({}, trusted {:.2})",
                 peak.load,
@@ -112,8 +112,8 @@ fn expected(story: &Story<'_>, key: &DimensionKey, metric: &str) -> String {
     }
 }
 
-fn write_waves(text: &mut String, story: &Story<'_>) {
-    let Some(plan) = story.plan.filter(|plan| !plan.waves.is_empty()) else { return };
+fn write_waves(text: &mut String, record: &CycleRecord<'_>) {
+    let Some(plan) = record.plan.filter(|plan| !plan.waves.is_empty()) else { return };
     match plan.permit.withheld() {
         Some(why) => line(text, &format!("\n  Waves (not carried out: {why})")),
         None => line(text, "\n  Waves"),
@@ -131,7 +131,7 @@ fn write_waves(text: &mut String, story: &Story<'_>) {
                 .iter()
                 .map(|change| format!("{} {} -> {}", change.key, change.expected, change.target))
                 .collect();
-            let entry = story.entries.iter().find(|entry| entry.step.id == step.id);
+            let entry = record.entries.iter().find(|entry| entry.step.id == step.id);
             line(
                 text,
                 &format!("        {:<44} {}", changes.join(", "), entry.map(happened).unwrap_or_default()),
@@ -203,7 +203,7 @@ mod tests {
             "reasons": [{"code": "enough", "set": 4}],
         });
         let decisions: Vec<Decision> = [decision, old].map(|one| serde_json::from_value(one).unwrap()).into();
-        let story = Story {
+        let record = CycleRecord {
             platform: &"shop".into(),
             now: "2026-11-21T16:20:00Z".parse().unwrap(),
             observations: &[],
@@ -222,6 +222,6 @@ mod tests {
 
               api/desired: 4  hold (reactive)
                   - 4 units are what is needed
-        "#]].assert_eq(&explain(&story));
+        "#]].assert_eq(&explain(&record));
     }
 }

@@ -7,7 +7,7 @@ mod status;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-pub use explain::{Story, explain};
+pub use explain::{CycleRecord, explain};
 pub use monitored::monitored;
 pub use status::{Status, status};
 
