@@ -51,10 +51,10 @@ pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
         usage: Default::default(),
     };
     for step in &steps {
-        let hand = Hand { ports, platform: &platform, batch, journal: &journal, observed: &observed };
+        let runner = StepRunner { ports, platform: &platform, batch, journal: &journal, observed: &observed };
         let entry = match way {
-            Way::Forward => hand.make(step).await?,
-            Way::Back => hand.take_back(step).await?,
+            Way::Forward => runner.make(step).await?,
+            Way::Back => runner.take_back(step).await?,
         };
         if let Some(entry) = entry {
             count(&mut executed, &entry);
@@ -159,7 +159,7 @@ enum UndoEnd {
 }
 
 /// What is needed to carry out one step.
-struct Hand<'a, T, F, N> {
+struct StepRunner<'a, T, F, N> {
     ports: &'a Ports<T, F, N>,
     platform: &'a Platform,
     batch: &'a Steps,
@@ -167,7 +167,7 @@ struct Hand<'a, T, F, N> {
     observed: &'a Capacities,
 }
 
-impl<T: Table, F: Fleet, N> Hand<'_, T, F, N> {
+impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
     async fn make(&self, step: &Step) -> Result<Option<Versioned<Entry>>, Failure> {
         let entry = self.entry(step);
         if entry.value.state.is_settled() {
