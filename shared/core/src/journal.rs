@@ -197,7 +197,7 @@ pub enum PlanStatus {
 }
 
 /// What stands of a plan of `steps` steps, given its journal.
-pub fn standing<'a>(steps: impl IntoIterator<Item = &'a StepId>, entries: &[Entry]) -> PlanStatus {
+pub fn plan_status<'a>(steps: impl IntoIterator<Item = &'a StepId>, entries: &[Entry]) -> PlanStatus {
     let state = |id: &StepId| {
         entries.iter().find(|entry| entry.step.id == *id).map_or(StepState::Pending, |entry| entry.state)
     };

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use headroom_core::chance::Chance;
-use headroom_core::decide::Pause;
 use headroom_core::name::DimensionKey;
-use headroom_core::plan::Direction;
-use headroom_core::state::{OperatorRequests, Override};
+use headroom_core::state::{OperatorRequests, Override, Pause};
+use headroom_core::units::Direction;
 use headroom_core::units::Units;
 use jiff::{SignedDuration, Timestamp};
 

@@ -130,10 +130,10 @@ impl Case {
             observations: &BTreeMap::from([(key.clone(), observation)]),
             forecasts: &forecasts.into_iter().collect(),
             changes: &changes,
-            manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
+            manual: &self.manual.map(|units| (key.clone(), Units(units))).into_iter().collect(),
             state: &self.state,
         };
-        decide(&world).remove(0)
+        decide(&world).into_iter().find(|decision| decision.key == key).unwrap()
     }
 
     /// `10 -> 14 by Reactive: pace` or `hold 10: enough`.
@@ -512,4 +512,34 @@ fn the_end_of_a_holiday_is_ordered_for_before_it_comes() {
     };
     until("2026-11-24T12:04:00Z").check("10 -> 20 by Reactive: no_forecast measured_load");
     until("2026-11-24T18:00:00Z").check("hold 10: no_forecast event_multiplies measured_load enough");
+}
+
+#[test]
+fn a_floor_is_ordered_before_the_tiers_that_have_to_be_there_first() {
+    let text = |dependencies: &str| {
+        format!(
+            "configuration_name: shop
+scaling_groups:
+  web:
+    resources:
+      - {{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 2, max_capacity: 20, target_cpu_utilization: 50, provisioning_seconds: 120}}
+  data:
+    resources:
+      - {{type: EC2_AUTO_SCALING_GROUP, name: data, min_capacity: 1, max_capacity: 20, target_cpu_utilization: 50, provisioning_seconds: 1800}}
+orchestration: {{rollout_phase: full{dependencies}}}
+calendar: [{{name: sale, from: 2026-11-24T12:30:00Z, to: 2026-11-24T18:00:00Z, floor: 12}}]
+"
+        )
+    };
+    let check = |dependencies: &str, state: PlatformState, expected: &str| {
+        let platform = parse(&text(dependencies)).unwrap().platform;
+        Case { platform, state, ..case(FULL) }.check(expected);
+    };
+    let waits = ", dependencies: [{source: web, target: data}]";
+    check("", PlatformState::default(), "hold 10: no_forecast measured_load enough");
+    check(waits, PlatformState::default(), "10 -> 12 by Scheduled: no_forecast event_floor");
+    // The tier before was seen to take eight minutes only.
+    let learned = Provisioned { seconds: 480.0, seen: 9, at: now() };
+    let state = PlatformState { provisioning: [("data".into(), learned)].into(), ..PlatformState::default() };
+    check(waits, state, "hold 10: no_forecast measured_load enough");
 }

@@ -139,6 +139,15 @@ fn decisions_are_due_once_an_hour_from_a_lead_window_ago() {
 }
 
 #[test]
+fn decisions_are_judged_after_the_provisioning_time_that_was_learned() {
+    let platform = shop("observe");
+    let learned = Provisioned { seconds: 1_200.0, seen: 9, at: at(0) };
+    let provisioning = [("web".into(), learned)].into();
+    let state = PlatformState { provisioning, judged_at: Some(at(0)), ..PlatformState::default() };
+    assert_eq!(state.judges(&platform, at(3_600)), Some((at(1_950), at(2_250))));
+}
+
+#[test]
 fn a_quiet_cycle_keeps_nothing_and_what_acts_keeps_what_was_spent() {
     let platform = shop("observe");
     let stored = PlatformState::default().after(&platform, &seen(1_000.0, 0.1), None, at(0));

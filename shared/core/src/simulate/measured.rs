@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::trace::{Column, Trace, gridded};
-use crate::collect::{Asked, asked};
+use crate::collect::{MetricRequest, metric_requests};
 use crate::name::DimensionKey;
 use crate::pilot::steering;
 use crate::platform::Platform;
@@ -23,11 +23,12 @@ pub struct Measured {
 pub struct NothingMeasured(String);
 
 /// The metrics to read for a replay: for each dimension the one that steers it.
-pub fn steering_metrics<'a>(platform: &'a Platform, only: Option<&DimensionKey>) -> Vec<Asked<'a>> {
-    let steers =
-        |asked: &Asked<'_>| steering(asked.place).is_some_and(|metric| metric.name == asked.metric.name);
-    let wanted = |asked: &Asked<'_>| only.is_none_or(|key| asked.place.dimension.key == *key);
-    asked(platform).into_iter().filter(|asked| steers(asked) && wanted(asked)).collect()
+pub fn steering_metrics<'a>(platform: &'a Platform, only: Option<&DimensionKey>) -> Vec<MetricRequest<'a>> {
+    let steers = |asked: &MetricRequest<'_>| {
+        steering(asked.place).is_some_and(|metric| metric.name == asked.metric.name)
+    };
+    let wanted = |asked: &MetricRequest<'_>| only.is_none_or(|key| asked.place.dimension.key == *key);
+    metric_requests(platform).into_iter().filter(|asked| steers(asked) && wanted(asked)).collect()
 }
 
 /// The trace of loads that were measured of dimensions, each in the order of time.
