@@ -41,7 +41,7 @@ pub(crate) struct PauseArguments {
 pub(crate) struct OverrideArguments {
     /// The platform.
     platform: String,
-    /// At least so many units, such as `web/desired=12`; 0 takes an override back.
+    /// At least so many units, such as `web/desired=12`; 0 ends an override.
     #[arg(value_parser = floor, value_name = "DIMENSION=UNITS")]
     floor: (DimensionKey, Units),
     #[command(flatten)]

@@ -29,7 +29,7 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Capacity on the local AWS is there at once, so waits for it are cut to a twentieth.
 const WAIT_SCALE: f64 = 0.05;
 const CYCLE_MAX: Duration = Duration::from_secs(120);
-/// With the paces of AWS a cycle waits up to ten minutes for each of three waves, and as long for each to be taken back.
+/// With the paces of AWS a cycle waits up to ten minutes for each of three waves, and as long for each to be rolled back.
 const REAL_CYCLE_MAX: Duration = Duration::from_secs(70 * 60);
 /// Fewer servers are asked for where two more would be above the largest capacity in the shop's file.
 const SERVERS_MAX: u32 = 40;
@@ -156,7 +156,7 @@ async fn demo() -> Result<()> {
         "cycle 3: the load is about to rise again and a person asks for {servers} servers instead of {web}, but the shop's health endpoint fails"
     ));
     endpoint.set(false);
-    teller.cycle("sick", moments[2], Expected::TakenBack { servers }).await?;
+    teller.cycle("sick", moments[2], Expected::RolledBack { servers }).await?;
     endpoint.set(true);
 
     if arguments.keep {
@@ -228,7 +228,7 @@ impl Teller<'_> {
     /// Runs an execution; answers the error that it failed with.
     async fn run(&self, name: &str, now: Timestamp, expected: Expected) -> Result<Option<String>> {
         let mut input = json!({"platform": self.shop.name, "now": now.to_string()});
-        if let (Expected::TakenBack { servers }, Some(input)) = (expected, input.as_object_mut()) {
+        if let (Expected::RolledBack { servers }, Some(input)) = (expected, input.as_object_mut()) {
             let dimension = format!("{}/desired", self.shop.web());
             input.insert("capacity".to_owned(), json!({dimension: servers}));
         }

@@ -1,4 +1,4 @@
-//! Faults on the way to AWS: what is throttled or fails is retried, held or taken back, and never lost.
+//! Faults on the way to AWS: what is throttled or fails is retried, held or rolled back, and never lost.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ async fn a_resource_that_may_not_be_seen_is_held_and_the_rest_is_served() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_denied_takes_back_what_was_begun() {
+async fn a_step_that_is_denied_rolls_back_what_was_begun() {
     let bench = Bench::at("denied", 2.0 * HALF).await;
     let before = bench.capacity().await;
     bench

@@ -194,7 +194,7 @@ fn waves_run_one_after_the_other_and_undo_goes_back() {
     let edges = edges();
     assert!(edges["IsWaveHealthy"].contains("BeginWave") && !edges["ExecuteWave"].contains("BeginWave"));
     assert!(edges["IsWaveUndone"].contains("BeginUndo"));
-    // A wave that was begun is taken back before the cycle settles, whatever state it failed in.
+    // A wave that was begun is rolled back before the cycle settles, whatever state it failed in.
     for state in ["ExecuteWave", "CheckHealth"] {
         assert!(edges[state].contains("ShallWeRollBack") && !edges[state].contains("Settle"), "{state}");
     }

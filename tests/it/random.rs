@@ -5,7 +5,7 @@ use local_aws::random::Run;
 use crate::bench::{packaged, server};
 
 #[tokio::test]
-async fn random_cycles_end_applied_taken_back_or_stopped_with_the_alarm_raised() {
+async fn random_cycles_end_applied_rolled_back_or_stopped_with_the_alarm_raised() {
     let run = Run { seed: 7, cycles: 8, name: "random" };
     let mut told = String::new();
     let tell = &mut |line: &str| told += &format!("{line}\n");

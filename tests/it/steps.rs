@@ -143,7 +143,7 @@ async fn a_repeated_execute_changes_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_dead_cycle_is_taken_back_by_the_next_one() {
+async fn a_dead_cycle_is_rolled_back_by_the_next_one() {
     let bench = Bench::at("dead", 2.0 * HALF).await;
     let before = bench.capacity().await;
     // A cycle dies after its first wave. Its execution is not known to Step Functions, so it does not run any more.
@@ -159,13 +159,13 @@ async fn a_dead_cycle_is_taken_back_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_back_stops_until_a_person_has_looked() {
+async fn what_cannot_be_rolled_back_stops_until_a_person_has_looked() {
     let bench = Bench::at("stuck", 2.0 * HALF).await;
     let hands = Hands::new(&bench, "stuck");
     let collected = hands.collect().await;
     let decided = hands.decide(&collected).await;
     hands.execute(&collected, &decided, 0).await;
-    // Somebody moves the table before it can be taken back: neither what it was nor what was set.
+    // Somebody moves the table before it can be rolled back: neither what it was nor what was set.
     bench.set_table_by_hand(700, 186).await;
     let cycle = bench.cycle().await;
     assert_eq!(cycle.error, "NeedsHuman", "{cycle:?}");

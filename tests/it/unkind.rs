@@ -29,7 +29,7 @@ async fn tables_tasks_and_instances_that_take_time_are_waited_for() {
 }
 
 #[tokio::test]
-async fn what_takes_time_is_taken_back_and_the_platform_goes_on() {
+async fn what_takes_time_is_rolled_back_and_the_platform_goes_on() {
     let bench = slow_bench("slowsick", 2.0 * HALF).await;
     let before = bench.capacity().await;
     bench.health.set(false);

@@ -19,8 +19,8 @@ pub enum Expected {
     In,
     /// Whatever a load asks for, nothing included: of a trace nothing is known before.
     Anything,
-    /// This number of servers, taken back because the health endpoint answers 503.
-    TakenBack {
+    /// This number of servers, rolled back because the health endpoint answers 503.
+    RolledBack {
         /// As a person has asked for it.
         servers: u32,
     },
@@ -45,7 +45,7 @@ pub struct Cycle<'a> {
 pub fn faults(shop: &Shop, platform: &Platform, expected: Expected, cycle: &Cycle<'_>) -> Vec<String> {
     let targets = targets(shop, cycle);
     let capacity = match expected {
-        Expected::TakenBack { .. } => cycle.before,
+        Expected::RolledBack { .. } => cycle.before,
         _ => targets.unwrap_or(cycle.before),
     };
     let mut faults = ending(expected, cycle);
@@ -65,13 +65,13 @@ fn ending(expected: Expected, cycle: &Cycle<'_>) -> Vec<String> {
     let wanted: &[Ending] = match expected {
         Expected::Out | Expected::In => &[Ending::Scaled],
         Expected::Anything => &[Ending::Scaled, Ending::Held],
-        Expected::TakenBack { .. } => &[Ending::RolledBack],
+        Expected::RolledBack { .. } => &[Ending::RolledBack],
     };
     let mut faults = Vec::new();
     if !wanted.contains(&outcome.outcome) {
         faults.push(format!("it ended as {:?}, and not as {wanted:?}: {}", outcome.outcome, outcome.summary));
     }
-    let error = matches!(expected, Expected::TakenBack { .. }).then_some("RolledBack");
+    let error = matches!(expected, Expected::RolledBack { .. }).then_some("RolledBack");
     if cycle.failed_with != error {
         faults.push(format!("the execution failed with {:?}, and not with {error:?}", cycle.failed_with));
     }
@@ -81,19 +81,19 @@ fn ending(expected: Expected, cycle: &Cycle<'_>) -> Vec<String> {
         }
         let steps = outcome.steps;
         if steps.undone == 0 || 0 < steps.done + steps.left {
-            faults.push(format!("steps still stand, or none was taken back: {steps:?}"));
+            faults.push(format!("steps still stand, or none was rolled back: {steps:?}"));
         }
     }
     faults
 }
 
-/// The servers that are set, or that were before they were taken back.
+/// The servers that are set, or that were before they were rolled back.
 fn servers(expected: Expected, cycle: &Cycle<'_>, targets: Option<Capacity>) -> Option<String> {
     let (before, planned) = (cycle.before.web, targets.map_or(cycle.before.web, |targets| targets.web));
     let (holds, wanted) = match expected {
         Expected::Out => (before < planned, format!("more than {before}")),
         Expected::In => (planned < before, format!("fewer than {before}")),
-        Expected::TakenBack { servers } => (planned == servers, servers.to_string()),
+        Expected::RolledBack { servers } => (planned == servers, servers.to_string()),
         Expected::Anything => return None,
     };
     (!holds).then(|| format!("{planned} servers were planned, and not {wanted}"))
@@ -181,8 +181,8 @@ mod tests {
         let outside = Capacity { web: 99, ..before };
         check(Expected::Anything, &held, None, outside, "outside 2 to 40");
         let back = outcome(Ending::RolledBack, "");
-        let sick = Expected::TakenBack { servers: before.web + 2 };
-        check(sick, &back, Some("RolledBack"), before, "none was taken back");
+        let sick = Expected::RolledBack { servers: before.web + 2 };
+        check(sick, &back, Some("RolledBack"), before, "none was rolled back");
         check(sick, &held, None, before, "it ended as Held");
     }
 }

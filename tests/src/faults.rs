@@ -16,7 +16,7 @@ impl Server {
         request("PATCH", &self.rules()?, &json!([rule]).to_string()).await
     }
 
-    /// Takes back the rules that have all of these fields.
+    /// Rolls back the rules that have all of these fields.
     ///
     /// # Errors
     /// When no faults can be injected, or the proxy does not answer.

@@ -60,7 +60,7 @@ impl Server {
         request("POST", &format!("{}/_local/config", self.endpoint), &rule.to_string()).await
     }
 
-    /// Takes back everything that was set for a prefix.
+    /// Rolls back everything that was set for a prefix.
     ///
     /// # Errors
     /// When the server does not answer.

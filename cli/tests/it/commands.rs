@@ -33,7 +33,7 @@ fn a_valid_file_is_told_in_a_line_and_its_doubts_apart() {
         --
         examples/e-commerce.yaml:42:11: scaling_groups.database_tier.resources[1]: `analytics-cluster/minimum` is held: AURORA_SERVERLESS has no adapter for it yet (warning)
         examples/e-commerce.yaml:42:11: scaling_groups.database_tier.resources[1]: `analytics-cluster/maximum` is held: AURORA_SERVERLESS has no adapter for it yet (warning)
-        examples/e-commerce.yaml:61:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and taken back; write a whole URL if there is none (warning)
+        examples/e-commerce.yaml:61:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and rolled back; write a whole URL if there is none (warning)
     "#]],
     );
 }

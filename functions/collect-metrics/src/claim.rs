@@ -15,7 +15,7 @@ use crate::Ports;
 pub(crate) enum Claimed {
     /// It may act. The last cycle that looked did so for this time.
     Granted(Option<Timestamp>),
-    /// It takes back what a dead cycle left.
+    /// It rolls back what a dead cycle left.
     Recover(PlanOutline, String),
     /// It may do nothing, and why.
     Skipped(String),
@@ -72,9 +72,9 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
             ports.store.put_lease(platform, &read, &lease).await?;
             Ok(Claimed::Granted(lease.looked_at))
         }
-        // A dry run may take nothing back, and must not claim what it cannot mend.
+        // A dry run may roll nothing back, and must not claim what it cannot mend.
         Claim::Recover(_, plan) if cycle.dry_run => Ok(Claimed::Skipped(format!(
-            "an earlier cycle died with plan {plan} open; a cycle that is no dry run must take it back first"
+            "an earlier cycle died with plan {plan} open; a cycle that is no dry run must roll it back first"
         ))),
         Claim::Recover(lease, plan) => {
             ports.store.put_lease(platform, &read, &lease).await?;
@@ -83,7 +83,7 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
     }
 }
 
-/// What the open plan of a dead cycle has to take back. A failure leaves the plan open: settling drops no plan that it
+/// What the open plan of a dead cycle has to roll back. A failure leaves the plan open: settling drops no plan that it
 /// was not told of.
 async fn recover<T: Table, M, F, C, E>(
     ports: &Ports<T, M, F, C, E>,

@@ -1,4 +1,4 @@
-//! execute: carries out a batch of steps or takes it back, each journalled before and after; and settles a cycle.
+//! execute: carries out a batch of steps or rolls it back, each journalled before and after; and settles a cycle.
 
 mod settle;
 mod steps;

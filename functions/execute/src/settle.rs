@@ -65,7 +65,7 @@ fn the_record_itself() -> Usage {
     usage
 }
 
-/// The plan of this cycle, or the one that it took back for a dead one.
+/// The plan of this cycle, or the one that it rolled back for a dead one.
 async fn plan<T: Table, F, N>(
     ports: &Ports<T, F, N>,
     platform: &PlatformName,

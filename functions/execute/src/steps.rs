@@ -23,7 +23,7 @@ use crate::Ports;
 pub(crate) enum Way {
     /// Make the steps.
     Forward,
-    /// Take them back.
+    /// Roll them back.
     Back,
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
         let runner = StepRunner { ports, platform: &platform, batch, journal: &journal, observed: &observed };
         let entry = match way {
             Way::Forward => runner.make(step).await?,
-            Way::Back => runner.take_back(step).await?,
+            Way::Back => runner.roll_back(step).await?,
         };
         if let Some(entry) = entry {
             count(&mut executed, &entry);
@@ -132,7 +132,7 @@ const LOST: &str = "its answer had been lost";
 /// A description is as new as our own call after so many seconds. Describe calls are eventually consistent; AWS names no
 /// bound, and in practice it is a second or two.
 const DESCRIBE_LAG_S: i64 = 10;
-/// Taking a wave back waits so long for AWS to finish what it is doing; after that a person must look. Table updates take
+/// Rolling a wave back waits so long for AWS to finish what it is doing; after that a person must look. Table updates take
 /// minutes, and the execution itself may run for two hours.
 const UNDO_WAIT_S: i64 = 1_800;
 
@@ -150,7 +150,7 @@ enum Look {
     Unseen(String),
 }
 
-/// How far taking a step back came.
+/// How far rolling a step back came.
 enum UndoEnd {
     /// As far as this event, with its sentence.
     Event(StepEvent, Option<String>),
@@ -227,7 +227,7 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         self.write(&entry, event, detail).await
     }
 
-    async fn take_back(&self, step: &Step) -> Result<Option<Versioned<Entry>>, Failure> {
+    async fn roll_back(&self, step: &Step) -> Result<Option<Versioned<Entry>>, Failure> {
         let entry = self.entry(step);
         let Some(undo) = entry.value.undo() else { return Ok(None) };
         let called_at = entry.value.when(StepEvent::Started);
@@ -248,13 +248,13 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
                 self.write(&entry, StepEvent::UndoFailed, Some(why)).await.map(Some)
             }
             UndoEnd::NotYet(why) => {
-                tracing::info!(resource = %step.resource, "{} is not taken back yet: {why}", step.resource);
+                tracing::info!(resource = %step.resource, "{} is not rolled back yet: {why}", step.resource);
                 Ok(Some(entry))
             }
         }
     }
 
-    /// Makes the call that takes a step back.
+    /// Makes the call that rolls a step back.
     async fn call_back(&self, undo: &Step) -> Result<UndoEnd, Failure> {
         if let Some(why) = self.no_decrease_left(undo) {
             return Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(why)));
@@ -288,7 +288,7 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         called_at.is_some_and(|called_at| now.as_second() - called_at.as_second() < DESCRIBE_LAG_S)
     }
 
-    /// Whether taking back has waited long enough for what AWS is doing.
+    /// Whether rolling back has waited long enough for what AWS is doing.
     fn is_over(&self) -> bool {
         let started_at = self.batch.started_at.unwrap_or(self.batch.at);
         UNDO_WAIT_S <= self.batch.at.as_second() - started_at.as_second()

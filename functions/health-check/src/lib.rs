@@ -90,7 +90,7 @@ async fn renew<T: Table, F, P>(ports: &Ports<T, F, P>, request: &HealthRequest) 
     Ok(ports.store.put_lease(&request.cycle.platform, &read, &lease).await?)
 }
 
-/// The step whose effect should be seen now, if it was made or taken back.
+/// The step whose effect should be seen now, if it was made or rolled back.
 fn standing(entry: &Entry, undone: bool) -> Option<Step> {
     match (entry.state, undone) {
         (StepState::Done | StepState::Found, false) => Some(entry.step.clone()),

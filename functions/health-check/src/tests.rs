@@ -1,4 +1,4 @@
-//! Health with fakes: capacity, probes, time limits, and taking back.
+//! Health with fakes: capacity, probes, time limits, and rolling back.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -244,7 +244,7 @@ async fn capacity_that_is_lost_or_late_is_told() {
 }
 
 #[tokio::test]
-async fn taking_back_is_healthy_when_the_capacity_is_back_whatever_the_probes_say() {
+async fn rolling_back_is_healthy_when_the_capacity_is_back_whatever_the_probes_say() {
     let mut bench = bench(4, true).await;
     bench.ports.probes.sick = Some("http://shop/health");
     assert_eq!(bench.check(5, 0, true).await.kind, Verdict::Healthy);

@@ -18,7 +18,7 @@ pub struct Scaled {
     pub cycle: CycleId,
     /// When it settled.
     pub at: Timestamp,
-    /// Steps that it carried out, those taken back later included.
+    /// Steps that it carried out, those rolled back later included.
     pub steps: u32,
     /// For how long they took in all, each until its wave was over.
     pub seconds: f64,
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(of(&[first.clone(), second]), Some((2, 30.0 + 60.0)));
         let undone =
             entry(1, &[(E::Started, 40), (E::Succeeded, 41), (E::UndoStarted, 50), (E::UndoSucceeded, 51)]);
-        assert_eq!(of(&[first, undone]), Some((2, 90.0)), "what is taken back was scaled too");
+        assert_eq!(of(&[first, undone]), Some((2, 90.0)), "what is rolled back was scaled too");
         assert_eq!(of(&[entry(0, &[(E::Found, 10)]), entry(0, &[(E::Refused, 10)])]), None);
         assert_eq!(of(&[]), None);
     }

@@ -1,4 +1,4 @@
-//! What happened to each step, written down before and after every call; and from that, what to take back.
+//! What happened to each step, written down before and after every call; and from that, what to roll back.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum StepState {
     Started,
     /// It holds, by our call.
     Done,
-    /// It held before we came, so it is not ours to take back.
+    /// It held before we came, so it is not ours to roll back.
     Found,
     /// The world had moved, so it was not made.
     Refused,
@@ -24,13 +24,13 @@ pub enum StepState {
     Skipped,
     /// The call failed; it may or may not have taken effect.
     Failed,
-    /// A call to take it back was about to be made.
+    /// A call to roll it back was about to be made.
     Undoing,
-    /// It was taken back.
+    /// It was rolled back.
     Undone,
-    /// It could not be taken back. A person must look.
+    /// It could not be rolled back. A person must look.
     UndoFailed,
-    /// It stands: AWS does not allow the change that would take it back, and a later cycle may make it.
+    /// It stands: AWS does not allow the change that would roll it back, and a later cycle may make it.
     Stands,
 }
 
@@ -50,13 +50,13 @@ pub enum StepEvent {
     Skipped,
     /// The call failed for good.
     Failed,
-    /// About to call to take it back.
+    /// About to call to roll it back.
     UndoStarted,
     /// What was before holds again.
     UndoSucceeded,
-    /// It cannot be taken back.
+    /// It cannot be rolled back.
     UndoFailed,
-    /// AWS does not allow it to be taken back now: it has counted out the decreases of a table.
+    /// AWS does not allow it to be rolled back now: it has counted out the decreases of a table.
     UndoDeclined,
 }
 
@@ -91,7 +91,7 @@ impl StepState {
         }
     }
 
-    /// Whether the step may have taken effect and has not been taken back.
+    /// Whether the step may have taken effect and has not been rolled back.
     pub fn may_stand(self) -> bool {
         matches!(
             self,
@@ -177,7 +177,7 @@ impl Entry {
         self.events.iter().rev().find_map(|happened| happened.detail.as_deref())
     }
 
-    /// The step that takes this one back, if it may stand. A step that may have run is taken back like one that did.
+    /// The step that rolls this one back, if it may stand. A step that may have run is rolled back like one that did.
     pub fn undo(&self) -> Option<Step> {
         self.state.may_stand().then(|| self.step.undo())
     }
@@ -186,13 +186,13 @@ impl Entry {
 /// What stands of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanStatus {
-    /// Nothing was begun, or everything was taken back as far as AWS allows.
+    /// Nothing was begun, or everything was rolled back as far as AWS allows.
     Nothing,
     /// Every step holds, or was not made on purpose.
     Applied,
     /// Some steps may stand, others were never made.
     Partly,
-    /// Something could not be taken back.
+    /// Something could not be rolled back.
     NeedsHuman,
 }
 

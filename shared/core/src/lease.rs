@@ -12,7 +12,7 @@ use crate::name::{CycleId, PlanId};
 /// execution may still act. Only where Step Functions cannot say is it waited for.
 pub const TERM: Duration = Duration::from_secs(7_500);
 
-/// Cycles that may take over the same plan without settling it. What a few cycles in a row could neither read nor take
+/// Cycles that may take over the same plan without settling it. What a few cycles in a row could neither read nor roll
 /// back is no hiccup: the platform then stops, and a person is told.
 pub const RECOVERIES_MAX: u32 = 3;
 
@@ -48,7 +48,7 @@ pub struct Holder {
 pub enum Claim {
     /// It may act, with the lease as it will stand.
     Granted(Lease),
-    /// It may only take back what the open plan of a dead cycle left behind.
+    /// It may only roll back what the open plan of a dead cycle left behind.
     Recover(Lease, PlanId),
     /// Another cycle acts.
     Busy(Holder),
@@ -208,7 +208,7 @@ mod tests {
     fn a_person_must_look_before_anything_acts_again() {
         let open = Lease { open_plan: Some("plan".into()), ..held("a") };
         let stopped =
-            open.release(&"a".into(), None, Some("web could not be taken back".into()), None).unwrap();
+            open.release(&"a".into(), None, Some("web could not be rolled back".into()), None).unwrap();
         assert!(matches!(stopped.claim(&"b".into(), "arn", at(9_999), None), Claim::NeedsHuman(_)));
         assert_eq!(stopped.open_plan, Some("plan".into()), "what stands must still be known");
     }

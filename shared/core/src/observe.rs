@@ -93,7 +93,7 @@ impl Busy {
         }
     }
 
-    /// Whether AWS refuses every call that would change it, one that takes a change back included.
+    /// Whether AWS refuses every call that would change it, one that rolls a change back included.
     pub fn is_locked(&self) -> bool {
         matches!(self, Busy::Locked(_))
     }

@@ -72,7 +72,7 @@ pub struct Facts {
 /// What a violation breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// A cycle ends applied, taken back, or stopped.
+    /// A cycle ends applied, rolled back, or stopped.
     Ending,
     /// Out in the order of the tiers, then in against it.
     Order,
@@ -108,8 +108,8 @@ pub enum CameOut {
     Applied,
     /// It had nothing to change, or was not to.
     NothingToDo,
-    /// Its plan, or the one of a cycle before, was taken back.
-    TakenBack,
+    /// Its plan, or the one of a cycle before, was rolled back.
+    RolledBack,
     /// The platform stopped until a person had looked; the alarm was raised.
     NeedsHuman,
     /// What was begun stands because the file says so; the execution failed, which raises an alarm.
@@ -129,7 +129,7 @@ impl Facts {
             Some(Ending::Held | Ending::Withheld | Ending::Trained | Ending::Skipped | Ending::Resumed) => {
                 CameOut::NothingToDo
             }
-            Some(Ending::RolledBack | Ending::Recovered) => CameOut::TakenBack,
+            Some(Ending::RolledBack | Ending::Recovered) => CameOut::RolledBack,
             Some(Ending::NeedsHuman) => CameOut::NeedsHuman,
             Some(Ending::Stopped) => CameOut::Stands,
             Some(Ending::Failed) => CameOut::Failed,
@@ -278,7 +278,7 @@ fn lease_is_free(facts: &Facts) -> Vec<String> {
 /// What ends a step on the way forward without failing its wave.
 const DONE: [StepEvent; 4] = [StepEvent::Succeeded, StepEvent::Found, StepEvent::Refused, StepEvent::Skipped];
 
-/// Plans are in order, and so is what was made of them: each wave was done before the next began, and taken back after it.
+/// Plans are in order, and so is what was made of them: each wave was done before the next began, and rolled back after it.
 fn order(facts: &Facts) -> Vec<String> {
     let mut wrong = Vec::new();
     for Opened { plan, platform, journal } in &facts.plans {
@@ -296,7 +296,7 @@ fn order(facts: &Facts) -> Vec<String> {
             let ends = [StepEvent::UndoSucceeded, StepEvent::UndoDeclined];
             let (back, begun) = (last(&later_steps, &ends), first(&earlier_steps, StepEvent::UndoStarted));
             if begun.zip(back).is_some_and(|(begun, back)| begun < back) {
-                wrong.push(format!("wave {earlier} of plan {} was taken back before wave {later}", plan.id));
+                wrong.push(format!("wave {earlier} of plan {} was rolled back before wave {later}", plan.id));
             }
         }
     }
@@ -313,7 +313,7 @@ fn first(entries: &[&Entry], event: StepEvent) -> Option<jiff::Timestamp> {
     happened.filter(|happened| happened.event == event).map(|happened| happened.at).min()
 }
 
-/// No dimension is further outside its bounds than it was, or than a person put it. Taking a plan back may go outside the
+/// No dimension is further outside its bounds than it was, or than a person put it. Rolling a plan back may go outside the
 /// bounds of a file that was published later.
 fn bounds(facts: &Facts) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -349,7 +349,7 @@ fn outside(bounds: Bounds, units: Units) -> u32 {
     bounds.clamp(units).abs_diff(units)
 }
 
-/// The targets of steps, or of what takes them back, by the state of the step.
+/// The targets of steps, or of what rolls them back, by the state of the step.
 fn changes_of(
     facts: &Facts,
     is: impl Fn(StepState) -> bool,
@@ -361,7 +361,7 @@ fn changes_of(
 }
 
 /// The capacity in AWS is what the journal says, unless a person has set it meanwhile: what holds is at its target, what was
-/// taken back is what it was, and what no step touched has not moved.
+/// rolled back is what it was, and what no step touched has not moved.
 fn capacity(facts: &Facts) -> Vec<String> {
     if facts.execution == Execution::Running {
         return Vec::new();

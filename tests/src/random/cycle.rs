@@ -26,7 +26,7 @@ use crate::unkind::Unkind;
 
 /// How often it is asked whether a cycle has ended or come to a state.
 const POLL: Duration = Duration::from_millis(100);
-/// A wave that waits in vain is asked 400 times, and so is taking it back: that takes a minute here.
+/// A wave that waits in vain is asked 400 times, and so is rolling it back: that takes a minute here.
 const CYCLE_MAX: Duration = Duration::from_secs(240);
 /// A function that an execution was stopped in goes on for a moment, in AWS too.
 const LAST_FUNCTION: Duration = Duration::from_secs(2);
@@ -291,7 +291,7 @@ impl<'a> Shopkeeper<'a> {
             return Err(format!("the platform does not resume: {resumed:?}").into());
         }
         self.listener.end_alarm(&self.deployment).await?;
-        // Nothing of that plan is taken back any more, and whoever resumed knows what stands.
+        // Nothing of that plan is rolled back any more, and whoever resumed knows what stands.
         self.closed.extend(facts.lease.open_plan.clone());
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! Random cycles: a shop under a load that wanders, on an AWS that is slow and breaks, beside a person who acts, and a check
-//! after every cycle that it ended applied, taken back, or stopped with the alarm raised.
+//! after every cycle that it ended applied, rolled back, or stopped with the alarm raised.
 
 mod alarm;
 mod checks;
@@ -116,7 +116,7 @@ impl CameOut {
         match self {
             CameOut::Applied => "applied",
             CameOut::NothingToDo => "nothing to change",
-            CameOut::TakenBack => "taken back",
+            CameOut::RolledBack => "rolled back",
             CameOut::NeedsHuman => "stopped for a person, with the alarm raised",
             CameOut::Stands => "failed, and stands as its file says",
             CameOut::Failed => "failed before anything was changed",

@@ -51,7 +51,7 @@ async fn lease(ports: &Fakes) -> Lease {
     ports.store.lease(&shop()).await.unwrap().value
 }
 
-/// The cycle failed before it knew what to take back: so it is settled.
+/// The cycle failed before it knew what to roll back: so it is settled.
 async fn settle_failed(ports: &Fakes, name: &str) {
     let read = ports.store.lease(&shop()).await.unwrap();
     if let Ok(lease) = read.value.release(&name.into(), None, None, None) {

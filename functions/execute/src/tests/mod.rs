@@ -115,7 +115,7 @@ impl Bench {
         Bench { ports, state, cycle, plan }
     }
 
-    /// The steps of a wave, asked for at a time in seconds. The wave starts at 10, its taking back at 30.
+    /// The steps of a wave, asked for at a time in seconds. The wave starts at 10, its rolling back at 30.
     fn steps(&self, wave: usize, second: i64) -> Steps {
         let started_at = Some(at(if second < 30 { 10 } else { 30 }));
         let (cycle, plan_id) = (self.cycle.clone(), self.plan.id.clone());

@@ -36,12 +36,12 @@ async fn cycles_are_settled_however_far_they_came() {
         .settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "GET /health: answered 503"}}))
         .await;
     assert_eq!((outcome.outcome, outcome.steps.undone), (Ending::RolledBack, 1));
-    assert_eq!(outcome.cause.as_deref(), Some("taken back (1 steps): GET /health: answered 503"));
+    assert_eq!(outcome.cause.as_deref(), Some("rolled back (1 steps): GET /health: answered 503"));
 
     let half = Bench::new().await;
     half.apply(0).await.unwrap();
     let outcome = half.settle(json!({"failure": {"error": "WaveUnhealthy", "cause": "sick"}})).await;
-    assert_eq!(outcome.outcome, Ending::NeedsHuman, "a plan that should have been taken back and was not");
+    assert_eq!(outcome.outcome, Ending::NeedsHuman, "a plan that should have been rolled back and was not");
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn took_over(bench: &Bench, recoveries: u32) {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_taken_over_and_not_taken_back_is_never_forgotten() {
+async fn a_plan_that_was_taken_over_and_not_rolled_back_is_never_forgotten() {
     let denied =
         json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "may not"}});
     let bench = Bench::new().await;
@@ -85,7 +85,7 @@ async fn a_plan_that_was_taken_over_and_not_taken_back_is_never_forgotten() {
     let outcome = bench.settle(denied.clone()).await;
     assert_eq!(outcome.outcome, Ending::NeedsHuman);
     let lease = bench.lease().await;
-    assert!(lease.needs_human.unwrap().contains("could not take it back: may not"));
+    assert!(lease.needs_human.unwrap().contains("could not roll it back: may not"));
     assert_eq!((lease.open_plan, bench.told()), (Some(bench.plan.id.clone()), 1));
     // Settling is repeated when its answer is lost.
     assert_eq!(bench.settle(denied).await.summary, outcome.summary);

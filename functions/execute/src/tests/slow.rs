@@ -18,7 +18,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn taking_back_waits_for_an_update_that_still_shows_the_old_capacity() {
+async fn rolling_back_waits_for_an_update_that_still_shows_the_old_capacity() {
     let bench = Bench::new().await;
     bench.ports.fleet.slow(Slow::Locked);
     assert_eq!(bench.apply(0).await.unwrap().kind, ExecutedKind::Made);
@@ -36,7 +36,7 @@ async fn taking_back_waits_for_an_update_that_still_shows_the_old_capacity() {
 }
 
 #[tokio::test]
-async fn taking_back_waits_half_an_hour_at_most() {
+async fn rolling_back_waits_half_an_hour_at_most() {
     let bench = Bench::new().await;
     bench.ports.fleet.slow(Slow::Locked);
     bench.apply(0).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_lost_answer_of_a_slow_update_is_not_taken_for_somebody_else_s_change(
         assert_eq!((again.kind, again.refused), (ExecutedKind::Made, 0), "{slow:?}");
         bench.ports.fleet.finish();
         assert_eq!(bench.undo(0).await.unwrap().kind, ExecutedKind::Made);
-        assert_eq!(bench.units(), [10, 5, 4], "ours, so it is taken back");
+        assert_eq!(bench.units(), [10, 5, 4], "ours, so it is rolled back");
     }
 }
 
@@ -122,7 +122,7 @@ async fn a_scale_out_that_aws_allows_no_decrease_for_stands_and_stops_nobody() {
     assert_eq!((outcome.outcome, outcome.steps.undone, outcome.steps.stands), (Ending::RolledBack, 1, 1));
     assert_eq!(
         outcome.summary,
-        "taken back (1 steps; users stands: users/read stays at 20: AWS allows it no decrease now): sick"
+        "rolled back (1 steps; users stands: users/read stays at 20: AWS allows it no decrease now): sick"
     );
     assert_eq!(bench.lease().await.needs_human, None);
 

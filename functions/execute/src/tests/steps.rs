@@ -14,7 +14,7 @@ const BEFORE: [u32; 3] = [10, 5, 4];
 const AFTER: [u32; 3] = [20, 10, 8];
 
 #[tokio::test]
-async fn waves_are_made_and_taken_back() {
+async fn waves_are_made_and_rolled_back() {
     let bench = Bench::new().await;
     for wave in 0..2 {
         assert_eq!(bench.apply(wave).await.unwrap().kind, ExecutedKind::Made);
@@ -25,12 +25,12 @@ async fn waves_are_made_and_taken_back() {
         assert_eq!(bench.undo(wave).await.unwrap().kind, ExecutedKind::Made);
     }
     assert_eq!(bench.units(), BEFORE);
-    // Taking back what is taken back does nothing.
+    // Rolling back what is rolled back does nothing.
     assert_eq!(bench.undo(0).await.unwrap().kind, ExecutedKind::Nothing);
 }
 
 #[tokio::test]
-async fn a_call_that_breaks_is_finished_by_trying_again_or_taken_back() {
+async fn a_call_that_breaks_is_finished_by_trying_again_or_rolled_back() {
     for broken in [Break::Before(1), Break::After(1)] {
         for kind in [ErrorKind::Throttled, ErrorKind::Unavailable] {
             let bench = Bench::new().await;
@@ -98,7 +98,7 @@ async fn whatever_call_to_the_store_breaks_nothing_is_half_done_in_silence() {
                 0
             );
 
-            // Giving up takes it back.
+            // Giving up rolls it back.
             let bench = Bench::new().await;
             bench.state.breaks(Some(broken));
             let _ = bench.apply(0).await;
@@ -110,7 +110,7 @@ async fn whatever_call_to_the_store_breaks_nothing_is_half_done_in_silence() {
 }
 
 #[tokio::test]
-async fn what_held_before_is_not_taken_back() {
+async fn what_held_before_is_not_rolled_back() {
     let bench = Bench::new().await;
     bench.ports.fleet.put("users/read", 20);
     bench.ports.fleet.put("users/write", 10);
@@ -139,7 +139,7 @@ async fn a_world_that_moved_is_refused_and_what_builds_on_it_skipped() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_back_stops_everything() {
+async fn what_cannot_be_rolled_back_stops_everything() {
     let bench = Bench::new().await;
     bench.apply(0).await.unwrap();
     bench.ports.fleet.put("users/read", 13);

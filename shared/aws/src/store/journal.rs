@@ -139,7 +139,7 @@ impl<T: Table> Store<T> {
         self.replace(key, read, entry, days_after(at, JOURNAL_DAYS)).await
     }
 
-    /// Changes made since a time, oldest first: those of steps that hold, and those that took them back.
+    /// Changes made since a time, oldest first: those of steps that hold, and those that rolled them back.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -15,7 +15,7 @@ use crate::usage::Usage;
 pub enum ExecuteRequest {
     /// Make the steps of a batch.
     Apply(Steps),
-    /// Take back the steps of a batch.
+    /// Roll back the steps of a batch.
     Undo(Steps),
     /// Close the cycle.
     Settle(Box<SettleRequest>),
@@ -33,7 +33,7 @@ pub struct Steps {
     pub wave: usize,
     /// The batch within the wave.
     pub batch: usize,
-    /// When the wave, or its taking back, started.
+    /// When the wave, or its rolling back, started.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
     /// When the state was entered.
@@ -46,7 +46,7 @@ pub struct Steps {
 pub struct Executed {
     /// Whether the wave may go on.
     pub kind: ExecutedKind,
-    /// Steps that hold now by our call, or were taken back.
+    /// Steps that hold now by our call, or were rolled back.
     pub made: usize,
     /// Steps that held already.
     pub found: usize,
@@ -56,10 +56,10 @@ pub struct Executed {
     pub skipped: usize,
     /// Steps that failed.
     pub failed: usize,
-    /// Steps that cannot be taken back yet, because AWS is still changing the resource or cannot be read.
+    /// Steps that cannot be rolled back yet, because AWS is still changing the resource or cannot be read.
     #[serde(default)]
     pub pending: usize,
-    /// Steps that stand, because AWS does not allow the change that would take them back.
+    /// Steps that stand, because AWS does not allow the change that would roll them back.
     #[serde(default)]
     pub stands: usize,
     /// Why, for those that were not made.
@@ -76,9 +76,9 @@ pub enum ExecutedKind {
     Made,
     /// Nothing was made, and nothing failed: there is nothing to wait for.
     Nothing,
-    /// Something failed: take back what was begun.
+    /// Something failed: roll back what was begun.
     Failed,
-    /// Something cannot be taken back yet: ask again later.
+    /// Something cannot be rolled back yet: ask again later.
     Pending,
 }
 
@@ -101,7 +101,7 @@ pub struct SettleRequest {
     pub failed_batches: Vec<Batch>,
     /// What went wrong, if anything did.
     pub failure: Option<Failure>,
-    /// What went wrong while taking back, if anything did.
+    /// What went wrong while rolling back, if anything did.
     pub undo_failure: Option<Failure>,
     /// What the cycle used so far.
     pub usage: Usage,
@@ -151,9 +151,9 @@ pub struct HealthRequest {
     pub plan_id: PlanId,
     /// The wave.
     pub wave: usize,
-    /// Whether the wave was taken back.
+    /// Whether the wave was rolled back.
     pub undo: bool,
-    /// When the wave, or its taking back, started.
+    /// When the wave, or its rolling back, started.
     pub started_at: Timestamp,
     /// When the state was entered.
     pub at: Timestamp,

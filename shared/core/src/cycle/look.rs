@@ -38,7 +38,7 @@ pub struct Collected {
     pub batches: Vec<Batch>,
     /// Capacities asked for by hand.
     pub capacity: BTreeMap<DimensionKey, Units>,
-    /// The plan to take back, when recovering.
+    /// The plan to roll back, when recovering.
     pub plan: Option<PlanOutline>,
     /// One sentence.
     pub summary: String,
@@ -54,7 +54,7 @@ pub enum CollectedKind {
     Ready,
     /// Nothing: another cycle acts, or a person must look first.
     Skipped,
-    /// Take back what a dead cycle left.
+    /// Roll back what a dead cycle left.
     Recover,
     /// Nothing more: a person has looked.
     Resumed,
@@ -134,7 +134,7 @@ pub enum DecidedKind {
 pub struct PlanOutline {
     /// Which plan.
     pub id: PlanId,
-    /// Whether waves begun are taken back when one fails.
+    /// Whether waves begun are rolled back when one fails.
     pub rollback: bool,
     /// Its waves.
     pub waves: Vec<WaveOutline>,

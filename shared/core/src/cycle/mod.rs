@@ -30,7 +30,7 @@ pub enum Task {
     Scale,
     /// Train the models; changes no capacity.
     Train,
-    /// A person has looked at what could not be taken back: act again from now on.
+    /// A person has looked at what could not be rolled back: act again from now on.
     Resume,
 }
 

@@ -44,7 +44,7 @@ pub fn after_plan(
 /// Whether a step worked, and when that was clear; `None` where it says nothing about its resource.
 ///
 /// Steps that held worked. When a wave did not hold, the steps of it that failed are to blame, or all of it if none did;
-/// those of the waves before had held and were only taken back with it.
+/// those of the waves before had held and were only rolled back with it.
 fn verdict(entry: &Entry, entries: &[Entry], ending: Ending) -> Option<(bool, Timestamp)> {
     let at = entry.events.last()?.at;
     if failed(entry) {

@@ -158,7 +158,7 @@ impl Step {
         if out { Direction::Out } else { Direction::In }
     }
 
-    /// The step that takes this one back.
+    /// The step that rolls this one back.
     pub fn undo(&self) -> Step {
         let back = |change: &StepChange| StepChange {
             key: change.key.clone(),

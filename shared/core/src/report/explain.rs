@@ -151,8 +151,8 @@ fn happened(entry: &Entry) -> String {
             StepEvent::Refused => "refused",
             StepEvent::Skipped => "skipped",
             StepEvent::Failed => "failed",
-            StepEvent::UndoSucceeded => "taken back",
-            StepEvent::UndoFailed => "could not be taken back",
+            StepEvent::UndoSucceeded => "rolled back",
+            StepEvent::UndoFailed => "could not be rolled back",
             StepEvent::UndoDeclined => "stands",
         };
         let detail = happened.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();

@@ -29,20 +29,20 @@ pub enum Ending {
     Skipped,
     /// A person has looked; the next cycle acts again.
     Resumed,
-    /// What a dead cycle had left was taken back, or found to hold.
+    /// What a dead cycle had left was rolled back, or found to hold.
     Recovered,
-    /// A wave failed, and everything begun was taken back.
+    /// A wave failed, and everything begun was rolled back.
     RolledBack,
     /// A wave failed, and what was begun stands because the configuration says so.
     Stopped,
-    /// Something could not be taken back. Nothing acts until a person has looked.
+    /// Something could not be rolled back. Nothing acts until a person has looked.
     NeedsHuman,
     /// The cycle failed before it changed anything.
     Failed,
 }
 
 impl Ending {
-    /// Whether the execution succeeds. What failed, or had to be taken back, is shown as failed.
+    /// Whether the execution succeeds. What failed, or had to be rolled back, is shown as failed.
     pub fn succeeded(self) -> bool {
         match self {
             Ending::Held
@@ -122,7 +122,7 @@ impl Outcome {
             ),
             (None, Some(plan)) => {
                 let summary = format!(
-                    "plan {plan}, which a dead cycle left open, is not taken back yet; the next cycle tries again, and \
+                    "plan {plan}, which a dead cycle left open, is not rolled back yet; the next cycle tries again, and \
                      nothing else is changed before: {}",
                     self.summary
                 );
@@ -152,11 +152,11 @@ pub struct Steps {
     pub refused: usize,
     /// What they build on was missing.
     pub skipped: usize,
-    /// They were taken back.
+    /// They were rolled back.
     pub undone: usize,
     /// They may stand although they should not.
     pub left: usize,
-    /// They stand, because AWS does not allow the change that would take them back.
+    /// They stand, because AWS does not allow the change that would roll them back.
     #[serde(default)]
     pub stands: usize,
 }
@@ -205,7 +205,7 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
     }
 }
 
-/// The plan that a cycle has settled, by how far it came: its own, or the one of a dead cycle that it has taken back. A
+/// The plan that a cycle has settled, by how far it came: its own, or the one of a dead cycle that it has rolled back. A
 /// cycle that failed before it knew what to do has settled none.
 pub fn settled<'a>(request: &SettleRequest, lease: &'a Lease) -> Option<&'a PlanId> {
     match request.collected.as_ref()?.kind {
@@ -292,10 +292,10 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
         ),
         Ending::Trained | Ending::Skipped | Ending::Resumed => collected.unwrap_or_default().to_owned(),
         Ending::Recovered => {
-            format!("{}: {} taken back", collected.unwrap_or_default(), taken_back(steps, entries))
+            format!("{}: {} rolled back", collected.unwrap_or_default(), rolled_back(steps, entries))
         }
         Ending::RolledBack => {
-            format!("taken back ({}): {}", taken_back(steps, entries), told(&request.failure))
+            format!("rolled back ({}): {}", rolled_back(steps, entries), told(&request.failure))
         }
         Ending::Stopped => {
             format!("stopped with {} steps standing: {}", steps.done + steps.left, told(&request.failure))
@@ -311,8 +311,8 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
     }
 }
 
-/// How much was taken back, and what stands because AWS does not allow more.
-fn taken_back(steps: Steps, entries: &[Entry]) -> String {
+/// How much was rolled back, and what stands because AWS does not allow more.
+fn rolled_back(steps: Steps, entries: &[Entry]) -> String {
     let stands = entries.iter().filter(|entry| entry.state == StepState::Stands);
     let stands: Vec<String> = stands
         .map(|entry| format!("{} stands: {}", entry.step.resource, entry.detail().unwrap_or_default()))

@@ -103,8 +103,8 @@ fn plans_end_by_what_stands() {
         [S::Done, S::Refused],
         "ScaledPartly: web-0 4 -> 8, web-1 4 -> 8; 1 of 2 steps were not made: web-1: somebody was here",
     );
-    check(sick(), [S::Undone, S::Pending], "RolledBack: taken back (1 steps): sick");
-    check(sick(), [S::Undone, S::Skipped], "RolledBack: taken back (1 steps): sick");
+    check(sick(), [S::Undone, S::Pending], "RolledBack: rolled back (1 steps): sick");
+    check(sick(), [S::Undone, S::Skipped], "RolledBack: rolled back (1 steps): sick");
     check(sick(), [S::Pending, S::Pending], "Failed: sick");
     check(sick(), [S::Done, S::Undone], "NeedsHuman: a person must look: sick");
     check(
@@ -116,7 +116,7 @@ fn plans_end_by_what_stands() {
 
 /// A cycle that took over the plan of a dead one, and failed to read it.
 #[test]
-fn a_plan_that_could_not_be_taken_back_is_told_and_stops_the_platform_in_the_end() {
+fn a_plan_that_could_not_be_rolled_back_is_told_and_stops_the_platform_in_the_end() {
     let failed =
         request(json!({"collected": null, "decided": null, "failure": {"error": "Denied", "cause": "no"}}));
     let told = |recoveries: u32| {
@@ -128,13 +128,13 @@ fn a_plan_that_could_not_be_taken_back_is_told_and_stops_the_platform_in_the_end
     };
     assert_eq!(
         told(1),
-        "Failed (Denied): plan left, which a dead cycle left open, is not taken back yet; the next cycle tries again, \
+        "Failed (Denied): plan left, which a dead cycle left open, is not rolled back yet; the next cycle tries again, \
          and nothing else is changed before: no"
     );
     assert_eq!(
         told(3),
         "NeedsHuman (NeedsHuman): a person must look: 3 cycles took over plan left, which a dead cycle left open, and \
-         could not take it back: no"
+         could not roll it back: no"
     );
 }
 
@@ -142,8 +142,8 @@ fn a_plan_that_could_not_be_taken_back_is_told_and_stops_the_platform_in_the_end
 fn dead_cycles_are_recovered() {
     use StepState as S;
     let recover = || json!({"collected": {"kind": "recover", "summary": "cycle 7 died"}, "decided": null});
-    check(recover(), [S::Undone, S::Undone], "Recovered: cycle 7 died: 2 steps taken back");
-    check(recover(), [S::Done, S::Done], "Recovered: cycle 7 died: 0 steps taken back");
+    check(recover(), [S::Undone, S::Undone], "Recovered: cycle 7 died: 2 steps rolled back");
+    check(recover(), [S::Done, S::Done], "Recovered: cycle 7 died: 0 steps rolled back");
     check(
         recover(),
         [S::Done, S::Pending],

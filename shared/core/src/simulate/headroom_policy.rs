@@ -175,11 +175,11 @@ impl Replayed<'_> {
                     let back = rollout.back.clone();
                     for change in changes {
                         self.told
-                            .extend(back.as_ref().map(|why| taken_back(&change, minute - self.start, why)));
+                            .extend(back.as_ref().map(|why| rolled_back(&change, minute - self.start, why)));
                         self.make(minute, &change);
                     }
                 }
-                Next::TakeBack(back) => self.rollout = Some(back),
+                Next::RollBack(back) => self.rollout = Some(back),
                 Next::Done => self.rollout = None,
             }
         }
@@ -208,16 +208,16 @@ fn told(decision: &Decision, minute: usize, band: Option<Band>) -> DecisionRecor
     }
 }
 
-fn taken_back(change: &StepChange, minute: usize, why: &str) -> DecisionRecord {
+fn rolled_back(change: &StepChange, minute: usize, why: &str) -> DecisionRecord {
     DecisionRecord {
         minute,
         dimension: change.key.clone(),
-        kind: ChangeKind::TakenBack,
+        kind: ChangeKind::RolledBack,
         from: change.expected.0,
         to: change.target.0,
         strategy: None,
         confidence: None,
         expected: None,
-        reasons: vec![format!("the plan was taken back: {why}")],
+        reasons: vec![format!("the plan was rolled back: {why}")],
     }
 }

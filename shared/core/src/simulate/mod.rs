@@ -120,8 +120,9 @@ pub enum ChangeKind {
     Out,
     /// Fewer units.
     In,
-    /// A plan that failed is undone.
-    TakenBack,
+    /// A plan that failed is rolled back.
+    #[serde(rename = "taken_back")]
+    RolledBack,
 }
 
 impl ChangeKind {

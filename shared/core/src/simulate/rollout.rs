@@ -13,7 +13,7 @@ pub(super) struct Rollout {
     /// Whether its end waits for the last wave too: something may depend on it.
     waits: bool,
     rollback: bool,
-    /// Why it takes another plan back, if it does.
+    /// Why it rolls another plan back, if it does.
     pub(super) back: Option<String>,
 }
 
@@ -33,8 +33,8 @@ pub(super) enum Next {
     Wait,
     /// These changes are to be made.
     Make(Vec<StepChange>),
-    /// The plan cannot go on; this one takes back what was begun, newest first.
-    TakeBack(Rollout),
+    /// The plan cannot go on; this one rolls back what was begun, newest first.
+    RollBack(Rollout),
     /// It was carried out.
     Done,
 }
@@ -50,7 +50,7 @@ impl Rollout {
         let waited = self.begun.checked_sub(1).and_then(|newest| self.waves.get(newest));
         if let Some(wave) = waited.filter(|_| self.waits || self.begun < self.waves.len()) {
             let waited = minute - self.begun_at;
-            // What takes back is not taken back itself: it goes on as far as it can.
+            // What rolls back is not rolled back itself: it goes on as far as it can.
             let unready = match self.back {
                 Some(_) => Ok(changes(wave).any(|change| pending(change, progress(change)))),
                 None => unready(wave, waited, progress),
@@ -58,14 +58,14 @@ impl Rollout {
             match unready {
                 Ok(false) => (),
                 Ok(true) => return Next::Wait,
-                Err(why) => return self.take_back(why),
+                Err(why) => return self.roll_back(why),
             }
         }
         let Some(wave) = self.waves.get(self.begun) else { return Next::Done };
         let changes: Vec<StepChange> = changes(wave).cloned().collect();
         let stale = changes.iter().find_map(|change| stale(change, progress(change)));
         if let Some(why) = stale.filter(|_| self.back.is_none()) {
-            return self.take_back(why);
+            return self.roll_back(why);
         }
         self.begun += 1;
         self.begun_at = minute;
@@ -73,7 +73,7 @@ impl Rollout {
     }
 
     /// What was begun, backwards.
-    fn take_back(&self, why: String) -> Next {
+    fn roll_back(&self, why: String) -> Next {
         let begun = self.waves.iter().take(self.begun).rev().filter(|_| self.rollback);
         let undone = begun.map(|wave| Wave {
             direction: wave.direction.reverse(),
@@ -81,7 +81,7 @@ impl Rollout {
             ..wave.clone()
         });
         let waves = undone.collect();
-        Next::TakeBack(Rollout {
+        Next::RollBack(Rollout {
             waves,
             begun: 0,
             begun_at: 0,

@@ -201,11 +201,11 @@ fn tiers_are_supplied_in_order_and_peers_are_not() {
 }
 
 #[test]
-fn a_plan_whose_order_fails_is_taken_back() {
+fn a_plan_whose_order_fails_is_rolled_back() {
     let chances = Chances { failing: 0.5, ..Chances::default() };
     let options = Options { chances, ..Options::default() };
     let replay = replayed(&chain([120, 60, 180]), &swings(|_| 1.0), &options);
-    let back = replay.runs[0].decisions.iter().find(|told| told.kind == ChangeKind::TakenBack).unwrap();
+    let back = replay.runs[0].decisions.iter().find(|told| told.kind == ChangeKind::RolledBack).unwrap();
     assert!(back.reasons[0].contains("did not get the units it was ordered"), "{back:?}");
     assert_eq!(replay.runs[0].together.unwrap().order_violations, 0);
 }

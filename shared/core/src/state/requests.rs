@@ -65,7 +65,7 @@ pub enum InvalidRequest {
     #[error("it must end within {} days", TERM_MAX.as_secs() / 86_400)]
     Term,
     /// Too much stands already.
-    #[error("{REQUESTS_MAX} pauses and overrides are the most; take some back first")]
+    #[error("{REQUESTS_MAX} pauses and overrides are the most; end some first")]
     TooMany,
 }
 

@@ -84,7 +84,7 @@ fn scaled() -> Facts {
     }
 }
 
-/// A cycle that took all of it back, in order.
+/// A cycle that rolled all of it back, in order.
 fn rolled_back() -> Facts {
     let mut facts = scaled();
     let opened = &mut facts.plans[0];
@@ -109,7 +109,7 @@ fn stopped() -> Facts {
     facts.after = units(150, 4, 6);
     facts.execution = Execution::Failed("NeedsHuman".to_owned());
     facts.outcome = Some(outcome(Ending::NeedsHuman, Some(PLAN)));
-    facts.lease.needs_human = Some("it could not be taken back".to_owned());
+    facts.lease.needs_human = Some("it could not be rolled back".to_owned());
     facts.lease.open_plan = Some(PLAN.into());
     facts.raised = Some(Raised { alarm: true, notice: true });
     facts
@@ -127,7 +127,7 @@ fn cycles_that_are_right_break_nothing() {
         assert_eq!(violations(&facts), [], "{:?}", facts.outcome);
     }
     assert_eq!(scaled().came_out(), CameOut::Applied);
-    assert_eq!(rolled_back().came_out(), CameOut::TakenBack);
+    assert_eq!(rolled_back().came_out(), CameOut::RolledBack);
     assert_eq!(stopped().came_out(), CameOut::NeedsHuman);
 }
 
@@ -211,7 +211,7 @@ fn waves_must_keep_their_order() {
     let started =
         facts.plans[0].journal[0].events.iter_mut().find(|happened| happened.event == E::UndoStarted);
     started.unwrap().at = Timestamp::UNIX_EPOCH;
-    check(&facts, Rule::Order, "wave 0 of plan plan-1 was taken back before wave 1");
+    check(&facts, Rule::Order, "wave 0 of plan plan-1 was rolled back before wave 1");
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn probe(build: &mut Build<'_>, at: &Path, raw: raw::HealthCheck) -> Option<Prob
 
 fn on_balancer(build: &mut Build<'_>, at: &Path, path: String, host: Option<String>) -> Probe {
     let sentence = "is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy \
-        and taken back; write a whole URL if there is none";
+        and rolled back; write a whole URL if there is none";
     build.warn(&at.key("endpoint"), sentence);
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
     let is_name =

@@ -129,7 +129,7 @@ function tell() {
   const own = state.shown.has(1) && !state.shown.has(0) ? 1 : 0;
   const last = changes(own).filter(change => change.minute < (index + 1) * data.step).pop();
   if (!last) return;
-  const what = last.kind === 'taken_back' ? 'took back' : last.kind === 'out' ? 'scaled out' : 'scaled in';
+  const what = last.kind === 'taken_back' ? 'rolled back' : last.kind === 'out' ? 'scaled out' : 'scaled in';
   out.append(html('p', `${stamp(last.minute)}: ${data.runs[own].name} ${what} from ${last.from} to ${last.to}, because`));
   const list = html('ul');
   for (const reason of last.why) list.append(html('li', reason));
