@@ -197,7 +197,7 @@ pub enum Reason {
         /// The event.
         event: String,
     },
-    /// A change rests.
+    /// The cooldown after the last change has not passed.
     Cooldown {
         /// Seconds left.
         left_s: i64,
@@ -232,7 +232,7 @@ pub enum Reason {
         /// How often it may.
         most: u32,
     },
-    /// What would go is forecast to be wanted again before it could be ordered.
+    /// What would be removed is forecast to be needed again before it could be replaced.
     StraightBack {
         /// Units kept.
         allowed: Units,
@@ -356,7 +356,7 @@ impl fmt::Display for Reason {
             Reason::MetricUnknown { why } => f.write_str(why),
             Reason::LowerBound { metric } => write!(
                 f,
-                "{metric} is as high as the ready units can carry, so the load is at least that; what was foreseen before counts"
+                "{metric} is as high as the ready units can carry, so the load may be higher; the forecast made before counts"
             ),
             Reason::NothingMeasured => f.write_str("nothing says how much is needed"),
             Reason::NoAdapter { resource_type } => {
@@ -383,7 +383,7 @@ impl fmt::Display for Reason {
             Reason::Busy { what } => write!(f, "left alone: {what}"),
             Reason::UnknownNeverScalesIn => f.write_str("not everything is known, so nothing is taken away"),
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
-            Reason::Cooldown { left_s } => write!(f, "the last change rests for another {left_s} s"),
+            Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::DecreaseSaved { left, least } => {
                 write!(
@@ -392,20 +392,23 @@ impl fmt::Display for Reason {
                 )
             }
             Reason::BreakerOpen { until } => {
-                write!(f, "changes of this resource kept failing; the next is tried at {}", clock(*until))
+                write!(f, "breaker open until {}: changes of this resource kept failing", clock(*until))
             }
             Reason::BreakerHalfOpen => {
-                f.write_str("changes of this resource kept failing; one unit shows whether they work again")
+                f.write_str("breaker half open: changes of this resource kept failing, so one unit is tried")
             }
             Reason::Paused { by, until } => write!(f, "paused until {} ({by})", day_clock(*until)),
             Reason::TurnsTooOften { turns, most } => {
                 write!(
                     f,
-                    "it would turn between out and in {turns} times within an hour, and {most} are allowed: it stays large"
+                    "this would be reversal {turns} between out and in within an hour, and {most} are allowed: no scale-in"
                 )
             }
             Reason::StraightBack { allowed } => {
-                write!(f, "{allowed} units are forecast to be wanted again before they could be ordered anew")
+                write!(
+                    f,
+                    "{allowed} units are forecast to be needed again before removed ones could be replaced"
+                )
             }
             Reason::NotTrustedIn { confidence, needed } => write!(
                 f,

@@ -163,7 +163,7 @@ fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (change < facts.set().real() * share).then(|| (facts.set(), Reason::Minor { wanted }))
 }
 
-/// Out rests after the last scale-out; in rests after any change, because new capacity must first show what it does.
+/// Cooldown: out waits after the last scale-out; in waits after any change, because new capacity must first show what it does.
 fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if facts.source == DemandSource::Manual {
         return None;
@@ -177,7 +177,7 @@ fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if left_s <= 0 { None } else { hold(facts, Reason::Cooldown { left_s }) }
 }
 
-/// A resource that failed again and again rests; then one unit shows whether it works.
+/// The breaker: a resource whose changes kept failing is left alone for a while; then one unit is tried.
 fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let World { platform, state, now, .. } = *facts.world;
     match state.breakers.get(&facts.place.resource.id)?.state(&platform.guardrails, now) {

@@ -235,7 +235,7 @@ fn guardrails_bite_with_a_reason() {
 }
 
 #[test]
-fn what_failed_or_is_paused_rests() {
+fn what_failed_or_is_paused_is_held() {
     let low = Case { cpu: Some(30.0), ..case(FULL) };
     let failed = |ago_s: i64| {
         let breaker = Breaker { failures: 3, failed_at: Some(now() - SignedDuration::from_secs(ago_s)) };

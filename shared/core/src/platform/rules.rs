@@ -16,13 +16,13 @@ pub struct GroupPolicy {
     pub predictive: bool,
     /// How much earlier than needed capacity is ordered.
     pub scheduling_buffer: Duration,
-    /// How long a change rests before the next one out, and in.
+    /// How long the cooldown after a change lasts before the next one out, and in.
     pub cooldown: Cooldown,
     /// Steps to take when the measured utilisation passes a bound.
     pub steps: Vec<StepRule>,
 }
 
-/// How long a change rests before the next one.
+/// How long the cooldown after a change lasts before the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cooldown {
     /// Before a scale-out.

@@ -250,7 +250,7 @@ pub(crate) struct Guardrails {
     pub(crate) budget: Option<Budget>,
 }
 
-/// How long a change rests before the next one in the same direction.
+/// How long the cooldown after a change lasts before the next one in the same direction.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cooldown {

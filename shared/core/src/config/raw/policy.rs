@@ -23,7 +23,7 @@ pub(crate) struct TargetTracking {
     pub(crate) metric: UtilizationMetric,
     #[schemars(range(min = 1, max = 100))]
     pub(crate) target_value: f64,
-    /// How long a scale-in rests after any change. Default as in `guardrails`.
+    /// How long the cooldown of a scale-in lasts after any change. Default as in `guardrails`.
     pub(crate) cooldown: Option<Span>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Step {
     /// `CPUUtilization` or `MemoryUtilization`.
     pub(crate) metric: UtilizationMetric,
     pub(crate) steps: Vec<StepRule>,
-    /// How long the policy rests after it acted. Default as in `guardrails`.
+    /// How long the cooldown of the policy lasts after it acted. Default as in `guardrails`.
     pub(crate) cooldown: Option<Span>,
 }
 
