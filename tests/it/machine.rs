@@ -200,6 +200,20 @@ fn waves_run_one_after_the_other_and_undo_goes_back() {
     }
 }
 
+#[test]
+fn rolling_back_outlasts_what_goes_by_and_has_a_time_of_its_own_to_be_seen() {
+    let undo = &definition()["States"]["UndoWave"]["ItemProcessor"]["States"]["UndoBatch"];
+    let check = &definition()["States"]["CheckUndone"];
+    for (task, told) in
+        [(undo, &undo["Catch"][0]["Output"]["kind"]), (check, &check["Catch"][0]["Assign"]["health"])]
+    {
+        assert_eq!(task["Catch"][0]["ErrorEquals"], task["Retry"][0]["ErrorEquals"]);
+        assert!(told.as_str().unwrap().contains("'pending'"), "{told}");
+    }
+    // An update that took all of its wave's time has a wave's time again to be rolled back.
+    assert_eq!(check["Arguments"]["Payload"]["startedAt"], "{% $undoneAt %}");
+}
+
 /// A value in the template, by the block of a function.
 fn template_timeout(function: &str) -> u64 {
     let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
@@ -300,5 +314,7 @@ fn causes_that_are_kept_are_cut() {
     let all = definition().to_string();
     let causes = all.matches("errorOutput.Cause").count();
     let cut = all.matches("errorOutput.Cause, 0, ").count();
+    // An error need not have a cause, and a variable cannot hold nothing.
+    assert_eq!(all.matches("$substring($states.errorOutput.Cause").count(), 0);
     assert_eq!(causes, cut, "a cause may have 32,768 letters, and Settle is given several things");
 }

@@ -258,6 +258,9 @@ fn alarms_of_one_platform_start_no_cycle_of_another() {
 fn a_first_deployment_that_fails_leaves_no_tables() {
     for (id, table) in of_type("AWS::DynamoDB::Table") {
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{id}");
+        // CloudFormation cannot remove what is protected.
+        assert_eq!(table["Properties"]["DeletionProtectionEnabled"]["Ref"], "DeletionProtection", "{id}");
+        assert_eq!(template()["Parameters"]["DeletionProtection"]["Default"], "false");
         // A table that is replaced has been created long before; its policy knows no exception.
         assert_eq!(table["UpdateReplacePolicy"], "Retain", "{id}");
     }

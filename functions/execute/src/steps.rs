@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headroom_aws::error::ErrorKind;
+use headroom_aws::error::{AwsError, ErrorKind};
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Capacities, Depth, Fleet};
 use headroom_aws::store::Versioned;
@@ -14,7 +14,6 @@ use headroom_core::observe::{Busy, Observed};
 use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
 use headroom_core::units::Units;
-use jiff::Timestamp;
 
 use crate::Ports;
 
@@ -183,12 +182,18 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
                 self.write(&entry, StepEvent::Succeeded, Some(LOST.to_owned())).await.map(Some)
             }
             Look::Nothing => self.write(&entry, StepEvent::Found, None).await.map(Some),
-            // It may well be our own call that is being carried out. The health check finds out whether it was.
+            // It may well be our own call that is being carried out. Of floors that is the first of several, and the rest
+            // must follow; else the health check finds out whether it was.
+            Look::Locked(_) if called_before && step.mode == Mode::Floor => {
+                self.start(step, &entry, called_before).await.map(Some)
+            }
             Look::Locked(what) if called_before => {
                 self.write(&entry, StepEvent::Succeeded, Some(format!("{LOST}; {what}"))).await.map(Some)
             }
+            // The state machine tries again; when it gives up, the batch has failed and the step is rolled back.
             Look::Unseen(why) if called_before => {
-                self.write(&entry, StepEvent::Failed, Some(why)).await.map(Some)
+                let doing = format!("see what came of the call for {}", step.resource);
+                Err(AwsError::new(ErrorKind::Unavailable, doing, why).into())
             }
             Look::Moved(why) | Look::Unseen(why) => {
                 self.write(&entry, StepEvent::Refused, Some(why)).await.map(Some)
@@ -221,6 +226,10 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
             }
             // Somebody else is changing it: nothing was done, and the next cycle decides again.
             Err(error) if error.kind == ErrorKind::Stale => (StepEvent::Refused, Some(error.to_string())),
+            // Somebody else spent the last decrease. What scaled out in waves before this one is needed all the same.
+            Err(error) if error.kind == ErrorKind::DecreaseLimit && !called_before => {
+                (StepEvent::Refused, Some(error.to_string()))
+            }
             Err(error) if is_transient(error.kind) => return Err(error.into()),
             Err(error) => (StepEvent::Failed, Some(error.to_string())),
         };
@@ -230,17 +239,19 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
     async fn roll_back(&self, step: &Step) -> Result<Option<Versioned<Entry>>, Failure> {
         let entry = self.entry(step);
         let Some(undo) = entry.value.undo() else { return Ok(None) };
-        let called_at = entry.value.when(StepEvent::Started);
+        let was_called = entry.value.when(StepEvent::Started).is_some();
         let entry = self.write(&entry, StepEvent::UndoStarted, None).await?;
         let end = match self.look(&undo) {
             // A description that lags behind our own call looks like nothing.
-            Look::Nothing if self.may_lag(called_at) => {
+            Look::Nothing if was_called && self.may_lag() => {
                 UndoEnd::NotYet("its capacity may not be described as it is yet".to_owned())
             }
             Look::Nothing => UndoEnd::Event(StepEvent::UndoSucceeded, Some("nothing stood".to_owned())),
             Look::Moved(why) => UndoEnd::Event(StepEvent::UndoFailed, Some(why)),
             Look::Locked(why) | Look::Unseen(why) => UndoEnd::NotYet(why),
-            Look::Apply(_) => self.call_back(&undo).await?,
+            // A call in the middle of what AWS holds, such as a deployment in two colours, would make that fail too.
+            Look::Apply(Some(Busy::Held(why))) => UndoEnd::NotYet(why),
+            Look::Apply(_) => self.call_back(&undo).await,
         };
         match end {
             UndoEnd::Event(event, detail) => self.write(&entry, event, detail).await.map(Some),
@@ -255,18 +266,20 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
     }
 
     /// Makes the call that rolls a step back.
-    async fn call_back(&self, undo: &Step) -> Result<UndoEnd, Failure> {
+    async fn call_back(&self, undo: &Step) -> UndoEnd {
         if let Some(why) = self.no_decrease_left(undo) {
-            return Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(why)));
+            return UndoEnd::Event(StepEvent::UndoDeclined, Some(why));
         }
         match self.call(undo).await {
-            Ok(()) => Ok(UndoEnd::Event(StepEvent::UndoSucceeded, None)),
-            Err(error) if is_transient(error.kind) => Err(error.into()),
-            Err(error) if error.kind == ErrorKind::Stale => Ok(UndoEnd::NotYet(error.to_string())),
-            Err(error) if error.kind == ErrorKind::DecreaseLimit => {
-                Ok(UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string())))
+            Ok(()) => UndoEnd::Event(StepEvent::UndoSucceeded, None),
+            // What goes by is waited for as long as what AWS is doing: a person is not needed for a minute of throttling.
+            Err(error) if error.kind == ErrorKind::Stale || is_transient(error.kind) => {
+                UndoEnd::NotYet(error.to_string())
             }
-            Err(error) => Ok(UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string()))),
+            Err(error) if error.kind == ErrorKind::DecreaseLimit => {
+                UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string()))
+            }
+            Err(error) => UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string())),
         }
     }
 
@@ -282,16 +295,21 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         })
     }
 
-    /// Whether a description may still be older than our own call.
-    fn may_lag(&self, called_at: Option<Timestamp>) -> bool {
-        let now = self.batch.cycle.time(self.batch.at);
-        called_at.is_some_and(|called_at| now.as_second() - called_at.as_second() < DESCRIBE_LAG_S)
+    /// Whether a description may still be older than our own call. The call was made before rolling back began: exactly when
+    /// is not on record, since the journal has the time at which the batch began.
+    fn may_lag(&self) -> bool {
+        self.waited_s() < DESCRIBE_LAG_S
     }
 
     /// Whether rolling back has waited long enough for what AWS is doing.
     fn is_over(&self) -> bool {
+        UNDO_WAIT_S <= self.waited_s()
+    }
+
+    /// Seconds since rolling back began.
+    fn waited_s(&self) -> i64 {
         let started_at = self.batch.started_at.unwrap_or(self.batch.at);
-        UNDO_WAIT_S <= self.batch.at.as_second() - started_at.as_second()
+        self.batch.at.as_second() - started_at.as_second()
     }
 
     /// The journal's entry of a step, or an empty one.
@@ -335,14 +353,10 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         }
     }
 
-    async fn call(&self, step: &Step) -> Result<(), headroom_aws::error::AwsError> {
+    async fn call(&self, step: &Step) -> Result<(), AwsError> {
         let Some((_, resource)) = self.platform.resource(&step.resource) else {
             let said = "it is not a resource of this platform";
-            return Err(headroom_aws::error::AwsError::new(
-                ErrorKind::Invalid,
-                format!("scale {}", step.resource),
-                said,
-            ));
+            return Err(AwsError::new(ErrorKind::Invalid, format!("scale {}", step.resource), said));
         };
         let targets = step.changes.iter().map(|change| (change.key.clone(), change.target)).collect();
         tracing::info!(resource = %resource.id, ?targets, "Setting {}", resource.id);

@@ -162,6 +162,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
+        // So many tables at a time may be updated; in minutes others are done.
+        "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
@@ -220,6 +222,12 @@ mod tests {
                 "Subscriber limit exceeded: Provisioned throughput decreases are limited within a given UTC day.",
                 Some(400),
                 ErrorKind::DecreaseLimit,
+            ),
+            (
+                "LimitExceededException",
+                "Subscriber limit exceeded: Only 500 tables can be created, updated, or deleted simultaneously",
+                Some(400),
+                ErrorKind::Stale,
             ),
             ("ValidationError", "AutoScalingGroup name not found - null", Some(400), ErrorKind::NotFound),
             (

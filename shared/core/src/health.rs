@@ -147,8 +147,9 @@ fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
         Direction::In => is_gone(capacity, target),
     };
     match (&capacity.busy, there) {
-        (Some(Busy::Held(what)), _) => Health::Pending(what.clone()),
+        // What is there is there, whatever AWS still replaces.
         (_, true) => Health::Healthy,
+        (Some(Busy::Held(what)), false) => Health::Pending(what.clone()),
         // A deployment that failed has nothing to do with how many tasks there are, but may be why there are too few.
         (_, false) => {
             let failed = capacity.failed.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
@@ -270,8 +271,10 @@ mod tests {
         check_capacity((8, 4), Capacity { busy: deploying(), ..capacity(4, 7) }, "Healthy");
         let failed = Capacity { failed: Some("its deployment failed: crash".into()), ..capacity(8, 6) };
         check_capacity((4, 8), failed, "Pending(\"6 of 8 are ready; its deployment failed: crash\")");
-        let held = Capacity { busy: Some(Busy::Held("an instance refresh".into())), ..capacity(8, 8) };
-        check_capacity((4, 8), held, "Pending(\"an instance refresh\")");
+        let held =
+            |ready| Capacity { busy: Some(Busy::Held("an instance refresh".into())), ..capacity(8, ready) };
+        check_capacity((4, 8), held(8), "Healthy");
+        check_capacity((4, 8), held(6), "Pending(\"an instance refresh\")");
     }
 
     #[test]

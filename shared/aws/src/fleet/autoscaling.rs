@@ -189,7 +189,8 @@ fn once() -> aws_sdk_autoscaling::config::Builder {
     Config::builder().retry_config(RetryConfig::disabled())
 }
 
-/// Groups with an enabled scaling policy of their own.
+/// Groups with an enabled scaling policy of their own. A predictive one does not count: it never scales in, and by default it
+/// only forecasts.
 pub(super) async fn natives(
     clients: &Clients,
     resources: &[&Resource],
@@ -241,7 +242,9 @@ async fn policies(
             .send()
             .await
             .map_err(|error| AwsError::of(error, "describe scaling policies"))?;
-        let enabled = answer.scaling_policies().iter().filter(|policy| policy.enabled() != Some(false));
+        let enabled = answer.scaling_policies().iter().filter(|policy| {
+            policy.enabled() != Some(false) && policy.policy_type() != Some("PredictiveScaling")
+        });
         with_policy.extend(enabled.filter_map(|policy| policy.auto_scaling_group_name().map(str::to_owned)));
         next = answer.next_token;
         if next.is_none() {
@@ -432,13 +435,15 @@ mod tests {
 
     #[tokio::test]
     async fn groups_with_a_policy_of_their_own_are_native() {
-        let policy = |group: &str, enabled| {
-            ScalingPolicy::builder().auto_scaling_group_name(group).enabled(enabled).build()
+        let policy = |group: &str, kind: &str, enabled| {
+            let policy = ScalingPolicy::builder().auto_scaling_group_name(group).policy_type(kind);
+            policy.enabled(enabled).build()
         };
         let rule = mock!(Client::describe_policies).then_output(move || {
             DescribePoliciesOutput::builder()
-                .scaling_policies(policy("web-asg", true))
-                .scaling_policies(policy("off", false))
+                .scaling_policies(policy("web-asg", "TargetTrackingScaling", true))
+                .scaling_policies(policy("off", "TargetTrackingScaling", false))
+                .scaling_policies(policy("foreseen-asg", "PredictiveScaling", true))
                 .build()
         });
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&rule]);

@@ -149,17 +149,42 @@ pub(super) async fn set(
     // AWS sets read and write units together, so what is not changed must be known.
     let table = describe(clients, &resource.name).await?;
     let wanted = wanted(&table, resource, mode, targets)?;
-    if !wanted.is_empty() {
-        update(clients, resource, &table, &wanted).await?;
-    }
-    // RegisterScalableTarget moves capacity into the new bounds by itself, but only of a table that is not being updated:
-    // of two floors moved one after the other it would move one capacity. So ours comes first, with all parts in one call.
     if mode == Mode::Floor {
-        for (key, target) in targets {
-            scalable::set_floor(clients, resource, &key.dimension, *target).await?;
-        }
+        return set_floors(clients, resource, &table, &wanted, targets).await;
+    }
+    if wanted.is_empty() { Ok(()) } else { update(clients, resource, &table, &wanted).await }
+}
+
+/// RegisterScalableTarget moves capacity into the new bounds by itself, but only of a table that is not being updated: of
+/// two floors moved one after the other it would move one capacity. So one update with all parts comes first. A table that
+/// is being updated already is so by the call that this one repeats.
+async fn set_floors(
+    clients: &Clients,
+    resource: &Resource,
+    table: &TableDescription,
+    wanted: &Wanted<'_>,
+    targets: &BTreeMap<DimensionKey, Units>,
+) -> Result<(), AwsError> {
+    let mut begun = busy(table).is_some();
+    if !begun && !wanted.is_empty() {
+        update(clients, resource, table, wanted).await?;
+        begun = true;
+    }
+    for (key, target) in targets {
+        let set = scalable::set_floor(clients, resource, &key.dimension, *target).await;
+        set.map_err(|error| if begun { unfinished(error) } else { error })?;
+        begun = true;
     }
     Ok(())
+}
+
+/// Something that is in the way of the rest of a change: the rest must follow, so that it is tried again and never taken for
+/// a change of which nothing was made.
+fn unfinished(error: AwsError) -> AwsError {
+    match error.kind {
+        ErrorKind::Stale => AwsError { kind: ErrorKind::Unavailable, ..error },
+        _ => error,
+    }
 }
 
 /// What has to change: all that is not at its target, or in floor mode what is below it, since going down is the native
@@ -429,6 +454,57 @@ mod tests {
         // A floor that is lowered moves no capacity.
         set(&clients, resource, Mode::Floor, &units_of(&[("users/read", 10)])).await.unwrap();
         assert_eq!((update.num_calls(), register.num_calls()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn floors_of_which_some_have_moved_are_not_taken_for_refused() {
+        use aws_sdk_applicationautoscaling::Client as Scaling;
+        use aws_sdk_applicationautoscaling::operation::register_scalable_target::{
+            RegisterScalableTargetError, RegisterScalableTargetOutput,
+        };
+        use aws_sdk_applicationautoscaling::types::error::ConcurrentUpdateException;
+        let conflict = || {
+            let code = ErrorMetadata::builder().code("ConcurrentUpdateException").build();
+            let error = ConcurrentUpdateException::builder().meta(code).build();
+            RegisterScalableTargetError::ConcurrentUpdateException(error)
+        };
+        // Both parts stand where the floors are to be, so nothing else is called.
+        let targets = units_of(&[("users/read", 20), ("users/write", 10)]);
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        for (accepted, kind) in [(0, ErrorKind::Stale), (1, ErrorKind::Unavailable)] {
+            let moved = mock!(Scaling::register_scalable_target)
+                .then_output(|| RegisterScalableTargetOutput::builder().build());
+            let refused = mock!(Scaling::register_scalable_target).then_error(conflict);
+            let rules = &[&moved, &refused][1 - accepted..];
+            let describe = describes(table().build());
+            let clients = Clients {
+                dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
+                application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::Sequential, rules),
+                ..clients()
+            };
+            let error = set(&clients, resource, Mode::Floor, &targets).await.unwrap_err();
+            assert_eq!(error.kind, kind, "{accepted} floors have moved: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn floors_follow_an_update_that_is_under_way() {
+        use aws_sdk_applicationautoscaling::Client as Scaling;
+        use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
+        let register = mock!(Scaling::register_scalable_target)
+            .then_output(|| RegisterScalableTargetOutput::builder().build());
+        let describe = describes(table().table_status(TableStatus::Updating).build());
+        let clients = Clients {
+            dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
+            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
+            ..clients()
+        };
+        let platform = platform(TABLE);
+        let resource = platform.resources().next().unwrap().1;
+        let targets = units_of(&[("users/read", 40), ("users/write", 30)]);
+        set(&clients, resource, Mode::Floor, &targets).await.unwrap();
+        assert_eq!(register.num_calls(), 2);
     }
 
     #[tokio::test]

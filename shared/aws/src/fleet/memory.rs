@@ -25,6 +25,7 @@ struct State {
     unfinished: BTreeMap<DimensionKey, Units>,
     no_decrease_left: bool,
     unseen: Option<String>,
+    held: Option<String>,
 }
 
 /// How a fleet is seen before what was set has taken effect.
@@ -97,6 +98,11 @@ impl MemoryFleet {
         self.state().unseen = why.map(str::to_owned);
     }
 
+    /// From now on AWS holds everything for this reason; or nothing again.
+    pub fn held(&self, why: Option<&str>) {
+        self.state().held = why.map(str::to_owned);
+    }
+
     /// Takes a dimension away.
     pub fn remove(&self, key: &str) {
         if let Ok(key) = key.parse() {
@@ -138,7 +144,8 @@ impl Fleet for MemoryFleet {
             let gone = state.unseen.clone().unwrap_or_else(|| format!("there is no {}", resource.id));
             let updating = resource.dimensions.iter().any(|one| state.unfinished.contains_key(&one.key));
             let locked = updating && state.slow == Some(Slow::Locked);
-            let busy = locked.then(|| Busy::Locked("it is being updated".to_owned()));
+            let held = state.held.clone().map(Busy::Held);
+            let busy = locked.then(|| Busy::Locked("it is being updated".to_owned())).or(held);
             let decreases_left = state.no_decrease_left.then_some(0);
             let known = |units: Units| {
                 let busy = busy.clone();

@@ -229,7 +229,9 @@ async fn policies(
             .send()
             .await
             .map_err(|error| AwsError::of(error, "describe scaling policies"))?;
+        // A predictive policy never scales in, and by default it only forecasts.
         let policies = answer.scaling_policies().iter();
+        let policies = policies.filter(|policy| policy.policy_type().as_str() != "PredictiveScaling");
         scaled.extend(
             policies.map(|policy| (policy.resource_id().to_owned(), policy.scalable_dimension().clone())),
         );

@@ -321,11 +321,13 @@ fn rolled_back(steps: Steps, entries: &[Entry]) -> String {
     if stands.is_empty() { undone } else { format!("{undone}; {}", crate::cycle::few(stands).join("; ")) }
 }
 
-/// Lambda wraps an error into JSON; people want the sentence in it.
+/// Lambda wraps an error into JSON; people want the sentence in it. Two of them fit into the 32,768 letters that Step
+/// Functions allows for the cause of an execution's failure.
 fn readable(cause: &str) -> String {
+    const LETTERS_MAX: usize = 15_000;
     let wrapped = serde_json::from_str::<serde_json::Value>(cause).ok();
     let message = wrapped.as_ref().and_then(|wrapped| wrapped.get("errorMessage")?.as_str());
-    message.unwrap_or(cause).to_owned()
+    message.unwrap_or(cause).chars().take(LETTERS_MAX).collect()
 }
 
 #[cfg(test)]
