@@ -116,7 +116,7 @@ impl Outcome {
             // Settling is repeated when its answer is lost: the platform was stopped the first time.
             (Some(why), _) => why.clone(),
             (None, Some(plan)) if RECOVERIES_MAX <= lease.recoveries => format!(
-                "a person must look: {} cycles took over plan {plan}, which a dead cycle left open, and could not take \
+                "a person must look: {} cycles took over plan {plan}, which a dead cycle left open, and could not roll \
                  it back: {}",
                 lease.recoveries, self.summary
             ),
