@@ -60,6 +60,7 @@ PATCHES = (
     stepfunctions.limit_events,
     stepfunctions.tell_ends_earlier,
     cloudwatch.keep_metrics_as_long_as_cloudwatch,
+    cloudwatch.evict_old_points_once_a_minute,
     cloudwatch.evaluate_alarms_of_metrics_that_have_points,
     cloudwatch.tell_points_late,
     cloudwatch.tell_metric_data_by_pages,

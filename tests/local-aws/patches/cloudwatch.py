@@ -10,6 +10,7 @@ from ministack.services import cloudwatch
 from . import settings
 
 FIVE_MINUTE_POINTS_KEPT_S = 63 * 86_400
+EVICTION_S = 60.0
 QUERIES_MAX = 500
 POINTS_MAX = 100_800
 # Of what a count will be, this is there when its point appears.
@@ -36,11 +37,26 @@ def evaluate_alarms_of_metrics_that_have_points():
     cloudwatch._evaluate_all_alarms = evaluate_all
 
 
-class Late:
-    """The metrics as they can be seen now. Everything but reading them all goes to what is stored."""
+def evict_old_points_once_a_minute():
+    """MiniStack copies every point of every metric at each request to drop the old ones, which takes seconds once there are
+    thousands of metrics. CloudWatch promises no moment at which an old point goes."""
+    evict, last = cloudwatch._evict_old_metrics, 0.0
 
-    def __init__(self, stored):
-        self.stored = stored
+    def evict_now_and_then():
+        nonlocal last
+        if last + EVICTION_S <= time.monotonic():
+            last = time.monotonic()
+            evict()
+
+    cloudwatch._evict_old_metrics = evict_now_and_then
+
+
+class Late:
+    """The metrics as they can be seen now. Everything but reading them all goes to what is stored. A request that names its
+    metrics sees these only: MiniStack goes through all metrics for each query."""
+
+    def __init__(self, stored, named=None):
+        self.stored, self.named, self.shown = stored, named, None
 
     def __getattr__(self, name):
         return getattr(self.stored, name)
@@ -55,8 +71,26 @@ class Late:
         return metric in self.stored
 
     def items(self):
-        for metric, points in self.stored.items():
-            yield metric, seen(metric[2], points)
+        if self.shown is None:
+            self.shown = [(metric, seen(metric[2], points)) for metric, points in self.candidates()]
+        return self.shown
+
+    def candidates(self):
+        if self.named is None:
+            return list(self.stored.items())
+        return [(metric, self.stored[metric]) for metric in self.named if metric in self.stored]
+
+
+def named(request):
+    """The metrics that the queries name, each once; nothing if one of them names no dimensions, which MiniStack takes for any."""
+    metrics = {}
+    for query in request.get("MetricDataQueries", []):
+        metric = query.get("MetricStat", {}).get("Metric", {})
+        dimensions = cloudwatch._dims_from_list(metric.get("Dimensions") or [])
+        if not dimensions:
+            return None
+        metrics[(metric.get("Namespace", ""), metric.get("MetricName", ""), cloudwatch._dims_key(dimensions))] = True
+    return list(metrics)
 
 
 def seen(dimensions, points):
@@ -80,19 +114,19 @@ def grown(point, share):
 def tell_points_late():
     """CloudWatch user guide, metrics concepts and GetMetricData: points come minutes late, and counts go on growing after they have appeared."""
 
-    def late(read):
-        def read_late(*given):
+    def late(read, queries):
+        def read_late(params, request, *protocol):
             stored = cloudwatch._metrics
-            cloudwatch._metrics = Late(stored)
+            cloudwatch._metrics = Late(stored, named(request) if queries and any(protocol) else None)
             try:
-                return read(*given)
+                return read(params, request, *protocol)
             finally:
                 cloudwatch._metrics = stored
 
         return read_late
 
-    cloudwatch._get_metric_data = late(cloudwatch._get_metric_data)
-    cloudwatch._get_metric_statistics = late(cloudwatch._get_metric_statistics)
+    cloudwatch._get_metric_data = late(cloudwatch._get_metric_data, queries=True)
+    cloudwatch._get_metric_statistics = late(cloudwatch._get_metric_statistics, queries=False)
 
 
 def tell_metric_data_by_pages():
