@@ -2,16 +2,15 @@
 //! comments speak to the operator. Everything optional gets its default in `build`, where defaults are recorded.
 
 pub(crate) mod policy;
-pub(crate) mod resource;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::resource::Schema;
 use crate::scalar::{Cron, Endpoint, Length, Moment, Name, Span, Zone};
 pub(crate) use policy::ScalingPolicy;
-pub(crate) use resource::Resource;
 
 /// One multi-tier workload: what it consists of, how it may be scaled, and in which order.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -42,7 +41,7 @@ pub(crate) struct Platform {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Group {
-    pub(crate) resources: Vec<Resource>,
+    pub(crate) resources: Vec<Schema>,
     pub(crate) scaling_policies: Option<Vec<ScalingPolicy>>,
     /// A health check of this tier; the same as an entry of `orchestration.health_checks`.
     pub(crate) health_check: Option<GroupCheck>,
