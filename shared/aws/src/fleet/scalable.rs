@@ -303,7 +303,7 @@ mod tests {
     use aws_sdk_applicationautoscaling::types::{PolicyType, ScalableTarget, ScalingPolicy};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
-    use super::super::testing::{platform, target};
+    use super::super::testing::{platform, target, units_of};
     use super::*;
 
     const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
@@ -418,5 +418,76 @@ mod tests {
         assert!(
             matches!(floors.of(target.resource, "read"), Observed::Unknown(why) if why.contains("more than 200 pages"))
         );
+    }
+
+    const ORDERS: &str = "{type: SCALABLE_TARGET, name: orders, service_namespace: cassandra, \
+        resource_id: keyspace/shop/table/orders, scalable_dimension: 'cassandra:table:ReadCapacityUnits', \
+        min_capacity: 5, max_capacity: 400}";
+
+    #[tokio::test]
+    async fn what_has_no_other_adapter_is_seen_by_its_bounds() {
+        let rule = mock!(Client::describe_scalable_targets)
+            .match_requests(|request| {
+                request.service_namespace() == Some(&ServiceNamespace::Cassandra)
+                    && request.resource_ids() == ["keyspace/shop/table/orders"]
+            })
+            .then_output(|| {
+                let target = ScalableTarget::builder()
+                    .service_namespace(ServiceNamespace::Cassandra)
+                    .resource_id("keyspace/shop/table/orders")
+                    .scalable_dimension(ScalableDimension::CassandraTableReadCapacityUnits)
+                    .min_capacity(10)
+                    .max_capacity(90)
+                    .role_arn("arn")
+                    .creation_time(DateTime::from_secs(0));
+                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+            });
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+        let platform = platform(ORDERS);
+        for (mode, most) in [(Mode::Floor, Some(Units(90))), (Mode::Desired, None)] {
+            let observed = observe(&client, &[target(&platform, mode)]).await;
+            let capacity = observed[&"orders/desired".parse().unwrap()].known().unwrap();
+            assert_eq!((capacity.mode, capacity.set, capacity.ready), (mode, Units(10), Units(10)));
+            assert_eq!((capacity.aws_min, capacity.aws_max), (None, most));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_registered_or_not_told_is_unknown() {
+        let nothing = mock!(Client::describe_scalable_targets)
+            .then_output(|| DescribeScalableTargetsOutput::builder().build());
+        let denied = mock!(Client::describe_scalable_targets).then_error(|| {
+            use aws_sdk_applicationautoscaling::operation::describe_scalable_targets::DescribeScalableTargetsError;
+            DescribeScalableTargetsError::generic(
+                aws_smithy_types::error::ErrorMetadata::builder().code("AccessDeniedException").build(),
+            )
+        });
+        let platform = platform(ORDERS);
+        for (rule, said) in [(nothing, "not registered"), (denied, "AccessDenied")] {
+            let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+            let observed = observe(&client, &[target(&platform, Mode::Floor)]).await;
+            let seen = &observed[&"orders/desired".parse().unwrap()];
+            assert!(matches!(seen, Observed::Unknown(why) if why.contains(said)), "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn in_mode_desired_both_bounds_are_moved_and_in_mode_floor_the_minimum() {
+        for (mode, most) in [(Mode::Floor, None), (Mode::Desired, Some(40))] {
+            let rule = mock!(Client::register_scalable_target)
+                .match_requests(move |request| {
+                    request.service_namespace() == Some(&ServiceNamespace::Cassandra)
+                        && request.resource_id() == Some("keyspace/shop/table/orders")
+                        && request.scalable_dimension()
+                            == Some(&ScalableDimension::CassandraTableReadCapacityUnits)
+                        && (request.min_capacity(), request.max_capacity()) == (Some(40), most)
+                })
+                .then_output(|| RegisterScalableTargetOutput::builder().build());
+            let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+            let platform = platform(ORDERS);
+            let resource = platform.resources().next().unwrap().1;
+            set(&client, resource, mode, &units_of(&[("orders/desired", 40)])).await.unwrap();
+            assert_eq!(rule.num_calls(), 1);
+        }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Predictive {
     pub(crate) prediction_horizon: Option<Span>,
     /// How much history a forecast learns from. Default 14d.
     pub(crate) training_period: Option<Span>,
-    /// How much earlier than needed capacity is ordered. Default 15m.
+    /// How much earlier than needed capacity is ordered. Default 0s.
     pub(crate) scheduling_buffer: Option<Span>,
     /// Confidence from which a forecast may scale out. Default 0.7.
     #[schemars(range(min = 0, max = 1))]
@@ -63,7 +63,7 @@ pub(crate) struct Predictive {
     /// Confidence from which a forecast may scale in. Default 0.9.
     #[schemars(range(min = 0, max = 1))]
     pub(crate) scale_down_confidence: Option<f64>,
-    /// The largest change that rests on a forecast alone, in percent of the capacity. Default 50.
+    /// The largest change that rests on a forecast alone, in percent of the capacity. Default 200.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) max_predictive_scaling_percent: Option<f64>,
     pub(crate) slo: Option<Slo>,
@@ -243,7 +243,7 @@ pub(crate) struct Guardrails {
     pub(crate) min_scale_in_percent: Option<f64>,
     pub(crate) cooldown: Option<Cooldown>,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
-    /// How often a dimension may turn between out and in, each hour. Default 4.
+    /// How often a dimension may turn between out and in, each hour. Default 12.
     #[schemars(range(min = 0, max = 60))]
     pub(crate) direction_changes_per_hour: Option<u32>,
     pub(crate) budget: Option<Budget>,
