@@ -8,8 +8,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use headroom_core::forecast::{Context, LEVELS, Trained};
+use headroom_core::forecast::LEVELS;
 use headroom_core::series::{STEP_S, Series};
+use headroom_forecast::{Context, Trained};
 use jiff::Timestamp;
 
 const DAY: u32 = 288;

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use headroom_core::forecast::{Context, EXTRAS_MAX, Extra, Forecast, Pattern, Trained, Why};
 use headroom_core::series::Series;
+use headroom_forecast::{Context, EXTRAS_MAX, Extra, Forecast, Pattern, Trained, Why};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +136,7 @@ fn reply(
     trained: &Trained,
     (train_ms, predict_ms): (f64, f64),
 ) -> Reply {
-    let named = |quantile: headroom_core::forecast::Quantile| (quantile.level.to_string(), quantile.values);
+    let named = |quantile: headroom_forecast::Quantile| (quantile.level.to_string(), quantile.values);
     Reply {
         id,
         weights: trained.members().into_iter().collect(),

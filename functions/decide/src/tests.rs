@@ -9,7 +9,7 @@ use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::MemoryTable;
 use headroom_core::cycle::{Batch, Cycle, DecideRequest, Decided, DecidedKind, Task};
 use headroom_core::decide::Decision;
-use headroom_core::forecast::{Forecast, MetricForecast, NoForecast, Quantile};
+use headroom_core::forecast::MetricForecast;
 use headroom_core::lease::Claim;
 use headroom_core::name::PlatformName;
 use headroom_core::observe::{Capacity, Load, Observation, Observed, Reading};
@@ -17,6 +17,7 @@ use headroom_core::plan::Permit;
 use headroom_core::platform::Phase;
 use headroom_core::state::{OperatorRequests, Pause, PlatformState, RolloutState};
 use headroom_core::units::{Ratio, Units};
+use headroom_forecast::{Forecast, NoForecast, Quantile};
 use jiff::Timestamp;
 
 use crate::{Ports, handle};

@@ -7,9 +7,10 @@ use headroom_aws::meter::Meter;
 use headroom_aws::store::Store;
 use headroom_aws::table::{Body, MemoryTable, Table as _};
 use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
-use headroom_core::forecast::{Models, NoForecast};
+use headroom_core::forecast::Models;
 use headroom_core::history::{Chunk, Column, shard};
 use headroom_core::name::{ConfigVersion, PlatformName};
+use headroom_forecast::NoForecast;
 use jiff::Timestamp;
 
 use crate::{Ports, handle};

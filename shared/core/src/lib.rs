@@ -6,7 +6,6 @@
 
 pub mod alert;
 pub mod calendar;
-pub mod chance;
 pub mod collect;
 pub mod config;
 pub mod cycle;
@@ -28,7 +27,6 @@ pub mod reason;
 pub mod report;
 pub mod resource;
 pub mod scalar;
-pub mod series;
 pub mod settle;
 pub mod simulate;
 pub mod state;
@@ -37,3 +35,6 @@ pub mod trigger;
 pub mod units;
 pub mod usage;
 pub mod world;
+
+/// Loads and seeded numbers are words of every crate: what uses the core finds them here.
+pub use headroom_forecast::{chance, series};

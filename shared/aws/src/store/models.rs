@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use headroom_core::forecast::lead::LeadModel;
-use headroom_core::forecast::{Models, NotAModel, Trained};
+use headroom_core::forecast::Models;
 use headroom_core::history::Column;
 use headroom_core::name::PlatformName;
+use headroom_forecast::lead::LeadModel;
+use headroom_forecast::{NotAModel, Trained};
 use jiff::Timestamp;
 
 use super::{Store, StoreError, days_after};

@@ -121,9 +121,10 @@ impl FallbackForecasts {
 
 #[cfg(test)]
 mod tests {
+    use headroom_forecast::{Forecast, NoForecast};
+
     use super::*;
     use crate::config::parse;
-    use crate::forecast::{Forecast, NoForecast};
     use crate::state::EMPTY;
     use crate::units::Ratio;
 

@@ -4,11 +4,11 @@ mod laws;
 
 use std::collections::BTreeMap;
 
+use headroom_forecast::{Forecast, NoForecast, Quantile};
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::config::parse;
-use crate::forecast::{Forecast, NoForecast, Quantile};
 use crate::observe::{Busy, Load, Reading};
 use crate::platform::Platform;
 use crate::resource::{DailyLimit, Facts, Scaling};

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use headroom_forecast::Forecast;
+use headroom_forecast::lead::Outlook;
 use jiff::Timestamp;
 
 use crate::calendar::{self, Factors};
-use crate::forecast::lead::Outlook;
-use crate::forecast::{Forecast, MetricForecast};
+use crate::forecast::MetricForecast;
 use crate::observe::{Capacity, Load, Observation, Observed};
 use crate::platform::{Measure, Metric, Place};
 use crate::reason::Reason;

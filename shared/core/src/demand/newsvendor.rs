@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use crate::forecast::lead::Spread;
+use headroom_forecast::lead::Spread;
+
 use crate::platform::Mode;
 use crate::units::{Bounds, Ratio, Units};
 

@@ -80,13 +80,13 @@ fn pair(queue: &Metric, backlog: &Load, arrivals: Option<&Arrivals>, source: Dem
 mod tests {
     use std::collections::BTreeMap;
 
+    use headroom_forecast::NoForecast;
     use jiff::Timestamp;
-
     use serde_json::json;
 
     use crate::config::parse;
     use crate::decide::decide;
-    use crate::forecast::{MetricForecast, NoForecast};
+    use crate::forecast::MetricForecast;
     use crate::name::DimensionKey;
     use crate::observe::{Capacity, Load, Observation, Observed, Reading};
     use crate::state::EMPTY;

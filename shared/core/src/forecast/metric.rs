@@ -1,9 +1,9 @@
 //! What is forecast of one metric.
 
+use headroom_forecast::lead::Outlook;
+use headroom_forecast::{Forecast, NoForecast, Pattern};
 use serde::{Deserialize, Serialize};
 
-use super::lead::Outlook;
-use super::{Forecast, NoForecast, Pattern};
 use crate::units::Ratio;
 
 /// What is forecast of one metric.

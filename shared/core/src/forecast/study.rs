@@ -3,17 +3,17 @@
 //! Training is rare and predicting is for every cycle. How much a cycle may train is an argument: what is due and finds no
 //! room is trained in one of the next cycles, and goes on with the models it has.
 
+use headroom_forecast::lead::{Lead, LeadModel, Outlook};
+use headroom_forecast::{
+    Context, EXTRAS_MAX, Extra, Forecast, KNOWN_MIN, NoForecast, Pattern, Trained, forecast,
+};
 use jiff::Timestamp;
 
-use super::lead::{Lead, LeadModel, Outlook, Setting};
-use super::{
-    Context, EXTRAS_MAX, Extra, Forecast, LEVELS, MetricForecast, NoForecast, Pattern, STALE_S, STEP_S,
-    Trained, forecast,
-};
+use super::{LEVELS, MetricForecast, STALE_S, lead_setting};
 use crate::calendar::{self, Factors};
 use crate::history::{Chunk, Column, column_series, fine_series};
 use crate::platform::{Event, Metric, Place, Platform};
-use crate::series::Series;
+use crate::series::{STEP_S, Series};
 use crate::state::PlatformState;
 
 /// Models that change by nothing but new points are stored again after so long: they catch up with what they missed.
@@ -103,7 +103,7 @@ pub fn study(
 }
 
 fn too_short(known: usize) -> NoForecast {
-    NoForecast::TooShort { known, needed: super::KNOWN_MIN }
+    NoForecast::TooShort { known, needed: KNOWN_MIN }
 }
 
 /// Steps from the end of the history to the horizon.
@@ -158,7 +158,7 @@ fn lead(
     room: &mut Room,
 ) -> (Option<Outlook>, Option<LeadModel>, bool) {
     let Some(unit) = metric.measure.carried_per_unit() else { return (None, None, false) };
-    let setting = Setting::of(platform, state, place, unit);
+    let setting = lead_setting(platform, state, place, unit);
     let resumed = model.and_then(|model| Lead::resume(setting, fine, model));
     let trains = room.take(resumed.as_ref().is_none_or(Lead::is_due));
     let known = match resumed {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use headroom_forecast::lead::Outlook;
 use jiff::Timestamp;
 
 use super::{NoPilot, Pilot};
 use crate::decide::{Decision, decide};
-use crate::forecast::lead::Outlook;
 use crate::name::DimensionKey;
 use crate::plan::StepChange;
 use crate::platform::Platform;

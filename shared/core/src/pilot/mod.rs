@@ -9,12 +9,13 @@ pub use fleet::{Decided, Fleet};
 
 use std::collections::BTreeMap;
 
+use headroom_forecast::NoForecast;
+use headroom_forecast::lead::Lead;
 use jiff::Timestamp;
 
 use crate::calendar::Factors;
 use crate::decide::{Decision, decision};
-use crate::forecast::lead::{Lead, Setting};
-use crate::forecast::{MetricForecast, NoForecast, STALE_S};
+use crate::forecast::{MetricForecast, STALE_S, lead_setting};
 use crate::name::{DimensionKey, GroupName};
 use crate::observe::Observed;
 use crate::observe::{Capacity, Observation, reading};
@@ -87,7 +88,7 @@ impl<'a> Pilot<'a> {
     pub fn new(platform: &'a Platform, key: &DimensionKey, history: &Series) -> Result<Pilot<'a>, NoPilot> {
         let place = platform.place(key).ok_or_else(|| NoPilot::NoDimension(key.to_string()))?;
         let metric = steering(place).ok_or_else(|| NoPilot::NoMetric(key.clone()))?;
-        let setting = Setting::of(platform, &EMPTY, place, metric.measure.carried_per_unit().unwrap_or(1.0));
+        let setting = lead_setting(platform, &EMPTY, place, metric.measure.carried_per_unit().unwrap_or(1.0));
         let group = &place.group.name;
         let factors = Factors::of(platform, group, history.start(), history.end());
         let mut usual = None;

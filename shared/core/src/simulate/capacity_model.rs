@@ -1,7 +1,8 @@
 //! A model of provisioning: ordered units are ready after a delay, removed ones leave at once.
 
+use headroom_forecast::statistics::real;
+
 use crate::chance::Chance;
-use crate::forecast::real;
 use crate::units::{Bounds, Direction, Units};
 
 /// What may go wrong with provisioning. The same seed gives the same chances.

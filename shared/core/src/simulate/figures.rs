@@ -1,9 +1,9 @@
 //! What a supply was worth: of one tier, and of a platform, which serves only as well as its worst tier.
 
+use headroom_forecast::statistics::real;
 use serde::Serialize;
 
 use super::capacity_model::{CapacityModel, Outcome};
-use crate::forecast::real;
 use crate::units::Direction;
 
 /// What a policy supplied and cost. Shares are percent of minutes or of load; `tau` and `theta` are those of SPEC RG,

@@ -19,14 +19,15 @@ pub use capacity_model::{CapacityModel, Chances, Moment, Move, Outcome, Supply};
 pub use figures::{Figures, Together};
 pub use tiers::Tier;
 
+use headroom_forecast::lead::Spread;
+use tiers::Loaded;
+use trace::Trace;
+
 use crate::demand::DemandSource;
-use crate::forecast::lead::Spread;
 use crate::name::DimensionKey;
 use crate::pilot::{NoPilot, steered};
 use crate::platform::Platform;
 use crate::units::{Ratio, Units};
-use tiers::Loaded;
-use trace::Trace;
 
 /// Minutes of a day, the step of a replay being one.
 const DAY: usize = 1_440;

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use headroom_forecast::statistics::{quantile, real};
+
 use super::capacity_model::{CapacityModel, Moment};
-use crate::forecast::{quantile, real};
 use crate::series::Series;
 use crate::units::Units;
 

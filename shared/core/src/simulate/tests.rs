@@ -1,12 +1,12 @@
 //! The replay's own laws: peers as documented, chances as seeded, order kept, and our policy without a look ahead.
 
 use expect_test::expect_file;
+use headroom_forecast::statistics::real;
 use proptest::prelude::*;
 
 use super::trace::Column;
 use super::*;
 use crate::config::parse;
-use crate::forecast::real;
 use crate::series::Series;
 use crate::units::{Bounds, Direction};
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use headroom_forecast::statistics::real;
+
 use super::{Figures, Replay, Run, TierRun, Together};
-use crate::forecast::real;
 use crate::units::Units;
 
 /// Characters of a sparkline.

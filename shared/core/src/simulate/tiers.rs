@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use headroom_forecast::statistics::quantile;
 use serde::{Serialize, Serializer};
 
 use super::trace::{Column, Trace};
 use super::{CapacityModel, Chances, NoReplay, Options, split};
-use crate::forecast::quantile;
 use crate::name::DimensionKey;
 use crate::pilot::steering;
 use crate::platform::{Measure, Place, Platform};

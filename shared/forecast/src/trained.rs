@@ -18,9 +18,10 @@ use super::members::{Past, Small};
 use super::middle::{BUCKETS, Middle, Row, bucket};
 use super::online::{Online, Score};
 use super::trial::{Trial, Why, joined, season_of};
-use super::{Forecast, NoForecast, Quantile, real, usable};
+use crate::forecast::{Forecast, NoForecast, Quantile, usable};
+use crate::ratio::Ratio;
 use crate::series::Series;
-use crate::units::Ratio;
+use crate::statistics::real;
 
 /// The name of the model in forecasts.
 pub const NAME: &str = "ensemble";

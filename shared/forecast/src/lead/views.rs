@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{DAY_S, Weighs, Window, steps};
-use crate::forecast::real;
 use crate::series::Series;
+use crate::statistics::real;
 
 /// The series in units, as `ln(1 + units)`: proportions where there is much, differences where there is little.
 #[derive(Clone, Debug)]
@@ -204,7 +204,7 @@ pub(super) fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::lead::Weighs;
+    use crate::lead::Weighs;
 
     #[test]
     fn ordered_capacity_is_weighed_step_by_step_and_kept_capacity_by_the_largest() {

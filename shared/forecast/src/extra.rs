@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::real;
 use crate::series::Series;
+use crate::statistics::real;
 
 /// Extra columns that a model looks at. More are not read.
 pub const EXTRAS_MAX: usize = 4;

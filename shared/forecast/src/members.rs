@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
 use super::middle::{BUCKETS, Row, bucket};
-use super::real;
+use crate::statistics::real;
 
 /// Small members.
 pub(super) const SMALL: usize = 4;

@@ -4,7 +4,7 @@
 #![expect(clippy::needless_range_loop, reason = "a matrix is written by row and column")]
 
 use super::frame::TERMS;
-use super::real;
+use crate::statistics::real;
 
 /// Rounds of reweighting. After five the answer moves by less than the noise of what it is fitted to.
 const ROUNDS: usize = 5;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::boost::{Boost, Loss, Matrix, Settings};
 use super::frame::{Frame, View};
 use super::linear::{self, Weights};
-use super::real;
+use crate::statistics::real;
 
 /// Rows that a model learns from: more take longer and say the same again.
 const ROWS_MAX: usize = 6_000;

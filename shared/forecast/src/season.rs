@@ -1,29 +1,39 @@
 //! Seasonal naive with a level correction; the moving average where there is no season yet.
 
-use super::{Forecast, Quantile, quantile, real};
+use crate::forecast::{Forecast, NoForecast, Quantile, usable};
+use crate::ratio::Ratio;
 use crate::series::Series;
-use crate::units::Ratio;
+use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
 /// Origins within the history at which the method is tried: enough for a 95 % quantile of errors, few enough to be quick.
 const ORIGINS_MAX: usize = 200;
 
-pub(super) fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Forecast {
+/// Forecasts `horizon` steps from the end of `history`.
+///
+/// With a day of data or more: the value of the same time a season ago (a week where there is one, else a day), corrected
+/// by how the last hour differs from its season; with less: the mean of the last hour. Quantiles are those of the errors
+/// that the same method made at origins within the history.
+///
+/// # Errors
+/// When there are too few known points, or one is too large.
+pub fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Result<Forecast, NoForecast> {
+    usable(history)?;
     let method = Method::of(history);
     let now = history.len();
     let mean: Vec<f64> =
         (0..horizon).map(|ahead| method.predict(history, now, ahead).unwrap_or(0.0)).collect();
     let trials = trials(history, &method, horizon);
     let quantiles = levels.iter().map(|level| band(&mean, &trials, *level)).collect();
-    Forecast {
+    Ok(Forecast {
         start: history.end(),
         step_s: history.step_s(),
         confidence: confidence(&trials),
         model: method.name().to_owned(),
         quantiles,
         mean,
-    }
+    })
 }
 
 /// How the next values are guessed.
@@ -137,8 +147,9 @@ fn confidence(trials: &Trials) -> Ratio {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::{LEVELS, NoForecast, forecast};
     use super::*;
+
+    const LEVELS: [f64; 4] = [0.05, 0.5, 0.9, 0.95];
 
     /// Days of a sine between 50 and 150, at five minutes.
     fn days(days: usize, shape: impl Fn(usize) -> Option<f64>) -> Series {

@@ -3,8 +3,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Context, Extra, MODEL_VERSION, NoForecast, NotAModel, RetrainReason, Trained, Why, real};
+use super::{Context, Extra, MODEL_VERSION, NotAModel, RetrainReason, Trained, Why};
+use crate::forecast::NoForecast;
 use crate::series::Series;
+use crate::statistics::real;
 
 const HOURLY: u32 = 3_600;
 const NONE: Context<'static> = Context { extras: &[] };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boost::{Bins, Boost, Loss, Matrix, Settings};
 use super::middle::{BUCKETS, MIDDLE, Row, bucket, with};
-use super::{quantile, real};
+use crate::statistics::{quantile, real};
 
 /// Levels for which trees are grown. Those between lie on the line between, by the logit of the level.
 pub(super) const LEVELS: [f64; 4] = [0.05, 0.9, 0.95, 0.99];

@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 
-use super::real;
+use crate::statistics::real;
 
 /// Days that a value is compared with, and the fewest that make a comparison.
 const DAYS_MAX: usize = 7;

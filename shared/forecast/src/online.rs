@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::band::LEVELS;
 use super::middle::BUCKETS;
-use super::{quantile, real};
-use crate::units::Ratio;
+use crate::ratio::Ratio;
+use crate::statistics::{quantile, real};
 
 /// How fast bands follow: a miss widens a 90 % quantile by a twentieth.
 const PACE: f64 = 0.06;

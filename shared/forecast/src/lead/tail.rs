@@ -144,7 +144,7 @@ fn at_levels(sorted: &[Weighted], count: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::real;
+    use crate::statistics::real;
 
     /// Errors of an exponential distribution, whose tail is known.
     fn exponential(count: usize) -> Vec<f64> {

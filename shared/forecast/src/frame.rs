@@ -4,8 +4,9 @@
 #![expect(clippy::as_conversions, reason = "times of day, steps and features need no more than seven digits")]
 
 use super::extra::{Context, EXTRAS_MAX, Scaled};
-use super::{prepare, real};
+use super::prepare;
 use crate::series::Series;
+use crate::statistics::real;
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;

@@ -4,7 +4,7 @@
 
 use super::members::{SMALL, SMALL_NAMES};
 use super::middle::{BUCKETS, Row, bucket};
-use super::real;
+use crate::statistics::real;
 
 /// Members of the ensemble.
 pub(super) const MEMBERS: usize = SMALL + 2;

@@ -2,8 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "lags are below the length that they are taken of")]
 
-use super::{quantile, real};
 use crate::series::Series;
+use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::period::{Period, periods};
-use super::{quantile, real};
 use crate::series::Series;
+use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
@@ -98,13 +98,13 @@ pub(super) mod tests {
         Pattern::of(&Series::new(Timestamp::UNIX_EPOCH, 900, (0..6 * 96).map(|index| Some(of(index)))))
     }
 
-    pub(in crate::forecast) fn noise(index: usize) -> f64 {
+    pub(crate) fn noise(index: usize) -> f64 {
         let mixed = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         real((mixed >> 40) & 0xff) / 64.0
     }
 
-    pub(in crate::forecast) fn wave(index: usize, period: usize) -> f64 {
+    pub(crate) fn wave(index: usize, period: usize) -> f64 {
         20.0 + 10.0 * (real(index) / real(period) * std::f64::consts::TAU).sin()
     }
 
