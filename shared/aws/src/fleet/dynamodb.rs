@@ -484,7 +484,6 @@ mod tests {
         let clients = Clients {
             tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]),
             targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
         };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
@@ -521,7 +520,6 @@ mod tests {
             let clients = Clients {
                 tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
                 targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::Sequential, rules),
-                ..clients()
             };
             let error = set(&clients, resource, Mode::Floor, &targets).await.unwrap_err();
             assert_eq!(error.kind, kind, "{accepted} floors have moved: {error}");
@@ -538,7 +536,6 @@ mod tests {
         let clients = Clients {
             tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
             targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
         };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;

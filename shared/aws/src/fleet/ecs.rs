@@ -301,7 +301,6 @@ mod tests {
         let clients = Clients {
             services: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&update]),
             targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
         };
         let platform = platform(SERVICE);
         let resource = platform.resources().next().unwrap().1;
