@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{kinesis_stream, lambda_function};
+use crate::kinds::{elasticache_replication_group, kinesis_stream, lambda_function};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -94,12 +94,15 @@ async fn everything(bench: &Bench) {
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
     kinesis_stream::create(bench).await;
     lambda_function::create(bench).await;
+    elasticache_replication_group::create(bench).await;
+    let floors = elasticache_replication_group::platform(bench, &floors);
     let floors = kinesis_stream::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
     kinesis_stream::write(bench, 4.2, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
+    elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
@@ -108,11 +111,18 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person has nothing provisioned any more, which is no configuration at all.
+    // A person wants other capacities: nothing provisioned at all, and a cache with more nodes, then with fewer.
     lambda_function::provision(bench, 1).await;
-    let none = json!({"capacity": {lambda_function::provisioned(bench): 0}});
-    let cycle = bench.cycle_with(none).await;
-    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+    let cache = elasticache_replication_group::name_of(bench);
+    let by_hand = [
+        json!({lambda_function::provisioned(bench): 0, format!("{cache}/replicas"): 2}),
+        json!({format!("{cache}/replicas"): 1}),
+        json!({format!("{cache}/shards"): 4}),
+    ];
+    for capacity in by_hand {
+        let cycle = bench.cycle_with(json!({"capacity": capacity})).await;
+        assert_eq!(cycle.outcome(), "scaled", "{capacity}: {cycle:?}");
+    }
 }
 
 /// The platform's file with a check of an alarm that is well.

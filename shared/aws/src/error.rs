@@ -160,6 +160,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ResourceContentionFault"
         | "ConflictException"
         | "ResourceConflictException"
+        | "InvalidReplicationGroupState"
+        | "InvalidCacheClusterState"
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
@@ -167,7 +169,13 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
         // Kinesis has one code for every limit.
         "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
-        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
+        "LimitExceededException"
+        | "LimitExceeded"
+        | "ServiceQuotaExceededException"
+        | "ClusterQuotaForCustomerExceeded"
+        | "NodeQuotaForCustomerExceeded"
+        | "NodeGroupsPerReplicationGroupQuotaExceeded"
+        | "InsufficientCacheClusterCapacity" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
         | "ClusterNotFoundException"
@@ -180,7 +188,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "NotFound"
         | "ResourceNotFound"
         | "TargetGroupNotFound"
-        | "LoadBalancerNotFound" => ErrorKind::NotFound,
+        | "LoadBalancerNotFound"
+        | "ReplicationGroupNotFoundFault" => ErrorKind::NotFound,
         // Auto Scaling has no code of its own for a group that is gone.
         "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
         code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,

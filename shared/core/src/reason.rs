@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::name::GroupName;
+use crate::name::{DimensionKey, GroupName};
 use crate::platform::Phase;
 use crate::scalar::Span;
 use crate::text::{clock, day_clock};
@@ -204,6 +204,11 @@ pub enum Reason {
     },
     /// AWS has no way to make it smaller.
     OnlyGrows,
+    /// Another dimension of the resource changes first.
+    OneAtATime {
+        /// Which.
+        other: DimensionKey,
+    },
     /// No more decreases today, or this hour.
     DecreasesSpent,
     /// No more changes within 24 hours.
@@ -404,6 +409,9 @@ impl fmt::Display for Reason {
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
             Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),
             Reason::OnlyGrows => f.write_str("AWS has no way to make it smaller"),
+            Reason::OneAtATime { other } => {
+                write!(f, "AWS changes one thing of the resource at a time, and {other} changes first")
+            }
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::ChangesSpent { daily } => {
                 write!(f, "AWS allows {daily} changes within 24 hours, and they are made")

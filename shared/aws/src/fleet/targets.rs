@@ -19,6 +19,7 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             Adapter::DynamoDbTable
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
+            | Adapter::ReplicationGroup
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

@@ -6,18 +6,38 @@ use jiff::Timestamp;
 
 use super::Decision;
 use crate::name::{DimensionKey, GroupName};
-use crate::platform::{Budget, Dependency};
+use crate::platform::{Budget, Dependency, Resource};
 use crate::reason::Reason;
 use crate::units::{Direction, Units};
 use crate::world::World;
 
 /// Fits decisions into what the platform allows in all.
 pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
+    for (_, resource) in world.platform.resources() {
+        one_at_a_time(decisions, resource);
+    }
     for dependency in &world.platform.orchestration.dependencies {
         connections(decisions, dependency);
     }
     if let Some(limit) = hourly_limit(world) {
         budget(world, decisions, limit);
+    }
+}
+
+/// Where AWS changes one dimension of a resource at a time: out before in, and else the first of the file.
+fn one_at_a_time(decisions: &mut [Decision], resource: &Resource) {
+    if !resource.dimensions.iter().any(|dimension| dimension.facts.one_at_a_time) {
+        return;
+    }
+    let changes = || decisions.iter().filter(|decision| decision.resource == resource.id);
+    let of = |way: Direction| changes().find(|decision| decision.direction() == Some(way));
+    let Some(first) = of(Direction::Out).or_else(|| of(Direction::In)).map(|first| first.key.clone()) else {
+        return;
+    };
+    let is_other = |decision: &&mut Decision| decision.resource == resource.id && decision.key != first;
+    for decision in decisions.iter_mut().filter(is_other).filter(|decision| decision.change().is_some()) {
+        decision.target = decision.observed;
+        decision.reasons.push(Reason::OneAtATime { other: first.clone() });
     }
 }
 
