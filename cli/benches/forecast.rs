@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use headroom_core::forecast::LEVELS;
 use headroom_core::series::{STEP_S, Series};
-use headroom_forecast::{Context, Trained};
+use headroom_forecast::ensemble::{Context, Trained};
 use jiff::Timestamp;
 
 const DAY: u32 = 288;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use headroom_core::series::Series;
-use headroom_forecast::{Context, EXTRAS_MAX, Extra, Forecast, Pattern, Trained, Why};
+use headroom_forecast::ensemble::{Context, EXTRAS_MAX, Extra, Trained, Why};
+use headroom_forecast::{Forecast, Pattern};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

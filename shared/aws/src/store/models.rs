@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use headroom_core::forecast::Models;
 use headroom_core::history::Column;
 use headroom_core::name::PlatformName;
-use headroom_forecast::lead::LeadModel;
-use headroom_forecast::{NotAModel, Trained};
+use headroom_forecast::NotAModel;
+use headroom_forecast::ensemble::Trained;
+use headroom_forecast::lead_window::LeadModel;
 use jiff::Timestamp;
 
 use super::{Store, StoreError, days_after};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use headroom_forecast::Forecast;
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::Outlook;
 use jiff::Timestamp;
 
 use crate::calendar::{self, Factors};

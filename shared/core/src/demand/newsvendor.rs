@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use headroom_forecast::lead::Spread;
+use headroom_forecast::lead_window::Spread;
 
 use crate::platform::Mode;
 use crate::units::{Bounds, Ratio, Units};

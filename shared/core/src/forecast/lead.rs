@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headroom_forecast::lead::Setting;
+use headroom_forecast::lead_window::Setting;
 
 use crate::platform::{Place, Platform};
 use crate::state::{EMPTY, LeadWindows, PlatformState};

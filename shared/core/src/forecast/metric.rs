@@ -1,6 +1,6 @@
 //! What is forecast of one metric.
 
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::Outlook;
 use headroom_forecast::{Forecast, NoForecast, Pattern};
 use serde::{Deserialize, Serialize};
 

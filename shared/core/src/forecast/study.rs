@@ -3,10 +3,9 @@
 //! Training is rare and predicting is for every cycle. How much a cycle may train is an argument: what is due and finds no
 //! room is trained in one of the next cycles, and goes on with the models it has.
 
-use headroom_forecast::lead::{Lead, LeadModel, Outlook};
-use headroom_forecast::{
-    Context, EXTRAS_MAX, Extra, Forecast, KNOWN_MIN, NoForecast, Pattern, Trained, forecast,
-};
+use headroom_forecast::ensemble::{Context, EXTRAS_MAX, Extra, Trained};
+use headroom_forecast::lead_window::{Lead, LeadModel, Outlook};
+use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, forecast};
 use jiff::Timestamp;
 
 use super::{LEVELS, MetricForecast, STALE_S, lead_setting};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::Outlook;
 use jiff::Timestamp;
 
 use super::{NoPilot, Pilot};

@@ -10,7 +10,7 @@ pub use fleet::{Decided, Fleet};
 use std::collections::BTreeMap;
 
 use headroom_forecast::NoForecast;
-use headroom_forecast::lead::Lead;
+use headroom_forecast::lead_window::Lead;
 use jiff::Timestamp;
 
 use crate::calendar::Factors;

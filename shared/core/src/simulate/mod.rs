@@ -19,7 +19,7 @@ pub use capacity_model::{CapacityModel, Chances, Moment, Move, Outcome, Supply};
 pub use figures::{Figures, Together};
 pub use tiers::Tier;
 
-use headroom_forecast::lead::Spread;
+use headroom_forecast::lead_window::Spread;
 use tiers::Loaded;
 use trace::Trace;
 

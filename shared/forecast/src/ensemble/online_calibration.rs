@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::band::LEVELS;
-use super::middle::BUCKETS;
+use super::boosted_regression::BUCKETS;
+use super::quantile_regression::LEVELS;
 use crate::ratio::Ratio;
 use crate::statistics::{quantile, real};
 

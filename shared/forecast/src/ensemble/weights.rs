@@ -2,8 +2,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "members and buckets are counted here")]
 
-use super::members::{SMALL, SMALL_NAMES};
-use super::middle::{BUCKETS, Row, bucket};
+use super::boosted_regression::{BUCKETS, Row, bucket};
+use super::statistical_models::{SMALL, SMALL_NAMES};
 use crate::statistics::real;
 
 /// Members of the ensemble.

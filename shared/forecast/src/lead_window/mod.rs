@@ -5,20 +5,20 @@
 //! history says where the largest load will lie and how far it is usually off, and the errors it made on days it had not
 //! seen say how surely. What comes out is a whole distribution, so that a decision can weigh what each unit buys.
 
-mod fit;
-mod tail;
-mod views;
+mod error_distribution;
+mod features;
+mod window_model;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::pack::{self, NotAModel};
+use crate::codec::{self, NotAModel};
 use crate::ratio::Ratio;
 use crate::series::Series;
 use crate::statistics::real;
-use fit::WindowModel;
-use tail::Tail;
-use views::Views;
+use error_distribution::Tail;
+use features::Views;
+use window_model::WindowModel;
 
 /// What the model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,7 +254,7 @@ impl Lead {
     /// Steps that a model needs.
     pub fn needed(&self) -> usize {
         let (ready, cycle) = (self.setting.provisioning_s, self.setting.cycle_s);
-        fit::needed(steps(ready, self.views.step_s()) + steps(cycle, self.views.step_s()).max(1))
+        window_model::needed(steps(ready, self.views.step_s()) + steps(cycle, self.views.step_s()).max(1))
     }
 
     /// When the newest value ends.
@@ -348,7 +348,7 @@ impl Errors {
 impl LeadModel {
     /// The model in bytes: some 30 KB.
     pub fn pack(&self) -> Vec<u8> {
-        pack::packed(MAGIC, VERSION, self)
+        codec::encode(MAGIC, VERSION, self)
     }
 
     /// The model from its bytes.
@@ -356,7 +356,7 @@ impl LeadModel {
     /// # Errors
     /// For another version, and for bytes that are no model.
     pub fn unpack(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
-        pack::unpacked(MAGIC, VERSION, bytes)
+        codec::decode(MAGIC, VERSION, bytes)
     }
 
     /// Learns both windows; `None` while there is too little to learn from.

@@ -7,12 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::band::Guessed;
-use super::blend::{self, Guesses, Honest, MEMBERS, Weights, blend};
-use super::frame::Frame;
-use super::members::{Past, Small};
-use super::middle::{Middle, Row, bucket, rows};
-use super::period::periods;
+use super::boosted_regression::{Middle, Row, bucket, rows};
+use super::features::Frame;
+use super::quantile_regression::Guessed;
+use super::statistical_models::{Past, Small};
+use super::weights::{self, Guesses, Honest, MEMBERS, Weights, blend};
+use crate::period::periods;
 use crate::series::Series;
 
 /// Parts of the history that are left out in turn to learn how large honest errors are.
@@ -73,7 +73,7 @@ impl Trial {
         for (member, allowed) in allowed.iter_mut().enumerate() {
             *allowed = !needs_more(member) && finite(member);
         }
-        let mut weights = blend::weights(&self.rows, &self.honest, horizon, &allowed, &PRIOR);
+        let mut weights = weights::weights(&self.rows, &self.honest, horizon, &allowed, &PRIOR);
         for part in weights.iter_mut().filter(|_| allowed[BOOSTED]) {
             part.iter_mut().for_each(|weight| *weight *= 1.0 - KEPT);
             part[BOOSTED] += KEPT;

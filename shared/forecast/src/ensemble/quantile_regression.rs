@@ -11,8 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boost::{Bins, Boost, Loss, Matrix, Settings};
-use super::middle::{BUCKETS, MIDDLE, Row, bucket, with};
+use super::boosted_regression::{BUCKETS, MIDDLE, Row, bucket, with};
+use crate::boosting::{Bins, Boost, Loss, Matrix, Settings};
 use crate::statistics::{quantile, real};
 
 /// Levels for which trees are grown. Those between lie on the line between, by the logit of the level.

@@ -3,7 +3,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Context, Extra, MODEL_VERSION, NotAModel, RetrainReason, Trained, Why};
+use super::{Context, Extra, MODEL_VERSION, RetrainReason, Trained, Why};
+use crate::codec::NotAModel;
 use crate::forecast::NoForecast;
 use crate::series::Series;
 use crate::statistics::real;

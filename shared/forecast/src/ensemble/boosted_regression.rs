@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boost::{Boost, Loss, Matrix, Settings};
-use super::frame::{Frame, View};
-use super::linear::{self, Weights};
+use super::features::{Frame, View};
+use super::linear_regression::{self, Weights};
+use crate::boosting::{Boost, Loss, Matrix, Settings};
 use crate::statistics::real;
 
 /// Rows that a model learns from: more take longer and say the same again.
@@ -61,7 +61,9 @@ impl Middle {
         middle.lines = (0..BUCKETS.len())
             .map(|part| {
                 let mine = rows.iter().filter(|row| bucket(row.ahead, horizon) == part);
-                linear::fit(&mine.map(|row| (&row.view.terms, row.truth, row.weight)).collect::<Vec<_>>())
+                linear_regression::fit(
+                    &mine.map(|row| (&row.view.terms, row.truth, row.weight)).collect::<Vec<_>>(),
+                )
             })
             .collect();
         let mut matrix = Matrix::new(rows.first().map_or(0, |row| row.view.features.len()) + 1);
@@ -81,7 +83,7 @@ impl Middle {
     }
 
     pub(super) fn line(&self, view: &View, ahead: usize) -> f64 {
-        linear::dot(&view.terms, &self.lines[bucket(ahead, self.horizon)])
+        linear_regression::dot(&view.terms, &self.lines[bucket(ahead, self.horizon)])
     }
 
     /// What the line says, and what line and trees say.

@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::Frame;
-use super::middle::{BUCKETS, Row, bucket};
+use super::boosted_regression::{BUCKETS, Row, bucket};
+use super::features::Frame;
 use crate::statistics::real;
 
 /// Small members.

@@ -3,7 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a system of a fixed size")]
 #![expect(clippy::needless_range_loop, reason = "a matrix is written by row and column")]
 
-use super::frame::TERMS;
+use super::features::TERMS;
 use crate::statistics::real;
 
 /// Rounds of reweighting. After five the answer moves by less than the noise of what it is fitted to.

@@ -10,19 +10,24 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::band::{self, Band, Guessed, LEVELS, along, logit};
-use super::blend::{Guesses, MEMBERS, NAMES, Weights, blend};
-use super::extra::{Context, Scaled};
-use super::frame::{Frame, View};
-use super::members::{Past, Small};
-use super::middle::{BUCKETS, Middle, Row, bucket};
-use super::online::{Online, Score};
-use super::trial::{Trial, Why, joined, season_of};
+use super::boosted_regression::{BUCKETS, Middle, Row, bucket};
+use super::covariates::{Context, Scaled};
+use super::cross_validation::{Trial, Why, joined, season_of};
+use super::features::{Frame, View};
+use super::online_calibration::{Online, Score};
+use super::quantile_regression::{self, Band, Guessed, LEVELS, along, logit};
+use super::statistical_models::{Past, Small};
+use super::weights::{Guesses, MEMBERS, NAMES, Weights, blend};
+use crate::codec::{self, NotAModel};
 use crate::forecast::{Forecast, NoForecast, Quantile, usable};
 use crate::ratio::Ratio;
 use crate::series::Series;
 use crate::statistics::real;
 
+/// What every stored model starts with.
+const MAGIC: [u8; 4] = *b"HRFM";
+/// The version that this build writes and reads. It changes with anything in a model that is stored.
+pub const MODEL_VERSION: u16 = 1;
 /// The name of the model in forecasts.
 pub const NAME: &str = "ensemble";
 /// Fewest days of history for trees; under it a profile of the day has nothing to be checked against.
@@ -82,6 +87,20 @@ struct Sight {
 }
 
 impl Trained {
+    /// The model in bytes: some 20 KB.
+    pub fn pack(&self) -> Vec<u8> {
+        codec::encode(MAGIC, MODEL_VERSION, self)
+    }
+
+    /// The model from its bytes.
+    ///
+    /// # Errors
+    /// For another version, and for bytes that are no model.
+    pub fn unpack(bytes: &[u8]) -> Result<Trained, NotAModel> {
+        let trained: Trained = codec::decode(MAGIC, MODEL_VERSION, bytes)?;
+        if trained.is_whole() { Ok(trained) } else { Err(NotAModel::Garbled { bytes: bytes.len() }) }
+    }
+
     /// Learns `horizon` steps ahead from a history.
     ///
     /// From six points on there is a model. Trees need two days; before that, the small members make wide bands and
@@ -99,7 +118,11 @@ impl Trained {
         let trial = Trial::hold(&frame, period, horizon, grown);
         let (weights, dropped) = trial.weights(horizon, grown);
         let guessed = trial.guessed(&weights, horizon);
-        let bands = if grown { band::grown(&guessed, horizon) } else { band::plain(&guessed, horizon) };
+        let bands = if grown {
+            quantile_regression::grown(&guessed, horizon)
+        } else {
+            quantile_regression::plain(&guessed, horizon)
+        };
         let error = |one: &Guessed<'_>| {
             let row = one.row;
             (bucket(row.ahead, horizon), (row.truth - one.guess).abs(), row.truth.abs(), row.weight)
@@ -311,7 +334,7 @@ impl Trained {
         let guesses = self.guesses(sight, &view, (origin, ahead));
         let part = bucket(ahead, self.horizon);
         let own = blend(&guesses, &self.weights[part]);
-        let features = super::middle::with(&view, &[guesses[0], own]);
+        let features = super::boosted_regression::with(&view, &[guesses[0], own]);
         let guess = (own + self.online.level()).max(0.0);
         let mut points = vec![(logit(0.5), guess)];
         points.extend(self.bands.iter().enumerate().map(|(index, band)| {

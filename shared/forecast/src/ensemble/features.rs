@@ -3,8 +3,8 @@
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 #![expect(clippy::as_conversions, reason = "times of day, steps and features need no more than seven digits")]
 
-use super::extra::{Context, EXTRAS_MAX, Scaled};
-use super::prepare;
+use super::cleaning;
+use super::covariates::{Context, EXTRAS_MAX, Scaled};
 use crate::series::Series;
 use crate::statistics::real;
 
@@ -64,8 +64,8 @@ impl Frame {
         let step_s = history.step_s();
         let steps = |span_s: u32| usize::try_from((span_s / step_s).max(1)).unwrap_or(1);
         let (day, hour) = (steps(DAY_S), steps(HOUR_S));
-        let values = prepare::fill(history.values(), day);
-        let clean = prepare::clean(&values, day, hour);
+        let values = cleaning::fill(history.values(), day);
+        let clean = cleaning::clean(&values, day, hour);
         let size = values.iter().map(|value| value.abs()).sum::<f64>() / real(values.len()).max(1.0);
         Frame {
             known: history.values().iter().map(|value| value.is_finite()).collect(),

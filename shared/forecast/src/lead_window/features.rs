@@ -204,7 +204,7 @@ pub(super) fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lead::Weighs;
+    use crate::lead_window::Weighs;
 
     #[test]
     fn ordered_capacity_is_weighed_step_by_step_and_kept_capacity_by_the_largest() {

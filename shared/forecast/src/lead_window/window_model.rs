@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tail::{Tail, Weighted, thinned};
-use super::views::{Views, WIDTH, narrow};
+use super::error_distribution::{Tail, Weighted, thinned};
+use super::features::{Views, WIDTH, narrow};
 use super::{Window, steps};
-use crate::boost::{Bins, Boost, Loss, Matrix, Settings};
+use crate::boosting::{Bins, Boost, Loss, Matrix, Settings};
 
 /// Learned location and scale, and the errors made where they had not learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
