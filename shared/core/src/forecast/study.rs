@@ -3,7 +3,7 @@
 //! Training is rare and predicting is for every cycle. How much a cycle may train is an argument: what is due and finds no
 //! room is trained in one of the next cycles, and goes on with the models it has.
 
-use headroom_forecast::ensemble::{Context, EXTRAS_MAX, Extra, Trained};
+use headroom_forecast::ensemble::{COVARIATES_MAX, Context, Covariate, Ensemble};
 use headroom_forecast::lead_window::{Lead, LeadModel, Outlook};
 use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, forecast};
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ const SEEN_MIN: usize = 2;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Models {
     /// The model of the horizon.
-    pub load: Option<Trained>,
+    pub load: Option<Ensemble>,
     /// The model of the lead window.
     pub lead: Option<LeadModel>,
 }
@@ -79,8 +79,8 @@ pub fn study(
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
     let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
     let columns = columns(platform, place, &history, until);
-    let context = Context { extras: columns.as_slice() };
-    let before = models.load.as_ref().map(Trained::seen_until);
+    let context = Context { covariates: columns.as_slice() };
+    let before = models.load.as_ref().map(Ensemble::seen_until);
     let (load, load_trained) = load(platform, models.load, (&history, &context), now, room);
     let (outlook, lead, lead_trained) = lead((platform, state), (place, metric), models.lead, &fine, room);
     let outlook = outlook.map(|outlook| outlook.multiplied(|from, to| factors.during(from, to)));
@@ -96,7 +96,7 @@ pub fn study(
         outcome: outcome.map(|made| multiplied(made, &factors)),
         lead: outlook,
         pattern: Some(Pattern::of(&history)),
-        anomaly: load.as_ref().map(Trained::anomaly),
+        anomaly: load.as_ref().map(Ensemble::anomaly),
     };
     Studied { forecast: made, models: store.then_some(Models { load, lead }) }
 }
@@ -112,7 +112,7 @@ fn steps(platform: &Platform, age_s: i64) -> usize {
 }
 
 /// What comes back by the calendar, a column an event: those that say how much to hold, but not how the load changes.
-fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Extra> {
+fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Covariate> {
     let concerned = |event: &&Event| event.concerns(&place.group.name);
     let learned = |event: &&Event| event.effect.floor.is_some() && event.effect.multiply.is_none();
     let column = |event: &Event| {
@@ -124,24 +124,31 @@ fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestam
         };
         let steps = (0_usize..).take_while(|index| history.time_of(*index) < to);
         let series = Series::new(history.start(), history.step_s(), steps.map(points));
-        (SEEN_MIN <= seen).then(|| Extra { name: event.name.clone(), series })
+        (SEEN_MIN <= seen).then(|| Covariate { name: event.name.clone(), series })
     };
-    platform.calendar.iter().filter(concerned).filter(learned).filter_map(column).take(EXTRAS_MAX).collect()
+    platform
+        .calendar
+        .iter()
+        .filter(concerned)
+        .filter(learned)
+        .filter_map(column)
+        .take(COVARIATES_MAX)
+        .collect()
 }
 
 /// The model of the horizon with the newest points taken in, and whether it was trained anew.
 fn load(
     platform: &Platform,
-    model: Option<Trained>,
+    model: Option<Ensemble>,
     (history, context): (&Series, &Context<'_>),
     now: Timestamp,
     room: &mut Room,
-) -> (Option<Trained>, bool) {
+) -> (Option<Ensemble>, bool) {
     let updated = model.and_then(|mut model| model.update(history, context).ok().map(|()| model));
-    let due = |model: &Trained| model.retrain_reason(now, platform.predictive.retrain).is_some();
+    let due = |model: &Ensemble| model.retrain_reason(now, platform.predictive.retrain).is_some();
     if room.take(updated.as_ref().is_none_or(due)) {
         let horizon = steps(platform, 0);
-        if let Ok(trained) = Trained::train(history, context, horizon) {
+        if let Ok(trained) = Ensemble::train(history, context, horizon) {
             return (Some(trained), true);
         }
     }

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::features::{Frame, View};
-use super::linear_regression::{self, Weights};
+use super::features::{LoadFeatures, StepFeatures};
+use super::linear_regression::{self, Coefficients};
 use crate::boosting::{Boost, Loss, Matrix, Settings};
 use crate::statistics::real;
 
@@ -15,10 +15,10 @@ const ROWS_MAX: usize = 6_000;
 /// After so many days a row counts half.
 const HALF_LIFE_DAYS: f64 = 20.0;
 /// Where parts of the horizon end that share a line, weights and a shift: near steps differ, far ones hardly do.
-pub(super) const BUCKETS: [f64; 5] = [0.06, 0.13, 0.3, 0.6, 1.0];
+pub(super) const HORIZON_PARTS: [f64; 5] = [0.06, 0.13, 0.3, 0.6, 1.0];
 
 /// How trees of the middle are grown; bands grow smaller ones.
-pub(super) const MIDDLE: Settings = Settings {
+pub(super) const BOOSTED_SETTINGS: Settings = Settings {
     loss: Loss::Quantile(0.5),
     trees: 60,
     depth: 5,
@@ -30,77 +30,77 @@ pub(super) const MIDDLE: Settings = Settings {
 
 /// The expected load by a line and trees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Middle {
+pub(super) struct BoostedRegression {
     /// Steps it was trained to look ahead.
     horizon: usize,
-    lines: Vec<Weights>,
+    linear: Vec<Coefficients>,
     trees: Boost,
 }
 
 /// One step of the history seen from an origin before it.
-pub(super) struct Row {
+pub(super) struct TrainingRow {
     pub(super) origin: usize,
     pub(super) ahead: usize,
-    pub(super) view: View,
-    pub(super) truth: f64,
+    pub(super) features: StepFeatures,
+    pub(super) actual: f64,
     pub(super) weight: f64,
     /// Whether a flash crowd came that nothing announced: no model is to expect it again at its time of day.
     pub(super) sudden: bool,
 }
 
 /// The part of the horizon that a step lies in.
-pub(super) fn bucket(ahead: usize, horizon: usize) -> usize {
+pub(super) fn part_of(ahead: usize, horizon: usize) -> usize {
     let share = (real(ahead) + 0.5) / real(horizon.max(1));
-    BUCKETS.iter().position(|end| share < *end).unwrap_or(BUCKETS.len() - 1)
+    HORIZON_PARTS.iter().position(|end| share < *end).unwrap_or(HORIZON_PARTS.len() - 1)
 }
 
-impl Middle {
-    pub(super) fn fit(rows: &[&Row], horizon: usize) -> Middle {
-        let rows: Vec<&Row> = rows.iter().copied().filter(|row| !row.sudden).collect();
-        let mut middle = Middle { horizon, lines: Vec::new(), trees: Boost::default() };
-        middle.lines = (0..BUCKETS.len())
+impl BoostedRegression {
+    pub(super) fn fit(rows: &[&TrainingRow], horizon: usize) -> BoostedRegression {
+        let rows: Vec<&TrainingRow> = rows.iter().copied().filter(|row| !row.sudden).collect();
+        let mut boosted = BoostedRegression { horizon, linear: Vec::new(), trees: Boost::default() };
+        boosted.linear = (0..HORIZON_PARTS.len())
             .map(|part| {
-                let mine = rows.iter().filter(|row| bucket(row.ahead, horizon) == part);
+                let mine = rows.iter().filter(|row| part_of(row.ahead, horizon) == part);
                 linear_regression::fit(
-                    &mine.map(|row| (&row.view.terms, row.truth, row.weight)).collect::<Vec<_>>(),
+                    &mine.map(|row| (&row.features.terms, row.actual, row.weight)).collect::<Vec<_>>(),
                 )
             })
             .collect();
-        let mut matrix = Matrix::new(rows.first().map_or(0, |row| row.view.features.len()) + 1);
-        let (mut missed, mut weights) = (Vec::new(), Vec::new());
+        let mut matrix = Matrix::new(rows.first().map_or(0, |row| row.features.tree_inputs.len()) + 1);
+        let (mut errors, mut weights) = (Vec::new(), Vec::new());
         for row in &rows {
-            let line = middle.line(&row.view, row.ahead);
-            matrix.push(&with(&row.view, &[line]));
-            missed.push((row.truth - line) as f32);
+            let linear_prediction = boosted.linear_prediction(&row.features, row.ahead);
+            matrix.push(&tree_inputs(&row.features, &[linear_prediction]));
+            errors.push((row.actual - linear_prediction) as f32);
             weights.push(row.weight as f32);
         }
-        middle.trees = Boost::fit(&matrix, &missed, &weights, &MIDDLE);
-        middle
+        boosted.trees = Boost::fit(&matrix, &errors, &weights, &BOOSTED_SETTINGS);
+        boosted
     }
 
-    pub(super) fn is_whole(&self) -> bool {
-        self.lines.len() == BUCKETS.len()
+    pub(super) fn is_valid(&self) -> bool {
+        self.linear.len() == HORIZON_PARTS.len()
     }
 
-    pub(super) fn line(&self, view: &View, ahead: usize) -> f64 {
-        linear_regression::dot(&view.terms, &self.lines[bucket(ahead, self.horizon)])
+    pub(super) fn linear_prediction(&self, step: &StepFeatures, ahead: usize) -> f64 {
+        linear_regression::dot(&step.terms, &self.linear[part_of(ahead, self.horizon)])
     }
 
     /// What the line says, and what line and trees say.
-    pub(super) fn guesses(&self, view: &View, ahead: usize) -> [f64; 2] {
-        let line = self.line(view, ahead);
-        [line, line + self.trees.predict(&with(view, &[line]))]
+    pub(super) fn predictions(&self, step: &StepFeatures, ahead: usize) -> [f64; 2] {
+        let linear_prediction = self.linear_prediction(step, ahead);
+        [linear_prediction, linear_prediction + self.trees.predict(&tree_inputs(step, &[linear_prediction]))]
     }
 }
 
 /// The features of a view and some more.
-pub(super) fn with(view: &View, more: &[f64]) -> Vec<f32> {
-    view.features.iter().copied().chain(more.iter().map(|value| *value as f32)).collect()
+pub(super) fn tree_inputs(step: &StepFeatures, more: &[f64]) -> Vec<f32> {
+    step.tree_inputs.iter().copied().chain(more.iter().map(|value| *value as f32)).collect()
 }
 
 /// Rows over the whole history: from every origin, or every so many, one step in each part of the horizon.
-pub(super) fn rows(frame: &Frame, horizon: usize) -> Vec<Row> {
-    let (first, end) = (frame.first(), frame.len());
+pub(super) fn training_rows(features: &LoadFeatures, horizon: usize) -> Vec<TrainingRow> {
+    let (first, end) = (features.first_origin(), features.len());
     let origins = end.saturating_sub(first).max(1);
     let stride = origins.div_ceil(ROWS_MAX);
     let each = (ROWS_MAX / origins).clamp(1, horizon);
@@ -109,11 +109,18 @@ pub(super) fn rows(frame: &Frame, horizon: usize) -> Vec<Row> {
         for part in 0..each {
             let (from, to) = (part * horizon / each, (part + 1) * horizon / each);
             let ahead = from + scatter(origin, part) % (to - from).max(1);
-            let Some(truth) = frame.truth(origin + ahead) else { continue };
-            let age_days = real(end - origin) / real(frame.day);
+            let Some(actual) = features.actual(origin + ahead) else { continue };
+            let age_days = real(end - origin) / real(features.day);
             let weight = (-age_days / HALF_LIFE_DAYS).exp2();
-            let sudden = frame.is_crowd(origin + ahead) && !frame.is_crowd(origin - 1);
-            rows.push(Row { origin, ahead, view: frame.view(origin, ahead), truth, weight, sudden });
+            let sudden = features.is_crowd(origin + ahead) && !features.is_crowd(origin - 1);
+            rows.push(TrainingRow {
+                origin,
+                ahead,
+                features: features.at_step(origin, ahead),
+                actual,
+                weight,
+                sudden,
+            });
         }
     }
     rows

@@ -7,11 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boosted_regression::{Middle, Row, bucket, rows};
-use super::features::Frame;
-use super::quantile_regression::Guessed;
-use super::statistical_models::{Past, Small};
-use super::weights::{self, Guesses, Honest, MEMBERS, Weights, blend};
+use super::boosted_regression::{BoostedRegression, TrainingRow, part_of, training_rows};
+use super::features::LoadFeatures;
+use super::quantile_regression::OutOfFoldPrediction;
+use super::statistical_models::{SeasonalResiduals, StatisticalModels};
+use super::weights::{self, MEMBERS, MemberWeights, OutOfFold, Predictions, combine};
 use crate::period::periods;
 use crate::series::Series;
 
@@ -19,16 +19,16 @@ use crate::series::Series;
 const FOLDS: usize = 3;
 /// The part of the weight that is the boosted line's whatever the trial says: with a third of the history left out it has
 /// to bridge days that it knows when it forecasts, and looks worse than it is.
-const KEPT: f64 = 0.75;
+const BOOSTED_SHARE_MIN: f64 = 0.75;
 /// The place of the boosted line among the members.
 const BOOSTED: usize = 1;
 /// What each member counts before anything is known: the boosted line has earned it.
-const PRIOR: Weights = [0.1, 0.5, 0.1, 0.1, 0.1, 0.1];
+const PRIOR: MemberWeights = [0.1, 0.5, 0.1, 0.1, 0.1, 0.1];
 
 /// Why a member of the ensemble counts nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum Exclusion {
     /// It needs more history.
     ShortHistory,
     /// It said something that is not a number.
@@ -38,101 +38,122 @@ pub enum Why {
 }
 
 /// The honest guesses of every member, and what came of them.
-pub(super) struct Trial {
-    pub(super) rows: Vec<Row>,
-    honest: Vec<Honest>,
+pub(super) struct CrossValidation {
+    pub(super) rows: Vec<TrainingRow>,
+    out_of_fold: Vec<OutOfFold>,
 }
 
-impl Trial {
+impl CrossValidation {
     /// Guesses every part of the history by models of the other parts, with a horizon between them.
-    pub(super) fn hold(frame: &Frame, period: usize, horizon: usize, grown: bool) -> Trial {
-        let rows = rows(frame, horizon);
-        let (first, end) = (frame.first(), frame.len());
+    pub(super) fn run(
+        features: &LoadFeatures,
+        period: usize,
+        horizon: usize,
+        with_trees: bool,
+    ) -> CrossValidation {
+        let rows = training_rows(features, horizon);
+        let (first, end) = (features.first_origin(), features.len());
         let cut = |fold: usize| first + (end - first) * fold / FOLDS;
-        let small = small_guesses(frame, period, &rows, horizon);
-        let mut honest = Vec::new();
+        let statistical = statistical_predictions(features, period, &rows, horizon);
+        let mut out_of_fold = Vec::new();
         for fold in 0..FOLDS {
             let (from, to) = (cut(fold), cut(fold + 1));
-            let apart = |row: &&Row| row.origin + row.ahead < from || to + horizon <= row.origin;
-            let others: Vec<&Row> = rows.iter().filter(apart).collect();
-            let middle = grown.then(|| Middle::fit(&others, horizon));
+            let apart = |row: &&TrainingRow| row.origin + row.ahead < from || to + horizon <= row.origin;
+            let others: Vec<&TrainingRow> = rows.iter().filter(apart).collect();
+            let boosted = with_trees.then(|| BoostedRegression::fit(&others, horizon));
             let mine = rows.iter().enumerate().filter(|(_, row)| (from..to).contains(&row.origin));
-            honest.extend(mine.map(|(index, row)| {
-                let guesses = middle.as_ref().map(|middle| middle.guesses(&row.view, row.ahead));
-                Honest { row: index, guesses: joined(guesses, small[index]) }
+            out_of_fold.extend(mine.map(|(index, row)| {
+                let predictions =
+                    boosted.as_ref().map(|boosted| boosted.predictions(&row.features, row.ahead));
+                OutOfFold { row: index, predictions: in_member_order(predictions, statistical[index]) }
             }));
         }
-        Trial { rows, honest }
+        CrossValidation { rows, out_of_fold }
     }
 
     /// The weights by part of the horizon, and who gets none and why.
-    pub(super) fn weights(&self, horizon: usize, grown: bool) -> (Vec<Weights>, Vec<(u8, Why)>) {
-        let finite = |member: usize| self.honest.iter().all(|one| one.guesses[member].is_finite());
-        let needs_more = |member: usize| member < 2 && !grown;
+    pub(super) fn weights(
+        &self,
+        horizon: usize,
+        with_trees: bool,
+    ) -> (Vec<MemberWeights>, Vec<(u8, Exclusion)>) {
+        let finite = |member: usize| self.out_of_fold.iter().all(|one| one.predictions[member].is_finite());
+        let needs_more = |member: usize| member < 2 && !with_trees;
         let mut allowed = [true; MEMBERS];
         for (member, allowed) in allowed.iter_mut().enumerate() {
             *allowed = !needs_more(member) && finite(member);
         }
-        let mut weights = weights::weights(&self.rows, &self.honest, horizon, &allowed, &PRIOR);
+        let mut weights = weights::fit(&self.rows, &self.out_of_fold, horizon, &allowed, &PRIOR);
         for part in weights.iter_mut().filter(|_| allowed[BOOSTED]) {
-            part.iter_mut().for_each(|weight| *weight *= 1.0 - KEPT);
-            part[BOOSTED] += KEPT;
+            part.iter_mut().for_each(|weight| *weight *= 1.0 - BOOSTED_SHARE_MIN);
+            part[BOOSTED] += BOOSTED_SHARE_MIN;
         }
         let nothing = |member: usize| weights.iter().all(|part| part[member] <= 0.0);
         let why = |member: usize| match member {
-            _ if needs_more(member) => Some(Why::ShortHistory),
-            _ if !allowed[member] => Some(Why::NotFinite),
-            _ if nothing(member) => Some(Why::AddsNothing),
+            _ if needs_more(member) => Some(Exclusion::ShortHistory),
+            _ if !allowed[member] => Some(Exclusion::NotFinite),
+            _ if nothing(member) => Some(Exclusion::AddsNothing),
             _ => None,
         };
-        let dropped = (0_u8..).zip(0..MEMBERS).filter_map(|(id, member)| Some((id, why(member)?)));
-        let dropped = dropped.collect();
-        (weights, dropped)
+        let excluded = (0_u8..).zip(0..MEMBERS).filter_map(|(id, member)| Some((id, why(member)?)));
+        let excluded = excluded.collect();
+        (weights, excluded)
     }
 
-    pub(super) fn guessed(&self, weights: &[Weights], horizon: usize) -> Vec<Guessed<'_>> {
-        let guessed = |one: &Honest| {
+    pub(super) fn predicted(
+        &self,
+        weights: &[MemberWeights],
+        horizon: usize,
+    ) -> Vec<OutOfFoldPrediction<'_>> {
+        let predicted = |one: &OutOfFold| {
             let row = &self.rows[one.row];
-            let guess = blend(&one.guesses, &weights[bucket(row.ahead, horizon)]);
-            Guessed { row, line: one.guesses[0], guess }
+            let prediction = combine(&one.predictions, &weights[part_of(row.ahead, horizon)]);
+            OutOfFoldPrediction { row, linear_prediction: one.predictions[0], prediction }
         };
-        self.honest.iter().map(guessed).collect()
+        self.out_of_fold.iter().map(predicted).collect()
     }
 }
 
 /// What the small members say of each row, fitted to the half of the history that the row is not in.
-fn small_guesses(frame: &Frame, period: usize, rows: &[Row], horizon: usize) -> Vec<[f64; MEMBERS - 2]> {
-    let middle = usize::midpoint(frame.first(), frame.len());
-    let halves = frame.len() - frame.first() > 4 * horizon;
-    let mut past = Past::whole(frame, period);
-    let mut guesses = vec![[0.0; MEMBERS - 2]; rows.len()];
+fn statistical_predictions(
+    features: &LoadFeatures,
+    period: usize,
+    rows: &[TrainingRow],
+    horizon: usize,
+) -> Vec<[f64; MEMBERS - 2]> {
+    let half_way = usize::midpoint(features.first_origin(), features.len());
+    let halves = features.len() - features.first_origin() > 4 * horizon;
+    let mut past = SeasonalResiduals::whole(features, period);
+    let mut predictions = vec![[0.0; MEMBERS - 2]; rows.len()];
     for late in [false, true] {
         let counts = |origin: usize| match (halves, late) {
             (false, _) => true,
-            (true, false) => middle + horizon <= origin,
-            (true, true) => origin + horizon < middle,
+            (true, false) => half_way + horizon <= origin,
+            (true, true) => origin + horizon < half_way,
         };
-        let small = Small::fit(frame, (period, &mut past), rows, horizon, counts);
-        for (row, guess) in rows.iter().zip(&mut guesses).filter(|(row, _)| (middle <= row.origin) == late) {
-            let said = small.guesses(frame, &past, (row.origin, row.ahead), horizon);
-            *guess = said.map(|guess| guess / frame.scale);
+        let statistical = StatisticalModels::fit(features, (period, &mut past), rows, horizon, counts);
+        for (row, prediction) in
+            rows.iter().zip(&mut predictions).filter(|(row, _)| (half_way <= row.origin) == late)
+        {
+            let said = statistical.predictions(features, &past, (row.origin, row.ahead), horizon);
+            *prediction = said.map(|prediction| prediction / features.scale);
         }
     }
-    guesses
+    predictions
 }
 
 /// The guesses of all members in their order.
-pub(super) fn joined(middle: Option<[f64; 2]>, small: [f64; MEMBERS - 2]) -> Guesses {
-    let [line, boosted] = middle.unwrap_or([f64::NAN; 2]);
-    let [profile, smoothing, auto, average] = small;
-    [line, boosted, profile, smoothing, auto, average]
+pub(super) fn in_member_order(boosted: Option<[f64; 2]>, statistical: [f64; MEMBERS - 2]) -> Predictions {
+    let [linear_prediction, boosted] = boosted.unwrap_or([f64::NAN; 2]);
+    let [profile, smoothing, auto, average] = statistical;
+    [linear_prediction, boosted, profile, smoothing, auto, average]
 }
 
 /// Steps of the season that the small members take away: the day if it is one, else the decisive period below it.
-pub(super) fn season_of(history: &Series, frame: &Frame) -> usize {
+pub(super) fn season_steps(history: &Series, features: &LoadFeatures) -> usize {
     let found = periods(history);
-    let by_day = found.iter().any(|period| period.steps % frame.day == 0);
-    let fits = |steps: &usize| 3 * steps <= frame.len() && *steps <= frame.day;
-    let period = if by_day { Some(frame.day) } else { found.first().map(|period| period.steps) };
+    let by_day = found.iter().any(|period| period.steps % features.day == 0);
+    let fits = |steps: &usize| 3 * steps <= features.len() && *steps <= features.day;
+    let period = if by_day { Some(features.day) } else { found.first().map(|period| period.steps) };
     period.filter(fits).unwrap_or(0)
 }

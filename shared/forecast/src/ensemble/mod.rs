@@ -14,6 +14,6 @@ mod quantile_regression;
 mod statistical_models;
 mod weights;
 
-pub use covariates::{Context, EXTRAS_MAX, Extra};
-pub use cross_validation::Why;
-pub use model::{MODEL_VERSION, NAME, RetrainReason, Trained};
+pub use covariates::{COVARIATES_MAX, Context, Covariate};
+pub use cross_validation::Exclusion;
+pub use model::{Ensemble, MODEL_VERSION, NAME, RetrainReason};

@@ -5,118 +5,118 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boosted_regression::BUCKETS;
-use super::quantile_regression::LEVELS;
+use super::boosted_regression::HORIZON_PARTS;
+use super::quantile_regression::TRAINED_LEVELS;
 use crate::ratio::Ratio;
 use crate::statistics::{quantile, real};
 
 /// How fast bands follow: a miss widens a 90 % quantile by a twentieth.
-const PACE: f64 = 0.06;
+const WIDENING: f64 = 0.06;
 /// Bands are never narrower or wider than so many times what was trained.
-const STRETCH_MIN: f64 = 0.5;
-const STRETCH_MAX: f64 = 8.0;
+const WIDTH_MIN: f64 = 0.5;
+const WIDTH_MAX: f64 = 8.0;
 /// The part of the usual error that a band is given before it is stretched: a band of nothing can then widen.
 const BASE: f64 = 0.25;
 /// An error counts at most so many times the usual one.
-const SURPRISE_MAX: f64 = 6.0;
+const DRIFT_ERROR_MAX: f64 = 6.0;
 /// A new level is one by which every error of the newest hour is to one side, and their median so many usual ones.
-const LEVEL_MIN: f64 = 6.0;
+const LEVEL_SHIFT_MIN: f64 = 6.0;
 /// On coarse grids so many steps are the newest hour.
-const LEVEL_STEPS_MIN: usize = 3;
+const LEVEL_SHIFT_STEPS_MIN: usize = 3;
 /// The newest errors count at most so many times the usual one as a surprise.
-const SURPRISES_MAX: f64 = 1e6;
+const NEWEST_ERROR_MAX: f64 = 1e6;
 /// What the sums of drift forgive each step, in usual errors: for errors to one side, and for the size of errors.
-const SIDE_ALLOWED: f64 = 1.0;
+const BIAS_ALLOWED: f64 = 1.0;
 const SIZE_ALLOWED: f64 = 2.0;
 /// A sum above this is drift: errors of three times the usual size for 20 steps.
 const DRIFT_MAX: f64 = 40.0;
 /// Errors below this share of the mean load are no errors to speak of.
 const ERROR_MIN: f64 = 0.005;
 /// The mean surprise at which the anomaly score has come to 63 %, less the one that is usual.
-const ANOMALY: f64 = 4.0;
+const ANOMALY_SCALE: f64 = 4.0;
 
 /// What is learned on line. Errors are in multiples of the model's scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Online {
+pub(super) struct OnlineCalibration {
     /// Share that a new point has in what is remembered.
-    memory: f64,
+    newest_share: f64,
     /// Mean size of the errors and of the load, lately.
-    missed: f64,
-    load: f64,
+    mean_error: f64,
+    mean_load: f64,
     /// The usual size of an error by part of the horizon.
-    expected: Vec<f64>,
+    usual_errors: Vec<f64>,
     /// By part of the horizon and level: how many times as wide as trained.
-    stretch: Vec<[f64; LEVELS.len()]>,
+    widths: Vec<[f64; TRAINED_LEVELS.len()]>,
     /// Sums of errors upwards, downwards, and of their sizes, beyond what is allowed.
     drift: [f64; 3],
     /// The newest hour's errors of the nearest step, in usual ones.
-    surprises: Vec<f64>,
+    newest_errors: Vec<f64>,
     /// Steps in an hour, or the fewest that make a new level.
-    hour: usize,
+    hour_steps: usize,
 }
 
 /// A step that was foreseen and then came: by part of the horizon what was said, the quantiles, and the truth.
-pub(super) struct Score {
-    pub(super) bucket: usize,
+pub(super) struct ScoredStep {
+    pub(super) part: usize,
     /// Without the correction for a new level: what the model itself says.
-    pub(super) guess: f64,
+    pub(super) prediction: f64,
     /// As they were said.
-    pub(super) quantiles: [f64; LEVELS.len()],
-    pub(super) truth: f64,
+    pub(super) quantiles: [f64; TRAINED_LEVELS.len()],
+    pub(super) actual: f64,
 }
 
-impl Online {
+impl OnlineCalibration {
     /// The state after training, from honest errors: part of the horizon, size of the error, of the load, and weight.
-    pub(super) fn new(errors: &[(usize, f64, f64, f64)], day: usize, hour: usize) -> Online {
-        let mut sums = vec![(0.0, 0.0); BUCKETS.len()];
-        let mut load = 0.0;
-        for (bucket, missed, size, weight) in errors {
-            sums[*bucket].0 += missed * weight;
-            sums[*bucket].1 += weight;
-            load += size * weight;
+    pub(super) fn new(errors: &[(usize, f64, f64, f64)], day: usize, hour_steps: usize) -> OnlineCalibration {
+        let mut sums = vec![(0.0, 0.0); HORIZON_PARTS.len()];
+        let mut mean_load = 0.0;
+        for (part, mean_error, size, weight) in errors {
+            sums[*part].0 += mean_error * weight;
+            sums[*part].1 += weight;
+            mean_load += size * weight;
         }
-        let (missed, weight) = sums.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
-        let mean = |(missed, weight): &(f64, f64)| if *weight > 0.0 { missed / weight } else { 0.0 };
-        let mut expected: Vec<f64> = sums.iter().map(|sum| mean(sum).max(ERROR_MIN)).collect();
+        let (mean_error, weight) = sums.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        let mean = |(mean_error, weight): &(f64, f64)| if *weight > 0.0 { mean_error / weight } else { 0.0 };
+        let mut usual_errors: Vec<f64> = sums.iter().map(|sum| mean(sum).max(ERROR_MIN)).collect();
         // A part that no row reaches errs at least as the one before it.
-        for part in 1..expected.len() {
+        for part in 1..usual_errors.len() {
             if sums[part].1 <= 0.0 {
-                expected[part] = expected[part - 1];
+                usual_errors[part] = usual_errors[part - 1];
                 sums[part] = sums[part - 1];
             }
         }
         // Short horizons have no step in the nearest parts.
-        for part in (1..expected.len()).rev() {
+        for part in (1..usual_errors.len()).rev() {
             if sums[part - 1].1 <= 0.0 && sums[part].1 > 0.0 {
                 sums[part - 1] = sums[part];
-                expected[part - 1] = expected[part];
+                usual_errors[part - 1] = usual_errors[part];
             }
         }
-        Online {
-            memory: 1.0 / real(day.max(12)),
-            missed: mean(&(missed, weight)),
-            load: mean(&(load, weight)),
-            expected,
-            stretch: vec![[1.0; LEVELS.len()]; BUCKETS.len()],
+        OnlineCalibration {
+            newest_share: 1.0 / real(day.max(12)),
+            mean_error: mean(&(mean_error, weight)),
+            mean_load: mean(&(mean_load, weight)),
+            usual_errors,
+            widths: vec![[1.0; TRAINED_LEVELS.len()]; HORIZON_PARTS.len()],
             drift: [0.0; 3],
-            surprises: Vec::new(),
-            hour: hour.max(LEVEL_STEPS_MIN),
+            newest_errors: Vec::new(),
+            hour_steps: hour_steps.max(LEVEL_SHIFT_STEPS_MIN),
         }
     }
 
     /// Whether it has the shape that this build works with.
-    pub(super) fn is_whole(&self) -> bool {
-        self.expected.len() == BUCKETS.len() && self.stretch.len() == BUCKETS.len()
+    pub(super) fn is_valid(&self) -> bool {
+        self.usual_errors.len() == HORIZON_PARTS.len() && self.widths.len() == HORIZON_PARTS.len()
     }
 
     /// How far a quantile lies from the middle now, when training said `off`.
-    pub(super) fn stretched(&self, off: f64, bucket: usize, level: usize) -> f64 {
-        let stretch = self.stretch[bucket][level];
-        let base = BASE * self.expected[bucket];
-        if LEVELS[level] < 0.5 {
-            (stretch * (off - base) + base).min(0.0)
+    pub(super) fn calibrated(&self, off: f64, part: usize, level: usize) -> f64 {
+        let widths = self.widths[part][level];
+        let base = BASE * self.usual_errors[part];
+        if TRAINED_LEVELS[level] < 0.5 {
+            (widths * (off - base) + base).min(0.0)
         } else {
-            (stretch * (off + base) - base).max(0.0)
+            (widths * (off + base) - base).max(0.0)
         }
     }
 
@@ -124,56 +124,56 @@ impl Online {
     ///
     /// The bands follow Gibbs and Candès, "Adaptive conformal inference" (2021), on the scale of the width: a miss widens,
     /// a hit narrows, in the ratio that keeps the level, within bounds.
-    pub(super) fn take(&mut self, scores: &[Score]) {
-        let (mut side, mut size, mut missed, mut load) = (0.0, 0.0, 0.0, 0.0);
+    pub(super) fn update(&mut self, scores: &[ScoredStep]) {
+        let (mut bias, mut size, mut mean_error, mut mean_load) = (0.0, 0.0, 0.0, 0.0);
         let share = 1.0 / real(scores.len()).max(1.0);
         for score in scores {
-            let error = score.truth - score.guess;
-            let usual = (error / self.expected[score.bucket]).clamp(-SURPRISE_MAX, SURPRISE_MAX);
-            side += usual * share;
+            let error = score.actual - score.prediction;
+            let usual = (error / self.usual_errors[score.part]).clamp(-DRIFT_ERROR_MAX, DRIFT_ERROR_MAX);
+            bias += usual * share;
             size += usual.abs() * share;
-            missed += error.abs() * share;
-            load += score.truth.abs() * share;
+            mean_error += error.abs() * share;
+            mean_load += score.actual.abs() * share;
             self.widen(score);
         }
         let Some(nearest) = scores.first() else { return };
-        let from = (self.surprises.len() + 1).saturating_sub(self.hour);
-        self.surprises.drain(..from.min(self.surprises.len()));
-        let error = nearest.truth - nearest.guess;
-        let usual = error / self.expected[0];
-        self.surprises.push(usual.clamp(-SURPRISES_MAX, SURPRISES_MAX));
-        self.missed += self.memory * (missed - self.missed);
-        self.load += self.memory * (load - self.load);
-        let steps = [side - SIDE_ALLOWED, -side - SIDE_ALLOWED, size - SIZE_ALLOWED];
+        let from = (self.newest_errors.len() + 1).saturating_sub(self.hour_steps);
+        self.newest_errors.drain(..from.min(self.newest_errors.len()));
+        let error = nearest.actual - nearest.prediction;
+        let usual = error / self.usual_errors[0];
+        self.newest_errors.push(usual.clamp(-NEWEST_ERROR_MAX, NEWEST_ERROR_MAX));
+        self.mean_error += self.newest_share * (mean_error - self.mean_error);
+        self.mean_load += self.newest_share * (mean_load - self.mean_load);
+        let steps = [bias - BIAS_ALLOWED, -bias - BIAS_ALLOWED, size - SIZE_ALLOWED];
         for (sum, step) in self.drift.iter_mut().zip(steps) {
             *sum = (*sum + step).clamp(0.0, 2.0 * DRIFT_MAX);
         }
     }
 
-    fn widen(&mut self, score: &Score) {
-        for (index, level) in LEVELS.iter().enumerate() {
+    fn widen(&mut self, score: &ScoredStep) {
+        for (index, level) in TRAINED_LEVELS.iter().enumerate() {
             let said = score.quantiles[index];
             let (miss, due) =
-                if *level < 0.5 { (score.truth < said, *level) } else { (said < score.truth, 1.0 - level) };
-            let stretch = &mut self.stretch[score.bucket][index];
-            let step = PACE * (f64::from(u8::from(miss)) - due);
-            *stretch = (*stretch * step.exp()).clamp(STRETCH_MIN, STRETCH_MAX);
+                if *level < 0.5 { (score.actual < said, *level) } else { (said < score.actual, 1.0 - level) };
+            let widths = &mut self.widths[score.part][index];
+            let step = WIDENING * (f64::from(u8::from(miss)) - due);
+            *widths = (*widths * step.exp()).clamp(WIDTH_MIN, WIDTH_MAX);
         }
     }
 
     /// What has to be added to every guess, because the load has a new level that the model does not follow by itself.
-    pub(super) fn level(&self) -> f64 {
-        let mut sorted = self.surprises.clone();
+    pub(super) fn level_shift(&self) -> f64 {
+        let mut sorted = self.newest_errors.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let one_side = sorted.first().zip(sorted.last()).is_some_and(|(low, high)| 0.0 < low * high);
         let middle = quantile(&sorted, 0.5);
-        let is_new = one_side && self.hour <= sorted.len() && LEVEL_MIN <= middle.abs();
-        if is_new { middle * self.expected[0] } else { 0.0 }
+        let is_new = one_side && self.hour_steps <= sorted.len() && LEVEL_SHIFT_MIN <= middle.abs();
+        if is_new { middle * self.usual_errors[0] } else { 0.0 }
     }
 
     /// One minus the mean size of recent errors over the mean load.
     pub(super) fn confidence(&self) -> f64 {
-        let relative = if self.load > 0.0 { self.missed / self.load } else { self.missed };
+        let relative = if self.mean_load > 0.0 { self.mean_error / self.mean_load } else { self.mean_error };
         (1.0 - relative).clamp(0.0, 1.0)
     }
 
@@ -183,15 +183,15 @@ impl Online {
     }
 
     pub(super) fn anomaly(&self) -> Ratio {
-        let count = real(self.surprises.len()).max(1.0);
-        let mean = self.surprises.iter().map(|surprise| surprise.abs()).sum::<f64>() / count;
-        Ratio::clamped(1.0 - (-(mean - 1.0).max(0.0) / ANOMALY).exp())
+        let count = real(self.newest_errors.len()).max(1.0);
+        let mean = self.newest_errors.iter().map(|surprise| surprise.abs()).sum::<f64>() / count;
+        Ratio::clamped(1.0 - (-(mean - 1.0).max(0.0) / ANOMALY_SCALE).exp())
     }
 
     /// Forgets the sums of drift, not what was surprising: what training saw is no drift.
-    pub(super) fn settle(&mut self, trained: &Online) {
-        let surprises = std::mem::take(&mut self.surprises);
-        *self = Online { surprises, ..trained.clone() };
+    pub(super) fn forget_drift(&mut self, trained: &OnlineCalibration) {
+        let newest_errors = std::mem::take(&mut self.newest_errors);
+        *self = OnlineCalibration { newest_errors, ..trained.clone() };
     }
 }
 
@@ -199,21 +199,21 @@ impl Online {
 mod tests {
     use super::*;
 
-    fn online() -> Online {
-        Online::new(&[(0, 1.0, 10.0, 1.0)], 288, 12)
+    fn calibration() -> OnlineCalibration {
+        OnlineCalibration::new(&[(0, 1.0, 10.0, 1.0)], 288, 12)
     }
 
     /// Feeds errors that a band of one to both sides was trained for; returns the share that fell outside at last.
     fn outside(errors: impl Fn(usize) -> f64, steps: usize) -> f64 {
-        let mut online = online();
+        let mut calibration = calibration();
         let mut out = 0.0;
         for step in 0..steps {
             let off = |level: usize| if level == 0 { -1.0 } else { 1.0 };
-            let quantiles = [0, 1, 2, 3].map(|level| online.stretched(off(level), 0, level));
-            let truth = errors(step);
-            let misses = truth < quantiles[0] || quantiles[2] < truth;
+            let quantiles = [0, 1, 2, 3].map(|level| calibration.calibrated(off(level), 0, level));
+            let actual = errors(step);
+            let misses = actual < quantiles[0] || quantiles[2] < actual;
             out += f64::from(u8::from(misses && steps / 2 <= step));
-            online.take(&[Score { bucket: 0, guess: 0.0, quantiles, truth }]);
+            calibration.update(&[ScoredStep { part: 0, prediction: 0.0, quantiles, actual }]);
         }
         out / (real(steps) / 2.0)
     }
@@ -228,17 +228,18 @@ mod tests {
 
     #[test]
     fn usual_errors_are_no_drift_and_a_shift_is() {
-        let mut online = online();
-        let score = |truth: f64| Score { bucket: 0, guess: 0.0, quantiles: [-1.0, 1.0, 1.0, 2.0], truth };
+        let mut calibration = calibration();
+        let score =
+            |actual: f64| ScoredStep { part: 0, prediction: 0.0, quantiles: [-1.0, 1.0, 1.0, 2.0], actual };
         for step in 0..4_000_usize {
-            online.take(&[score(2.0 * (real(step * 7_919 % 1_000) / 500.0 - 1.0))]);
+            calibration.update(&[score(2.0 * (real(step * 7_919 % 1_000) / 500.0 - 1.0))]);
         }
-        assert!(online.drift() < 0.5, "{}", online.drift());
-        assert!(online.anomaly().get() < 0.2);
+        assert!(calibration.drift() < 0.5, "{}", calibration.drift());
+        assert!(calibration.anomaly().get() < 0.2);
         for _ in 0..24 {
-            online.take(&[score(4.0)]);
+            calibration.update(&[score(4.0)]);
         }
-        assert!(online.drift() >= 1.0, "{}", online.drift());
-        assert!(online.anomaly().get() > 0.5, "{:?}", online.anomaly());
+        assert!(calibration.drift() >= 1.0, "{}", calibration.drift());
+        assert!(calibration.anomaly().get() > 0.5, "{:?}", calibration.anomaly());
     }
 }

@@ -347,7 +347,7 @@ impl Errors {
 
 impl LeadModel {
     /// The model in bytes: some 30 KB.
-    pub fn pack(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         codec::encode(MAGIC, VERSION, self)
     }
 
@@ -355,7 +355,7 @@ impl LeadModel {
     ///
     /// # Errors
     /// For another version, and for bytes that are no model.
-    pub fn unpack(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
+    pub fn decode(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
         codec::decode(MAGIC, VERSION, bytes)
     }
 
@@ -397,9 +397,9 @@ mod tests {
     fn a_stored_model_is_small_and_goes_on_as_it_was() {
         let history = minutes(14 * 1_440);
         let mut lead = Lead::new(SETTING, &history);
-        let bytes = lead.model().unwrap().pack();
+        let bytes = lead.model().unwrap().encode();
         assert!(bytes.len() < 36 * 1_024, "{} bytes", bytes.len());
-        let stored = LeadModel::unpack(&bytes).unwrap();
+        let stored = LeadModel::decode(&bytes).unwrap();
         assert_eq!(Some(&stored), lead.model());
         let mut resumed = Lead::resume(SETTING, &history, stored.clone()).unwrap();
         let (was, is) = (lead.outlook().unwrap(), resumed.outlook().unwrap());
