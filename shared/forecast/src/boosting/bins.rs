@@ -3,7 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "rows, columns and bins are counted here and nowhere else")]
 #![expect(clippy::as_conversions, reason = "bins and leaves are numbers below 256; values need seven digits")]
 
-/// Most bins of a feature: as many as a byte tells apart.
+/// Most bins of a feature. More make fits slower and hardly better.
 pub(super) const BINS_MAX: usize = 64;
 
 /// Rows of features, all of one width.
@@ -14,12 +14,12 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// No rows yet, each to be `width` wide.
+    /// A matrix without rows, for rows of `width` features.
     pub(crate) fn new(width: usize) -> Matrix {
         Matrix { width: width.max(1), values: Vec::new() }
     }
 
-    /// Adds a row. Missing features are cut or read as zero.
+    /// Adds a row. Missing features are zero, and those beyond the width are left out.
     pub(crate) fn push(&mut self, row: &[f32]) {
         let row = row.iter().copied().chain(std::iter::repeat(0.0));
         self.values.extend(row.take(self.width));
@@ -41,7 +41,7 @@ impl Matrix {
     }
 }
 
-/// A feature's values cut into bins of about as many rows each.
+/// One feature of all rows, cut into bins that hold about equally many rows.
 #[derive(Debug)]
 pub(super) struct Binned {
     /// Upper edges: a value above edge `i` is in a bin above `i`.
@@ -65,7 +65,7 @@ impl Binned {
     }
 }
 
-/// The features of rows, each cut into bins: what several fits to the same rows share.
+/// All features of the rows, each cut into bins. Several fits to the same rows share them.
 #[derive(Debug)]
 pub(crate) struct Bins {
     pub(super) rows: usize,
@@ -73,7 +73,7 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
-    /// Cuts the features of all rows.
+    /// Cuts the features of all rows into bins.
     pub(crate) fn new(matrix: &Matrix) -> Bins {
         let rows = matrix.rows();
         let features = if rows == 0 { 0 } else { matrix.width().min(256) };

@@ -1,20 +1,21 @@
-//! How trees are grown, one after the other, each for what those before it left over.
+//! Growing the trees, one after the other, each on the residuals of those before it.
 
 #![expect(clippy::indexing_slicing, reason = "rows, columns and bins are counted here and nowhere else")]
 #![expect(clippy::as_conversions, reason = "bins and leaves are numbers below 256; values need seven digits")]
 
 use super::bins::{BINS_MAX, Binned, Bins};
-use super::{Boost, Loss, Settings, Tree};
+use super::{BoostedTrees, Loss, Settings, Tree};
 use crate::chance::Chance;
 
+/// A fit in progress.
 pub(super) struct Fit<'a> {
     settings: &'a Settings,
     targets: &'a [f32],
     weights: &'a [f32],
     features: &'a [Binned],
-    /// What the trees so far say of each row.
-    answers: Vec<f32>,
-    /// How each row wants its answer moved, times its weight.
+    /// The prediction for each row by the trees so far.
+    predictions: Vec<f32>,
+    /// The negative gradient of the loss for each row, times its weight.
     gradients: Vec<f32>,
     /// The leaf of each row in the tree being grown.
     leaf: Vec<u8>,
@@ -34,59 +35,60 @@ impl<'a> Fit<'a> {
             targets,
             weights,
             features: &bins.features,
-            answers: vec![0.0; rows],
+            predictions: vec![0.0; rows],
             gradients: vec![0.0; rows],
             leaf: vec![0; rows],
             chance: Chance::new(settings.seed),
         }
     }
 
-    pub(super) fn run(mut self) -> Boost {
+    pub(super) fn run(mut self) -> BoostedTrees {
         let every = (0..self.targets.len()).collect::<Vec<_>>();
-        let base = self.answer(&every);
-        self.answers.fill(base);
+        let base = self.best_value(&every);
+        self.predictions.fill(base);
         let trees = (0..self.settings.trees).map_while(|_| self.grow()).collect();
-        Boost { base, trees }
+        BoostedTrees { base, trees }
     }
 
     fn grow(&mut self) -> Option<Tree> {
-        self.aim();
+        self.set_gradients();
         self.leaf.fill(0);
-        let allowed = self.draw();
-        let mut questions = Vec::new();
+        let features_drawn = self.draw_features();
+        let mut splits = Vec::new();
         for level in 0..self.settings.depth.min(8) {
-            let Some((feature, bin)) = self.best(&allowed, 1 << level) else { break };
+            let Some((feature, bin)) = self.best_split(&features_drawn, 1 << level) else { break };
             let bins = &self.features[feature].bins;
-            for (leaf, of_row) in self.leaf.iter_mut().zip(bins) {
-                *leaf |= u8::from(usize::from(*of_row) > bin) << level;
+            for (leaf, bin_of_row) in self.leaf.iter_mut().zip(bins) {
+                *leaf |= u8::from(usize::from(*bin_of_row) > bin) << level;
             }
-            questions.push((feature as u8, self.features[feature].edges[bin]));
+            splits.push((feature as u8, self.features[feature].edges[bin]));
         }
-        if questions.is_empty() {
+        if splits.is_empty() {
             return None;
         }
-        let leaves = self.leaves(1 << questions.len());
-        for (answer, leaf) in self.answers.iter_mut().zip(&self.leaf) {
-            *answer += leaves[usize::from(*leaf)];
+        let leaves = self.leaves(1 << splits.len());
+        for (best_value, leaf) in self.predictions.iter_mut().zip(&self.leaf) {
+            *best_value += leaves[usize::from(*leaf)];
         }
-        Some(Tree { questions, leaves })
+        Some(Tree { splits, leaves })
     }
 
-    /// Sets the gradients: the direction, and for squares the size, in which each answer is off.
-    fn aim(&mut self) {
+    /// Sets the gradients for the predictions so far.
+    fn set_gradients(&mut self) {
         for row in 0..self.targets.len() {
-            let off = self.targets[row] - self.answers[row];
+            let residual = self.targets[row] - self.predictions[row];
             let gradient = match self.settings.loss {
-                Loss::Squared => off,
-                Loss::Quantile(level) if off > 0.0 => level as f32,
+                Loss::Squared => residual,
+                Loss::Quantile(level) if residual > 0.0 => level as f32,
                 Loss::Quantile(level) => level as f32 - 1.0,
             };
             self.gradients[row] = gradient * self.weights[row];
         }
     }
 
-    fn draw(&mut self) -> Vec<usize> {
-        let share = self.settings.features;
+    /// The features that the next tree may split by.
+    fn draw_features(&mut self) -> Vec<usize> {
+        let share = self.settings.feature_share;
         let mut drawn: Vec<usize> = Vec::new();
         for feature in 0..self.features.len() {
             if self.chance.share() < share {
@@ -96,11 +98,11 @@ impl<'a> Fit<'a> {
         if drawn.is_empty() { (0..self.features.len()).collect() } else { drawn }
     }
 
-    /// The question that brings the answers of all leaves nearest to their rows, if any does.
-    fn best(&self, allowed: &[usize], leaves: usize) -> Option<(usize, usize)> {
+    /// The feature and the bin above which all leaves are split, chosen for the largest gain; none if no split gains.
+    fn best_split(&self, features_drawn: &[usize], leaves: usize) -> Option<(usize, usize)> {
         let mut best = (1e-9, None);
         let mut sums = vec![(0.0_f32, 0.0_f32); leaves * BINS_MAX];
-        for feature in allowed.iter().copied() {
+        for feature in features_drawn.iter().copied() {
             let binned = &self.features[feature];
             if binned.edges.is_empty() {
                 continue;
@@ -121,9 +123,10 @@ impl<'a> Fit<'a> {
         best.1
     }
 
-    /// What cutting every leaf above each bin gains.
+    /// By how much the loss falls, to second order, when every leaf is split above each bin.
     fn gains(&self, sums: &[(f32, f32)], edges: usize) -> Vec<f64> {
-        let worth = |(gradient, weight): (f64, f64)| gradient * gradient / (weight + self.settings.prior);
+        let worth =
+            |(gradient, weight): (f64, f64)| gradient * gradient / (weight + self.settings.regularization);
         let mut gains = vec![0.0; edges];
         for leaf in sums.chunks_exact(BINS_MAX) {
             let add = |a: (f64, f64), b: &(f32, f32)| (a.0 + f64::from(b.0), a.1 + f64::from(b.1));
@@ -141,33 +144,37 @@ impl<'a> Fit<'a> {
         gains
     }
 
+    /// The values of the leaves of the tree just grown.
     fn leaves(&self, count: usize) -> Vec<f32> {
         let mut rows = vec![Vec::new(); count];
         for (row, leaf) in self.leaf.iter().enumerate() {
             rows[usize::from(*leaf)].push(row);
         }
-        rows.iter().map(|rows| self.answer(rows) * self.settings.rate as f32 * self.trust(rows)).collect()
+        rows.iter()
+            .map(|rows| self.best_value(rows) * self.settings.learning_rate as f32 * self.shrinkage(rows))
+            .collect()
     }
 
-    fn trust(&self, rows: &[usize]) -> f32 {
+    /// How much of the value of a leaf counts: less with few rows.
+    fn shrinkage(&self, rows: &[usize]) -> f32 {
         let weight: f32 = rows.iter().map(|row| self.weights[*row]).sum();
-        if weight <= 0.0 { 0.0 } else { weight / (weight + self.settings.prior as f32) }
+        if weight <= 0.0 { 0.0 } else { weight / (weight + self.settings.regularization as f32) }
     }
 
-    /// What would serve these rows best on top of the answers so far.
-    fn answer(&self, rows: &[usize]) -> f32 {
-        let off = |row: &usize| self.targets[*row] - self.answers[*row];
+    /// The constant that, added to the predictions of these rows, minimises their loss.
+    fn best_value(&self, rows: &[usize]) -> f32 {
+        let residual = |row: &usize| self.targets[*row] - self.predictions[*row];
         match self.settings.loss {
             Loss::Squared => {
                 let weight: f32 = rows.iter().map(|row| self.weights[*row]).sum();
-                let sum: f32 = rows.iter().map(|row| off(row) * self.weights[*row]).sum();
+                let sum: f32 = rows.iter().map(|row| residual(row) * self.weights[*row]).sum();
                 if weight <= 0.0 { 0.0 } else { sum / weight }
             }
             Loss::Quantile(level) => {
-                let mut off: Vec<f32> = rows.iter().map(off).collect();
-                let Some(last) = off.len().checked_sub(1) else { return 0.0 };
+                let mut residual: Vec<f32> = rows.iter().map(residual).collect();
+                let Some(last) = residual.len().checked_sub(1) else { return 0.0 };
                 let place = (level * last as f64).round() as usize;
-                *off.select_nth_unstable_by(place.min(last), f32::total_cmp).1
+                *residual.select_nth_unstable_by(place.min(last), f32::total_cmp).1
             }
         }
     }

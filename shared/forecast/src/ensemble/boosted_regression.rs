@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{LoadFeatures, StepFeatures};
 use super::linear_regression::{self, Coefficients};
-use crate::boosting::{Boost, Loss, Matrix, Settings};
+use crate::boosting::{BoostedTrees, Loss, Matrix, Settings};
 use crate::statistics::real;
 
 /// Rows that a model learns from: more take longer and say the same again.
@@ -22,9 +22,9 @@ pub(super) const BOOSTED_SETTINGS: Settings = Settings {
     loss: Loss::Quantile(0.5),
     trees: 60,
     depth: 5,
-    rate: 0.15,
-    prior: 10.0,
-    features: 0.5,
+    learning_rate: 0.15,
+    regularization: 10.0,
+    feature_share: 0.5,
     seed: 7,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct BoostedRegression {
     /// Steps it was trained to look ahead.
     horizon: usize,
     linear: Vec<Coefficients>,
-    trees: Boost,
+    trees: BoostedTrees,
 }
 
 /// One step of the history seen from an origin before it.
@@ -57,7 +57,7 @@ pub(super) fn part_of(ahead: usize, horizon: usize) -> usize {
 impl BoostedRegression {
     pub(super) fn fit(rows: &[&TrainingRow], horizon: usize) -> BoostedRegression {
         let rows: Vec<&TrainingRow> = rows.iter().copied().filter(|row| !row.sudden).collect();
-        let mut boosted = BoostedRegression { horizon, linear: Vec::new(), trees: Boost::default() };
+        let mut boosted = BoostedRegression { horizon, linear: Vec::new(), trees: BoostedTrees::default() };
         boosted.linear = (0..HORIZON_PARTS.len())
             .map(|part| {
                 let mine = rows.iter().filter(|row| part_of(row.ahead, horizon) == part);
@@ -74,7 +74,7 @@ impl BoostedRegression {
             errors.push((row.actual - linear_prediction) as f32);
             weights.push(row.weight as f32);
         }
-        boosted.trees = Boost::fit(&matrix, &errors, &weights, &BOOSTED_SETTINGS);
+        boosted.trees = BoostedTrees::fit(&matrix, &errors, &weights, &BOOSTED_SETTINGS);
         boosted
     }
 

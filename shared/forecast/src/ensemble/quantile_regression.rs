@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::boosted_regression::{BOOSTED_SETTINGS, HORIZON_PARTS, TrainingRow, part_of, tree_inputs};
-use crate::boosting::{Bins, Boost, Loss, Matrix, Settings};
+use crate::boosting::{Bins, BoostedTrees, Loss, Matrix, Settings};
 use crate::statistics::{quantile, real};
 
 /// Levels for which trees are grown. Those between lie on the line between, by the logit of the level.
@@ -30,7 +30,7 @@ const ERRORS_PER_INDEPENDENT: f64 = 6.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct QuantileRegression {
     level: f64,
-    trees: Boost,
+    trees: BoostedTrees,
     /// What is added by part, so that the level holds.
     conformal_shifts: Vec<f64>,
 }
@@ -87,9 +87,9 @@ impl ErrorRows {
         }
     }
 
-    fn fit(&self, level: f64) -> Boost {
+    fn fit(&self, level: f64) -> BoostedTrees {
         let settings = Settings { loss: Loss::Quantile(level), ..SETTINGS };
-        Boost::fit_binned(&self.bins, &self.errors, &self.weights, &settings)
+        BoostedTrees::fit_binned(&self.bins, &self.errors, &self.weights, &settings)
     }
 }
 
@@ -138,7 +138,11 @@ pub(super) fn fit_without_trees(
             let wider = 1.0 + 2.0 / (1.0 + independent).sqrt();
             quantile(errors, level) * wider
         });
-        QuantileRegression { level, trees: Boost::default(), conformal_shifts: conformal_shifts.collect() }
+        QuantileRegression {
+            level,
+            trees: BoostedTrees::default(),
+            conformal_shifts: conformal_shifts.collect(),
+        }
     };
     TRAINED_LEVELS.into_iter().map(band).collect()
 }

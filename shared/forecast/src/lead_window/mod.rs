@@ -1,12 +1,15 @@
-//! The lead window: the largest load that a decision made now must carry.
+//! The lead window: the load until capacity that is ordered by the next decision can be ready.
 //!
-//! Capacity ordered now serves from when it is ready until what the next decision orders can be: that is the *arrival*
-//! window. Capacity kept now also serves until then: the *whole* window. For both, a model learned from the dimension's own
-//! history says where the largest load will lie and how far it is usually off, and the errors it made on days it had not
-//! seen say how surely. What comes out is a whole distribution, so that a decision can weigh what each unit buys.
+//! Capacity that is ordered now serves from when it is ready until then: the *arrival* window. Capacity that is kept serves
+//! from now until then: the *whole* window. For each window, one model predicts its largest load and the size of the error of
+//! that prediction, from the history of the series alone. Errors that the model made out of fold give the shape of the
+//! distribution around it. The result is a whole distribution, so that decisions can weigh the cost of each unit against the
+//! risk of having too few.
 
 mod error_distribution;
 mod features;
+mod recent_errors;
+mod training_set;
 mod window_model;
 
 use jiff::Timestamp;
@@ -15,109 +18,113 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, NotAModel};
 use crate::ratio::Ratio;
 use crate::series::Series;
-use crate::statistics::real;
-use error_distribution::Tail;
-use features::Views;
+use error_distribution::ErrorDistribution;
+use features::LevelFeatures;
+use recent_errors::RecentErrors;
 use window_model::WindowModel;
 
-/// What the model is for.
+/// What a model of the lead window is trained for. With another setting it has to be trained again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct LeadSetting {
     /// Seconds until ordered capacity is ready.
     pub provisioning_s: u32,
-    /// Seconds that a decision has to last: a cycle, and the operator's buffer.
+    /// Seconds until what the next decision orders can be ready, after that: a cycle, and the operator's buffer.
     pub cycle_s: u32,
-    /// The load that one unit carries. Loads are modelled in units, because a fraction of one needs no foresight.
+    /// The load that one unit carries. Loads are modelled in units, because less than one unit makes no difference to decisions.
     pub unit: f64,
 }
 
-/// Steps from now, first and after the last.
+/// A window of steps, counted from now: the first one, and the one after the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Window {
     from: usize,
     to: usize,
-    weighs: Weighs,
+    statistic: WindowStatistic,
 }
 
-/// What of a window's load units are weighed against.
+/// Which loads of a window the distribution is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Weighs {
-    /// Each of its steps: the chance of being short is the share of time that is, which an objective counts.
-    Steps,
-    /// The largest: stricter. It is for what is kept, so that capacity does not leave with every dip and come back.
+enum WindowStatistic {
+    /// The load of each step. The chance that it is above a capacity is the expected share of time with too little, which is
+    /// what a service objective counts. It is for capacity that is ordered.
+    EachStep,
+    /// The largest load, which is stricter. It is for capacity that is kept, so that units are not removed at every dip and
+    /// ordered again.
     Largest,
 }
 
-impl Weighs {
-    /// Steps of a window that are looked at, spread over it: neighbours say the same.
-    fn steps(self) -> usize {
+impl WindowStatistic {
+    /// How many steps of a window errors are measured at, spread evenly: neighbouring steps have nearly the same load.
+    fn samples(self) -> usize {
         match self {
-            Weighs::Steps => 5,
-            Weighs::Largest => 1,
+            WindowStatistic::EachStep => 5,
+            WindowStatistic::Largest => 1,
         }
     }
 }
 
-/// Models of both windows, learned from one history.
+/// The trained models of both windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeadModel {
-    setting: Setting,
+    setting: LeadSetting,
     step_s: u32,
-    /// The end of the history that it learned from, and how long that was in steps.
+    /// The end of the history that it was trained on, and the number of its steps.
     trained_until_s: i64,
     steps: usize,
     arrival: WindowModel,
     whole: WindowModel,
 }
 
-/// What a window may bring.
+/// The distribution of the load of a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct LoadDistribution {
     unit: f64,
-    /// Expected largest load, as `ln(1 + units)`.
+    /// The expected largest load, as `ln(1 + units)`.
     location: f64,
-    /// Mean size of the error there, in the same measure.
+    /// The expected size of the error of the location, on the same scale.
     scale: f64,
-    tail: Tail,
+    /// The distribution of errors in multiples of that size.
+    #[serde(rename = "tail")]
+    errors: ErrorDistribution,
 }
 
-/// What the windows that begin now may bring.
+/// The forecast of both windows that begin now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outlook {
+pub struct LeadForecast {
     /// When the windows begin.
     pub from: Timestamp,
-    /// When ordered capacity is ready, and when what is ordered next is.
+    /// When capacity that is ordered now is ready: the start of the arrival window.
     pub ready: Timestamp,
-    /// The end of both windows.
+    /// When capacity that the next decision orders is ready: the end of both windows.
     pub until: Timestamp,
-    /// From when ordered capacity is ready until what is ordered next is.
-    pub arrival: Spread,
-    /// From now until what is ordered next is ready.
-    pub whole: Spread,
-    /// How well recent windows kept to what was said of them: the share below its 90 % quantile against 90 %.
+    /// The load from `ready` to `until`, for capacity that is ordered.
+    pub arrival: LoadDistribution,
+    /// The load from now to `until`, for capacity that is kept.
+    pub whole: LoadDistribution,
+    /// How well recent forecasts held: the share of windows that stayed below their 90 % quantile, divided by 90 %.
     pub confidence: Ratio,
 }
 
-impl Outlook {
-    /// What the windows may bring where `factor` says by how much their load is multiplied.
+impl LeadForecast {
+    /// The same forecast with the load multiplied by `factor`, which is asked for the start and end of each window.
     #[must_use]
-    pub fn multiplied(mut self, factor: impl Fn(Timestamp, Timestamp) -> f64) -> Outlook {
+    pub fn multiplied(mut self, factor: impl Fn(Timestamp, Timestamp) -> f64) -> LeadForecast {
         self.arrival.unit *= factor(self.ready, self.until);
         self.whole.unit *= factor(self.from, self.until);
         self
     }
 }
 
-impl Spread {
-    /// The chance that the load is above `load`: the share of time that is foreseen for ordered capacity; for kept
-    /// capacity the chance that the largest of the window is.
+impl LoadDistribution {
+    /// The probability that the load is above `load`. For the arrival window this is the expected share of its time, for the
+    /// whole window the probability that its largest load is above.
     pub fn chance_above(&self, load: f64) -> f64 {
-        self.tail.above((self.measure(load) - self.location) / self.scale)
+        self.errors.share_above((self.measure(load) - self.location) / self.scale)
     }
 
-    /// The load that it stays below with the chance `level`.
+    /// The load that is not exceeded with the probability `level`.
     pub fn quantile(&self, level: f64) -> f64 {
-        let at = self.location + self.scale * self.tail.quantile(level);
+        let at = self.location + self.scale * self.errors.quantile(level);
         (at.exp_m1() * self.unit).max(0.0)
     }
 
@@ -126,81 +133,64 @@ impl Spread {
     }
 }
 
-/// A model that follows its series: it predicts, remembers how far it was off, and is trained anew when it has aged.
+/// Forecasts one series: it keeps the history, the model and the recent errors, and trains the model again when it is due.
 #[derive(Clone, Debug)]
-pub struct Lead {
-    setting: Setting,
-    views: Views,
+pub struct LeadForecaster {
+    setting: LeadSetting,
+    features: LevelFeatures,
     model: Option<LeadModel>,
-    /// Steps known when it was last tried to learn.
+    /// The number of steps in the history at the last training, whether that led to a model or not.
     trained_at: usize,
-    arrival: Errors,
-    whole: Errors,
+    arrival: RecentErrors,
+    whole: RecentErrors,
 }
 
-/// Errors of predictions made lately, in units of what was expected of them.
-#[derive(Clone, Debug, Default)]
-struct Errors {
-    /// Predictions whose window is not over: step made, location, scale.
-    open: std::collections::VecDeque<(usize, f64, f64)>,
-    /// The newest errors of the largest load.
-    closed: Vec<f64>,
-    /// The newest errors of what is weighed.
-    weighed: Vec<f64>,
-    /// How errors spread, and how many were known when that was last looked at.
-    tail: Option<(usize, Tail)>,
-}
-
-/// What every stored model starts with.
+/// The first bytes of every stored model.
 const MAGIC: [u8; 4] = *b"HRLM";
-/// The version that this build writes and reads. It changes with anything in a model that is stored.
+/// The version that this build writes and reads. It has to change when the stored fields or their meaning do.
 const VERSION: u16 = 2;
-/// Windows whose errors are remembered: two weeks at five minutes.
-const WINDOWS_MAX: usize = 4_032;
-/// A dozen errors among thousands change little.
-const LOOK_EVERY: usize = 12;
 const DAY_S: u32 = 86_400;
-/// A model that goes on looks back so far at the most: its errors of longer ago are in what it learned since.
+/// A stored model is scored on at most so much of the newest history. Older errors are part of its training.
 const LOOK_BACK_S: u32 = DAY_S;
-/// And so far at the least: unrest is seen in the newest errors.
-const UNREST_S: u32 = 7_200;
+/// And on at least so much, because the volatility is measured on the newest errors.
+const VOLATILITY_S: u32 = 7_200;
 
-impl Lead {
-    /// Starts from a history, which may be empty.
-    pub fn new(setting: Setting, history: &Series) -> Lead {
-        let views = Views::new(setting.unit, history);
-        let mut lead = Lead {
+impl LeadForecaster {
+    /// Starts with a history, which may be empty, and trains a model if it is long enough.
+    pub fn new(setting: LeadSetting, history: &Series) -> LeadForecaster {
+        let features = LevelFeatures::new(setting.unit, history);
+        let mut forecaster = LeadForecaster {
             setting,
-            views,
+            features,
             model: None,
             trained_at: 0,
-            arrival: Errors::default(),
-            whole: Errors::default(),
+            arrival: RecentErrors::default(),
+            whole: RecentErrors::default(),
         };
-        lead.train();
-        lead
+        forecaster.train();
+        forecaster
     }
 
-    /// Goes on from a model that was stored: it is told the history and looks back over the newest of it, to see how far
-    /// it was off lately. `None` for a model of another setting or grid, which has to be learned anew.
-    pub fn resume(setting: Setting, history: &Series, model: LeadModel) -> Option<Lead> {
+    /// Continues with a stored model, and measures its errors on the newest part of the history. `None` for a model of another
+    /// setting or grid, which has to be trained again.
+    pub fn resume(setting: LeadSetting, history: &Series, model: LeadModel) -> Option<LeadForecaster> {
         if model.setting != setting || model.step_s != history.step_s() {
             return None;
         }
-        let views = Views::new(setting.unit, history);
-        let now = views.len();
+        let features = LevelFeatures::new(setting.unit, history);
+        let now = features.len();
         let (end_s, step_s) = (history.end().as_second(), i64::from(model.step_s));
         let since = usize::try_from((end_s - model.trained_until_s) / step_s).unwrap_or(0);
-        let mut lead = Lead {
+        let mut forecaster = LeadForecaster {
             setting,
             trained_at: now.saturating_sub(since),
             model: Some(model),
-            views,
-            arrival: Errors::default(),
-            whole: Errors::default(),
+            features,
+            arrival: RecentErrors::default(),
+            whole: RecentErrors::default(),
         };
-        lead.look_back(now, since);
-        Some(lead)
+        forecaster.score_newest(now, since);
+        Some(forecaster)
     }
 
     /// The model, to be stored.
@@ -208,145 +198,78 @@ impl Lead {
         self.model.as_ref()
     }
 
-    /// Whether it is time to learn anew: a model of little history soon, one that knows weeks after a day.
-    ///
-    /// A day, because load changes: on real traces a model that is a week old buys 3 % more for the same supply.
+    /// Whether the model should be trained again: when the history has grown by half, at least after a quarter of a day and at
+    /// most after a day. Older models fit worse: on real traces, one that is a week old buys 3 % more for the same supply.
     pub fn is_due(&self) -> bool {
-        let per_day = steps(DAY_S, self.views.step_s());
-        let since = self.views.len().saturating_sub(self.trained_at);
+        let per_day = steps(DAY_S, self.features.step_s());
+        let since = self.features.len().saturating_sub(self.trained_at);
         let known = self.model.as_ref().map_or(self.trained_at, |model| model.steps);
         (known / 2).clamp(per_day / 4, per_day) <= since
     }
 
-    /// Learns from everything known.
+    /// Trains the model on the whole history.
     pub fn train(&mut self) {
-        self.trained_at = self.views.len();
-        self.model = LeadModel::train(self.setting, &self.views);
-        self.arrival.tail = None;
-        self.whole.tail = None;
+        self.trained_at = self.features.len();
+        self.model = LeadModel::train(self.setting, &self.features);
+        self.arrival.forget_distribution();
+        self.whole.forget_distribution();
     }
 
-    fn look_back(&mut self, now: usize, since: usize) {
+    /// Predicts the windows of the newest history again, to measure the errors that the model would have made.
+    fn score_newest(&mut self, now: usize, since: usize) {
         let Some(model) = &self.model else { return };
-        let step_s = self.views.step_s();
-        let back = since.min(steps(LOOK_BACK_S, step_s)).max(steps(UNREST_S, step_s)).min(now);
+        let step_s = self.features.step_s();
+        let back = since.min(steps(LOOK_BACK_S, step_s)).max(steps(VOLATILITY_S, step_s)).min(now);
         let every = steps(self.setting.cycle_s, step_s).max(1);
         for then in (now - back..now).step_by(every).filter(|then| 0 < *then) {
-            let row = self.views.row(then, model.whole.window.to);
-            self.arrival.note(&self.views, &model.arrival, &row, then);
-            self.whole.note(&self.views, &model.whole, &row, then);
+            let row = self.features.row(then, model.whole.window.to);
+            self.arrival.record(&self.features, &model.arrival, &row, then);
+            self.whole.record(&self.features, &model.whole, &row, then);
         }
     }
 
-    /// Adds what was measured since.
+    /// Adds newly measured values, and trains the model if that is due.
     pub fn push(&mut self, values: impl IntoIterator<Item = Option<f64>>) {
-        values.into_iter().for_each(|value| self.views.push(value));
+        values.into_iter().for_each(|value| self.features.push(value));
         if self.is_due() {
             self.train();
         }
     }
 
-    /// Steps known, gaps left out.
+    /// The number of known values, without gaps.
     pub fn known(&self) -> usize {
-        self.views.known()
+        self.features.known()
     }
 
-    /// Steps that a model needs.
+    /// The number of steps that a model needs.
     pub fn needed(&self) -> usize {
         let (ready, cycle) = (self.setting.provisioning_s, self.setting.cycle_s);
-        window_model::needed(steps(ready, self.views.step_s()) + steps(cycle, self.views.step_s()).max(1))
+        training_set::steps_needed(
+            steps(ready, self.features.step_s()) + steps(cycle, self.features.step_s()).max(1),
+        )
     }
 
     /// When the newest value ends.
     pub fn end(&self) -> Timestamp {
-        self.views.time_of(self.views.len())
+        self.features.time_of(self.features.len())
     }
 
-    /// What the windows that begin now may bring; `None` while too little is known.
-    pub fn outlook(&mut self) -> Option<Outlook> {
+    /// The forecast of the windows that begin now; `None` while there is no model.
+    pub fn forecast(&mut self) -> Option<LeadForecast> {
         let model = self.model.as_ref()?;
-        let now = self.views.len();
-        let row = self.views.row(now, model.whole.window.to);
-        let arrival = self.arrival.next(&self.views, &model.arrival, &row, now);
-        let whole = self.whole.next(&self.views, &model.whole, &row, now);
-        let confidence = self.whole.confidence(&whole.tail);
-        let at = |ahead: usize| self.views.time_of(now + ahead);
+        let now = self.features.len();
+        let row = self.features.row(now, model.whole.window.to);
+        let arrival = self.arrival.forecast(&self.features, &model.arrival, &row, now);
+        let whole = self.whole.forecast(&self.features, &model.whole, &row, now);
+        let confidence = self.whole.confidence(&whole.errors);
+        let at = |ahead: usize| self.features.time_of(now + ahead);
         let (ready, until) = (at(model.arrival.window.from), at(model.arrival.window.to));
-        Some(Outlook { from: at(0), ready, until, arrival, whole, confidence })
-    }
-}
-
-impl Errors {
-    /// What the window that begins now may bring.
-    fn next(&mut self, views: &Views, model: &WindowModel, row: &[f32], now: usize) -> Spread {
-        let (location, scale) = self.note(views, model, row, now);
-        Spread { unit: views.unit(), location, scale, tail: self.spread(model) }
-    }
-
-    /// Notes how far off it was with windows that are over, and what is expected of the one that begins now.
-    fn note(&mut self, views: &Views, model: &WindowModel, row: &[f32], now: usize) -> (f64, f64) {
-        while let Some((made, location, scale)) =
-            self.open.front().copied().filter(|(made, ..)| made + model.window.to <= now)
-        {
-            self.open.pop_front();
-            if let Some(actual) = views.peak(made, model.window) {
-                self.closed.push((actual - location) / scale);
-                let weighed = views.weighed(made, model.window).into_iter();
-                self.weighed.extend(weighed.map(|level| (f64::from(level) - location) / scale));
-            }
-        }
-        let most = WINDOWS_MAX * model.window.weighs.steps();
-        for (errors, most) in [(&mut self.closed, WINDOWS_MAX), (&mut self.weighed, most)] {
-            if 2 * most <= errors.len() {
-                errors.drain(..errors.len() - most);
-            }
-        }
-        let (location, scale) = model.predict(row);
-        let (location, scale) = (location + views.base(now), scale * self.unrest());
-        self.open.push_back((now, location, scale));
-        (location, scale)
-    }
-
-    /// How much wider than usual the newest errors lie: a burst is announced by the errors before it.
-    fn unrest(&self) -> f64 {
-        const NEWEST: usize = 4;
-        const MOST: f64 = 3.0;
-        /// Not all of it lasts: the root and a little more was best on real traces.
-        const SHARE: f64 = 0.7;
-        let newest = self.closed.get(self.closed.len().saturating_sub(NEWEST)..).unwrap_or_default();
-        let size = newest.iter().map(|error| error.abs()).sum::<f64>() / real(newest.len().max(1));
-        size.clamp(1.0, MOST).powf(SHARE)
-    }
-
-    /// One while nine of ten recent errors are below the quantile that nine of ten should be below.
-    fn confidence(&self, tail: &Tail) -> Ratio {
-        const WINDOWS: usize = 200;
-        const LEVEL: f64 = 0.9;
-        let bound = tail.quantile(LEVEL);
-        let newest = self.closed.get(self.closed.len().saturating_sub(WINDOWS)..).unwrap_or_default();
-        let below = newest.iter().filter(|error| **error <= bound).count();
-        // Until something was seen, what training showed counts.
-        let share = if newest.is_empty() { LEVEL } else { real(below) / real(newest.len()) };
-        Ratio::clamped(share / LEVEL)
-    }
-
-    fn spread(&mut self, model: &WindowModel) -> Tail {
-        let seen = self.closed.len();
-        match &self.tail {
-            Some((then, tail)) if (*then..*then + LOOK_EVERY).contains(&seen) => tail.clone(),
-            _ => {
-                let from = self.weighed.len().saturating_sub(WINDOWS_MAX * model.window.weighs.steps());
-                let newest = self.weighed.get(from..).unwrap_or_default();
-                let tail = model.tail(newest);
-                self.tail = Some((seen, tail.clone()));
-                tail
-            }
-        }
+        Some(LeadForecast { from: at(0), ready, until, arrival, whole, confidence })
     }
 }
 
 impl LeadModel {
-    /// The model in bytes: some 30 KB.
+    /// The model in bytes, about 30 KB.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(MAGIC, VERSION, self)
     }
@@ -359,20 +282,27 @@ impl LeadModel {
         codec::decode(MAGIC, VERSION, bytes)
     }
 
-    /// Learns both windows; `None` while there is too little to learn from.
-    fn train(setting: Setting, views: &Views) -> Option<LeadModel> {
-        let step_s = views.step_s();
+    /// Trains the models of both windows; `None` if the history is too short.
+    fn train(setting: LeadSetting, features: &LevelFeatures) -> Option<LeadModel> {
+        let step_s = features.step_s();
         let ready = steps(setting.provisioning_s, step_s);
-        let next = ready + steps(setting.cycle_s, step_s).max(1);
-        let arrival =
-            WindowModel::train(views, Window { from: ready, to: next, weighs: Weighs::Steps }, next)?;
-        let whole = WindowModel::train(views, Window { from: 0, to: next, weighs: Weighs::Largest }, next)?;
-        let trained_until_s = views.time_of(views.len()).as_second();
-        Some(LeadModel { setting, step_s, trained_until_s, steps: views.len(), arrival, whole })
+        let end = ready + steps(setting.cycle_s, step_s).max(1);
+        let arrival = WindowModel::train(
+            features,
+            Window { from: ready, to: end, statistic: WindowStatistic::EachStep },
+            end,
+        )?;
+        let whole = WindowModel::train(
+            features,
+            Window { from: 0, to: end, statistic: WindowStatistic::Largest },
+            end,
+        )?;
+        let trained_until_s = features.time_of(features.len()).as_second();
+        Some(LeadModel { setting, step_s, trained_until_s, steps: features.len(), arrival, whole })
     }
 }
 
-/// Whole steps that cover a span.
+/// The number of steps that cover a span.
 fn steps(span_s: u32, step_s: u32) -> usize {
     usize::try_from(span_s.div_ceil(step_s.max(1))).unwrap_or(usize::MAX)
 }
@@ -381,7 +311,7 @@ fn steps(span_s: u32, step_s: u32) -> usize {
 mod tests {
     use super::*;
 
-    const SETTING: Setting = Setting { provisioning_s: 300, cycle_s: 300, unit: 10.0 };
+    const SETTING: LeadSetting = LeadSetting { provisioning_s: 300, cycle_s: 300, unit: 10.0 };
 
     /// A day's wave by the minute, with a noise from a multiplicative hash.
     fn minutes(count: u32) -> Series {
@@ -396,18 +326,21 @@ mod tests {
     #[test]
     fn a_stored_model_is_small_and_goes_on_as_it_was() {
         let history = minutes(14 * 1_440);
-        let mut lead = Lead::new(SETTING, &history);
+        let mut lead = LeadForecaster::new(SETTING, &history);
         let bytes = lead.model().unwrap().encode();
         assert!(bytes.len() < 36 * 1_024, "{} bytes", bytes.len());
         let stored = LeadModel::decode(&bytes).unwrap();
         assert_eq!(Some(&stored), lead.model());
-        let mut resumed = Lead::resume(SETTING, &history, stored.clone()).unwrap();
-        let (was, is) = (lead.outlook().unwrap(), resumed.outlook().unwrap());
+        let mut resumed = LeadForecaster::resume(SETTING, &history, stored.clone()).unwrap();
+        let (was, is) = (lead.forecast().unwrap(), resumed.forecast().unwrap());
         assert_eq!((was.ready, was.until), (is.ready, is.until));
         let (was, is) = (was.arrival.quantile(0.9), is.arrival.quantile(0.9));
         assert!((was - is).abs() < 0.05 * was, "{was}, then {is}");
-        let other = Setting { provisioning_s: 60, ..SETTING };
-        assert!(Lead::resume(other, &history, stored).is_none(), "another lead window is learned anew");
+        let other = LeadSetting { provisioning_s: 60, ..SETTING };
+        assert!(
+            LeadForecaster::resume(other, &history, stored).is_none(),
+            "another lead window is learned anew"
+        );
     }
 
     #[test]
@@ -417,11 +350,11 @@ mod tests {
         for minute in (0..60).step_by(5) {
             for provisioning_s in [240, 480, 900] {
                 let start = Timestamp::from_second(minute * 60).unwrap();
-                let setting = Setting { provisioning_s, unit: 60.0, ..SETTING };
+                let setting = LeadSetting { provisioning_s, unit: 60.0, ..SETTING };
                 let history = Series::new(start, 60, values.clone());
-                let outlook = Lead::new(setting, &history).outlook().unwrap();
-                for spread in [&outlook.arrival, &outlook.whole] {
-                    let high = spread.quantile(0.99);
+                let forecast = LeadForecaster::new(setting, &history).forecast().unwrap();
+                for distribution in [&forecast.arrival, &forecast.whole] {
+                    let high = distribution.quantile(0.99);
                     assert!(high < 600.0, "minute {minute}, {provisioning_s} s: {high} after 90");
                 }
             }
@@ -437,13 +370,13 @@ mod tests {
             let (from, to) = (point(minute / 5), point(minute / 5 + 1));
             Some(from + (to - from) * f64::from(minute % 5) / 5.0)
         };
-        let setting = Setting { provisioning_s: 180, unit: 1_150.0, ..SETTING };
+        let setting = LeadSetting { provisioning_s: 180, unit: 1_150.0, ..SETTING };
         let known = Series::new(Timestamp::UNIX_EPOCH, 60, (0..10_060).map(value));
-        let mut lead = Lead::new(setting, &known);
+        let mut lead = LeadForecaster::new(setting, &known);
         let mut most: f64 = 0.0;
         for minute in (10_060..12_800).step_by(5) {
             lead.push((minute..minute + 5).map(value));
-            most = most.max(lead.outlook().unwrap().arrival.quantile(0.99));
+            most = most.max(lead.forecast().unwrap().arrival.quantile(0.99));
         }
         assert!(most < 14_000.0, "{most} after 10,000");
     }
