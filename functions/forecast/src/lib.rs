@@ -14,7 +14,7 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
-use headroom_core::forecast::{Room, study};
+use headroom_core::forecast::{TrainingBudget, forecast_metric};
 use headroom_core::history::{Column, shard};
 use headroom_core::platform::{Place, Platform};
 use jiff::Timestamp;
@@ -73,7 +73,7 @@ async fn forecast<T: Table>(
     let from = cycle.now.checked_sub(platform.predictive.training_period).unwrap_or(Timestamp::MIN);
     let trains = cycle.task == Task::Train;
     let left = if trains { TRAININGS_OF_A_TRAINING } else { TRAININGS_OF_A_CYCLE };
-    let mut room = Room { all: trains, left };
+    let mut budget = TrainingBudget { all: trains, left };
     let state = ports.store.platform_state(&platform.name).await?.value;
     let mut forecasts = Vec::new();
     for mine in batch.shards() {
@@ -91,9 +91,17 @@ async fn forecast<T: Table>(
             let made = metrics.map(|metric| {
                 let column = Column::new(&place.dimension.key, &metric.name);
                 let known = models.remove(&column).unwrap_or_default();
-                let studied = study(platform, &state, (place, metric), &history, known, cycle.now, &mut room);
-                changed.extend(studied.models.map(|models| (column, models)));
-                studied.forecast
+                let update = forecast_metric(
+                    platform,
+                    &state,
+                    (place, metric),
+                    &history,
+                    known,
+                    cycle.now,
+                    &mut budget,
+                );
+                changed.extend(update.models.map(|models| (column, models)));
+                update.forecast
             });
             let forecasts_of = made.collect();
             forecasts.push(DimensionForecasts { key: place.dimension.key.clone(), forecasts: forecasts_of });

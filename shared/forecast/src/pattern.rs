@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::period::{Period, periods};
+use crate::period::{Period, periods};
 use crate::series::Series;
 use crate::statistics::{quantile, real};
 

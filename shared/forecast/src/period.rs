@@ -130,8 +130,8 @@ fn correlation(values: &[f64], lag: usize) -> f64 {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::pattern::tests::{noise, wave};
     use super::*;
+    use crate::pattern::tests::{noise, wave};
 
     /// The periods of a series of a quarter of an hour, in steps: 4 an hour, 96 a day.
     fn found(of: impl Fn(usize) -> f64) -> Vec<usize> {

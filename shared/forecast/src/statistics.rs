@@ -9,6 +9,16 @@ pub fn quantile(sorted: &[f64], level: f64) -> f64 {
     low + (high - low) * (place - real(below)).clamp(0.0, 1.0)
 }
 
+/// The median of sorted values, of which there is at least one: of two in the middle, the mean.
+pub(crate) fn median(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        value(sorted, half)
+    } else {
+        f64::midpoint(value(sorted, half.wrapping_sub(1)), value(sorted, half))
+    }
+}
+
 fn value(values: &[f64], index: usize) -> f64 {
     values.get(index).copied().unwrap_or(0.0)
 }

@@ -11,23 +11,23 @@ use crate::units::{Ratio, Units};
 /// Units that are worth their price in the lead window. Ordered units serve in the arrival window; kept units serve in the
 /// whole.
 pub(super) fn lead_window(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
-    let known = metric.outlook.zip(metric.metric.measure.carried_per_unit());
-    let Some((outlook, per_unit)) = known else { return Needs::default() };
+    let known = metric.lead.zip(metric.metric.measure.carried_per_unit());
+    let Some((lead, per_unit)) = known else { return Needs::default() };
     let objective = newsvendor::objective(facts.world.platform.predictive.objective, facts.capacity.mode);
-    let provisioning = outlook.ready.duration_since(outlook.from).unsigned_abs();
+    let provisioning = lead.ready.duration_since(lead.from).unsigned_abs();
     let scales = Scales { per_unit, objective, provisioning, bounds: facts.place.dimension.bounds };
-    let source = source(facts, metric.measured, outlook.confidence);
+    let source = source(facts, metric.measured, lead.confidence);
     let need = |Worth { units, chance }: Worth| {
         let load = units.real() * per_unit;
         let metric = metric.metric.name.clone();
         let reason = Reason::LeadWindow { metric, load, chance, per_unit, needed: units };
         Need { units, source, reason }
     };
-    let out = newsvendor::worth(&outlook.arrival, &scales);
-    let whole = newsvendor::worth(&outlook.whole, &scales);
+    let out = newsvendor::worth(&lead.arrival, &scales);
+    let whole = newsvendor::worth(&lead.whole, &scales);
     let keep = if whole.units < out.units { out } else { whole };
     let pair = Pair { out: need(out), keep: need(keep) };
-    Needs { predictive: Some(pair), confidence: Some(outlook.confidence), ..Needs::default() }
+    Needs { predictive: Some(pair), confidence: Some(lead.confidence), ..Needs::default() }
 }
 
 /// What decides where the lead window is known: the measured load where it is more than the ready units carry, for then
@@ -48,7 +48,7 @@ pub(super) fn horizon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(per_unit) = measure.target_per_unit().filter(|_| measure.is_foreseen()) else {
         return Needs::default();
     };
-    if metric.outlook.is_some() {
+    if metric.lead.is_some() {
         return Needs::default();
     }
     let metric = &metric.metric;

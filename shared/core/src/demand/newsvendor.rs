@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use headroom_forecast::lead::Spread;
+use headroom_forecast::lead_window::LoadDistribution;
 
 use crate::platform::Mode;
 use crate::units::{Bounds, Ratio, Units};
@@ -79,9 +79,9 @@ fn allowed(objective: Ratio) -> f64 {
 const WEIGHED_MAX: u32 = 256;
 
 /// The units that cost the least, short and idle taken together.
-pub(super) fn worth(spread: &Spread, scales: &Scales) -> Worth {
-    let at = |level: f64| Units::at_least(spread.quantile(level) / scales.per_unit);
-    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit);
+pub(super) fn worth(load: &LoadDistribution, scales: &Scales) -> Worth {
+    let at = |level: f64| Units::at_least(load.quantile(level) / scales.per_unit);
+    let chance = |units: Units| load.chance_above(units.real() * scales.per_unit);
     let usual = at(0.5).real().max(1.0);
     let (least, most) =
         (at(1.0 - chance_max(scales.objective, scales.provisioning)).max(Units(1)), at(1.0 - 1e-6));

@@ -41,8 +41,8 @@ pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 /// What is expected to arrive until new capacity is ready, where that is known.
 fn foreseen(facts: &Facts<'_>) -> Option<Arrivals> {
     let metric = &*facts.planned(facts.place.dimension.arrivals()?);
-    let outlook = facts.outlook(metric)?.ok()?;
-    let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
+    let lead = facts.lead(metric)?.ok()?;
+    let load = (lead.arrival.quantile(LEVEL), lead.whole.quantile(LEVEL));
     let per_unit = metric.measure.carried_per_unit()?;
     Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s: metric.counted_s()? })
 }
@@ -180,11 +180,11 @@ orchestration: {{rollout_phase: full}}
     fn foreseen(orders: f64, confidence: f64) -> Vec<MetricForecast> {
         let tail = json!({"body": [0.0], "from": 1.0, "share": 0.0, "shape": 0.0, "size": 1e-6});
         let spread = json!({"unit": 1.0, "location": orders.ln_1p(), "scale": 1e-9, "tail": tail});
-        let outlook = json!({
+        let lead = json!({
             "from": "2026-11-24T12:00:00Z", "ready": "2026-11-24T12:01:00Z", "until": "2026-11-24T12:06:00Z",
             "arrival": spread, "whole": spread, "confidence": confidence,
         });
-        let lead = Some(serde_json::from_value(outlook).unwrap());
+        let lead = Some(serde_json::from_value(lead).unwrap());
         let none = MetricForecast::none("orders", NoForecast::Stale { age_s: 0 });
         vec![MetricForecast { lead, ..none }]
     }

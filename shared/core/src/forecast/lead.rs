@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headroom_forecast::lead::Setting;
+use headroom_forecast::lead_window::LeadSetting;
 
 use crate::platform::{Place, Platform};
 use crate::state::{EMPTY, LeadWindows, PlatformState};
@@ -13,12 +13,12 @@ pub(crate) fn lead_setting(
     state: &PlatformState,
     place: Place<'_>,
     unit: f64,
-) -> Setting {
+) -> LeadSetting {
     let seconds = |span: Duration| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     let window = |state| LeadWindows::of(platform, state).window(place.group, place.resource);
     let (guess, learned) = (window(&EMPTY), window(state));
     let provisioning = stepped(guess.provisioning, learned.provisioning);
-    Setting { provisioning_s: seconds(provisioning), cycle_s: seconds(learned.cycle), unit }
+    LeadSetting { provisioning_s: seconds(provisioning), cycle_s: seconds(learned.cycle), unit }
 }
 
 /// What was learned of a time, in steps of a quarter from the first guess: a model is for one lead window, and would have to

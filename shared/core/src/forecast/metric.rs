@@ -1,6 +1,6 @@
 //! What is forecast of one metric.
 
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::LeadForecast;
 use headroom_forecast::{Forecast, NoForecast, Pattern};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct MetricForecast {
     pub outcome: Result<Forecast, NoForecast>,
     /// What the lead window may bring, where that has been learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lead: Option<Outlook>,
+    pub lead: Option<LeadForecast>,
     /// What kind of load it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,

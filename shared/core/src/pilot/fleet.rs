@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::LeadForecast;
 use jiff::Timestamp;
 
 use super::{NoPilot, Pilot};
@@ -28,7 +28,7 @@ pub struct Decided {
     /// The decision.
     pub decision: Decision,
     /// What its lead window may bring; `None` while too little is known.
-    pub outlook: Option<Outlook>,
+    pub lead: Option<LeadForecast>,
 }
 
 impl<'a> Fleet<'a> {
@@ -79,7 +79,7 @@ impl<'a> Fleet<'a> {
                 pilot.asked = decision.target;
             }
             let made = forecasts.remove(&pilot.key).and_then(|mut made| made.pop());
-            decided.push(Decided { decision, outlook: made.and_then(|made| made.lead) });
+            decided.push(Decided { decision, lead: made.and_then(|made| made.lead) });
         }
         decided
     }

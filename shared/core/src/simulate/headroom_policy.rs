@@ -140,8 +140,8 @@ impl Replayed<'_> {
         let capacity = |tier: &Moved<'_>| (Units(tier.supply.ordered()), Units(tier.supply.ready()));
         let capacities: Vec<(Units, Units)> = self.tiers.iter().map(capacity).collect();
         let decided = self.fleet.decide(now, &capacities);
-        for (tier, Decided { decision, outlook }) in self.tiers.iter_mut().zip(&decided) {
-            let band = outlook.as_ref().map(|outlook| Band::of(&outlook.whole));
+        for (tier, Decided { decision, lead }) in self.tiers.iter_mut().zip(&decided) {
+            let band = lead.as_ref().map(|lead| Band::of(&lead.whole));
             self.told.push(told(decision, minute - self.start, band));
             if let (Some((floor, _)), None, Some(target)) =
                 (&mut tier.floor, decision.change(), decision.target)

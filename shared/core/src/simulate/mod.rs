@@ -19,7 +19,7 @@ pub use capacity_model::{CapacityModel, Chances, Moment, Move, Outcome, Supply};
 pub use figures::{Figures, Together};
 pub use tiers::Tier;
 
-use headroom_forecast::lead::Spread;
+use headroom_forecast::lead_window::LoadDistribution;
 use tiers::Loaded;
 use trace::Trace;
 
@@ -146,8 +146,8 @@ pub struct Band {
 }
 
 impl Band {
-    fn of(spread: &Spread) -> Band {
-        Band { low: tiers::short(spread.quantile(0.05)), high: tiers::short(spread.quantile(0.95)) }
+    fn of(load: &LoadDistribution) -> Band {
+        Band { low: tiers::short(load.quantile(0.05)), high: tiers::short(load.quantile(0.95)) }
     }
 }
 

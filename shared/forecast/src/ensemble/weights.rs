@@ -2,39 +2,45 @@
 
 #![expect(clippy::indexing_slicing, reason = "members and buckets are counted here")]
 
-use super::members::{SMALL, SMALL_NAMES};
-use super::middle::{BUCKETS, Row, bucket};
+use super::boosted_regression::{HORIZON_PARTS, TrainingRow, part_of};
+use super::statistical_models::{STATISTICAL, STATISTICAL_NAMES};
 use crate::statistics::real;
 
 /// Members of the ensemble.
-pub(super) const MEMBERS: usize = SMALL + 2;
+pub(super) const MEMBERS: usize = STATISTICAL + 2;
 /// Their names, in the order of their guesses.
-pub(super) const NAMES: [&str; MEMBERS] =
-    ["line", "boosted_line", SMALL_NAMES[0], SMALL_NAMES[1], SMALL_NAMES[2], SMALL_NAMES[3]];
+pub(super) const NAMES: [&str; MEMBERS] = [
+    "line",
+    "boosted_line",
+    STATISTICAL_NAMES[0],
+    STATISTICAL_NAMES[1],
+    STATISTICAL_NAMES[2],
+    STATISTICAL_NAMES[3],
+];
 
 /// Rounds of the search for weights, and how far the first ones go.
 const ROUNDS: usize = 80;
-const PACE: f64 = 1.0;
+const STEP_SIZE: f64 = 1.0;
 /// A member that gets less is left out.
 const WEIGHT_MIN: f64 = 0.03;
 
 /// What members say of one step.
-pub(super) type Guesses = [f64; MEMBERS];
+pub(super) type Predictions = [f64; MEMBERS];
 /// What each member counts.
-pub(super) type Weights = [f64; MEMBERS];
+pub(super) type MemberWeights = [f64; MEMBERS];
 
 /// A row's honest guesses: of members that did not learn from its part.
-pub(super) struct Honest {
+pub(super) struct OutOfFold {
     pub(super) row: usize,
-    pub(super) guesses: Guesses,
+    pub(super) predictions: Predictions,
 }
 
 /// The sum of the guesses that are numbers by their weights.
-pub(super) fn blend(guesses: &Guesses, weights: &Weights) -> f64 {
+pub(super) fn combine(predictions: &Predictions, weights: &MemberWeights) -> f64 {
     let (mut sum, mut counted) = (0.0, 0.0);
-    for (guess, weight) in guesses.iter().zip(weights) {
-        if guess.is_finite() && 0.0 < *weight {
-            sum += guess * weight;
+    for (prediction, weight) in predictions.iter().zip(weights) {
+        if prediction.is_finite() && 0.0 < *weight {
+            sum += prediction * weight;
             counted += weight;
         }
     }
@@ -45,59 +51,61 @@ pub(super) fn blend(guesses: &Guesses, weights: &Weights) -> f64 {
 ///
 /// Least absolute error over weights that are not negative and add up to one, by exponentiated gradient (Kivinen and
 /// Warmuth, 1997) from `prior`. Newer rows count more.
-pub(super) fn weights(
-    rows: &[Row],
-    honest: &[Honest],
+pub(super) fn fit(
+    rows: &[TrainingRow],
+    out_of_fold: &[OutOfFold],
     horizon: usize,
     allowed: &[bool; MEMBERS],
-    prior: &Weights,
-) -> Vec<Weights> {
-    let mut parts = vec![Vec::new(); BUCKETS.len()];
-    for one in honest {
+    prior: &MemberWeights,
+) -> Vec<MemberWeights> {
+    let mut parts = vec![Vec::new(); HORIZON_PARTS.len()];
+    for one in out_of_fold {
         let row = &rows[one.row];
-        parts[bucket(row.ahead, horizon)].push((one.guesses, row.truth, row.weight));
+        parts[part_of(row.ahead, horizon)].push((one.predictions, row.actual, row.weight));
     }
-    parts.iter().map(|part| search(part, allowed, prior)).collect()
+    parts.iter().map(|part| minimise_error(part, allowed, prior)).collect()
 }
 
-fn search(rows: &[(Guesses, f64, f64)], allowed: &[bool; MEMBERS], prior: &Weights) -> Weights {
+fn minimise_error(
+    rows: &[(Predictions, f64, f64)],
+    allowed: &[bool; MEMBERS],
+    prior: &MemberWeights,
+) -> MemberWeights {
     let mut weights = *prior;
     weights.iter_mut().zip(allowed).filter(|(_, allowed)| !**allowed).for_each(|(weight, _)| *weight = 0.0);
-    level(&mut weights);
-    let mut mean = [0.0; MEMBERS];
+    normalise(&mut weights);
     let mut best = (f64::MAX, weights);
     for round in 0..ROUNDS {
-        let mut slope = [0.0; MEMBERS];
-        let (mut missed, mut apart) = (0.0, 0.0);
-        for (guesses, truth, weight) in rows {
-            let sum: f64 = (0..MEMBERS).filter(|m| allowed[*m]).map(|m| guesses[m] * weights[m]).sum();
-            let side = weight * (sum - truth).signum();
-            missed += side * (sum - truth);
+        let mut gradient = [0.0; MEMBERS];
+        let (mut error, mut spread) = (0.0, 0.0);
+        for (predictions, actual, weight) in rows {
+            let sum: f64 = (0..MEMBERS).filter(|m| allowed[*m]).map(|m| predictions[m] * weights[m]).sum();
+            let side = weight * (sum - actual).signum();
+            error += side * (sum - actual);
             for member in (0..MEMBERS).filter(|member| allowed[*member]) {
-                slope[member] += side * (guesses[member] - sum);
-                apart += weight * weights[member] * (guesses[member] - sum).abs();
+                gradient[member] += side * (predictions[member] - sum);
+                spread += weight * weights[member] * (predictions[member] - sum).abs();
             }
         }
-        if missed < best.0 {
-            best = (missed, weights);
+        if error < best.0 {
+            best = (error, weights);
         }
-        if apart <= 0.0 {
+        if spread <= 0.0 {
             break;
         }
-        let pace = PACE / real(round + 1).sqrt();
+        let step_size = STEP_SIZE / real(round + 1).sqrt();
         for member in (0..MEMBERS).filter(|member| allowed[*member]) {
-            weights[member] *= (-pace * slope[member] / apart).clamp(-2.0, 2.0).exp();
-            mean[member] += weights[member];
+            weights[member] *= (-step_size * gradient[member] / spread).clamp(-2.0, 2.0).exp();
         }
-        level(&mut weights);
+        normalise(&mut weights);
     }
     let mut weights = best.1;
     weights.iter_mut().filter(|weight| **weight < WEIGHT_MIN).for_each(|weight| *weight = 0.0);
-    level(&mut weights);
+    normalise(&mut weights);
     weights
 }
 
-fn level(weights: &mut Weights) {
+fn normalise(weights: &mut MemberWeights) {
     let sum: f64 = weights.iter().sum();
     if sum > 0.0 {
         weights.iter_mut().for_each(|weight| *weight /= sum);
@@ -108,9 +116,9 @@ fn level(weights: &mut Weights) {
 mod tests {
     use super::*;
 
-    fn searched(of: impl Fn(f64) -> Guesses) -> Weights {
+    fn searched(of: impl Fn(f64) -> Predictions) -> MemberWeights {
         let rows: Vec<_> = (0..200).map(|index| (of(real(index)), real(index % 17), 1.0)).collect();
-        search(&rows, &[true, true, true, false, false, false], &[1.0; MEMBERS])
+        minimise_error(&rows, &[true, true, true, false, false, false], &[1.0; MEMBERS])
     }
 
     #[test]
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_does_not_count() {
-        let guesses = [f64::NAN, 4.0, 0.0, f64::INFINITY, 0.0, 0.0];
-        assert_eq!(blend(&guesses, &[0.5, 0.25, 0.0, 0.25, 0.0, 0.0]), 4.0);
+        let predictions = [f64::NAN, 4.0, 0.0, f64::INFINITY, 0.0, 0.0];
+        assert_eq!(combine(&predictions, &[0.5, 0.25, 0.0, 0.25, 0.0, 0.0]), 4.0);
     }
 }

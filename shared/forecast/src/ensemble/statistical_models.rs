@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::Frame;
-use super::middle::{BUCKETS, Row, bucket};
+use super::boosted_regression::{HORIZON_PARTS, TrainingRow, part_of};
+use super::features::LoadFeatures;
 use crate::statistics::real;
 
 /// Small members.
-pub(super) const SMALL: usize = 4;
+pub(super) const STATISTICAL: usize = 4;
 /// Their names, in the order of their guesses.
-pub(super) const SMALL_NAMES: [&str; SMALL] =
+pub(super) const STATISTICAL_NAMES: [&str; STATISTICAL] =
     ["seasonal_profile", "smoothing", "autoregression", "moving_average"];
 
 /// Steps that a state is run up over: with the least weight of a new value, what was before counts a thousandth.
@@ -29,58 +29,58 @@ const RIDGE: f64 = 1e-3;
 
 /// The small members, fitted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Small {
+pub(super) struct StatisticalModels {
     /// Steps of the season; zero for none.
     period: usize,
-    /// How much of what the last hour is over its season stays, by bucket.
-    fades: Vec<f64>,
-    smoothing: Smoothing,
-    auto: Auto,
+    /// How much of what the last hour is over its season stays, by part.
+    decays: Vec<f64>,
+    smoothing: ExponentialSmoothing,
+    autoregression: Autoregression,
 }
 
 /// Damped trend (Gardner and McKenzie, 1985); without a trend it is simple smoothing, which is Theta's line too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Smoothing {
+struct ExponentialSmoothing {
     alpha: f64,
     beta: f64,
 }
 
 /// An autoregression by Yule and Walker, solved as Durbin did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Auto {
+struct Autoregression {
     mean: f64,
     weights: Vec<f64>,
 }
 
 /// A history as the small members see it.
 #[derive(Clone)]
-pub(super) struct Past {
+pub(super) struct SeasonalResiduals {
     /// What each value is over its season, from index `first` on.
-    off: Vec<f64>,
+    values: Vec<f64>,
     first: usize,
     /// Level and trend before each of them.
     states: Vec<(f64, f64)>,
 }
 
-impl Past {
+impl SeasonalResiduals {
     /// The whole history over a season, for fits.
-    pub(super) fn whole(frame: &Frame, period: usize) -> Past {
-        Past::off(frame, period, first(frame, period))
+    pub(super) fn whole(features: &LoadFeatures, period: usize) -> SeasonalResiduals {
+        SeasonalResiduals::since(features, period, first(features, period))
     }
 
-    fn off(frame: &Frame, period: usize, first: usize) -> Past {
+    fn since(features: &LoadFeatures, period: usize, first: usize) -> SeasonalResiduals {
         let over = |index: usize| {
-            let season = if period > 0 { frame.season(period, index, 0) } else { None };
-            frame.value(index) - season.map_or(0.0, |season| season.0)
+            let season = if period > 0 { features.season(period, index, 0) } else { None };
+            features.value(index) - season.map_or(0.0, |season| season.0)
         };
-        Past { off: (first..frame.len()).map(over).collect(), first, states: Vec::new() }
+        SeasonalResiduals { values: (first..features.len()).map(over).collect(), first, states: Vec::new() }
     }
 
     /// The newest part of a history.
-    pub(super) fn of(frame: &Frame, small: &Small) -> Past {
-        let first = frame.len().saturating_sub(RUN_UP).max(first(frame, small.period));
-        let mut past = Past::off(frame, small.period, first);
-        past.states = small.smoothing.states(&past.off);
+    pub(super) fn of(features: &LoadFeatures, statistical: &StatisticalModels) -> SeasonalResiduals {
+        let first = features.len().saturating_sub(RUN_UP).max(first(features, statistical.period));
+        let mut past = SeasonalResiduals::since(features, statistical.period, first);
+        past.states = statistical.smoothing.states(&past.values);
         past
     }
 
@@ -90,65 +90,70 @@ impl Past {
     }
 }
 
-impl Small {
+impl StatisticalModels {
     /// Fits to a history by the origins that `counts` lets count. The past is of the same period.
     pub(super) fn fit(
-        frame: &Frame,
-        (period, past): (usize, &mut Past),
-        rows: &[Row],
+        features: &LoadFeatures,
+        (period, past): (usize, &mut SeasonalResiduals),
+        rows: &[TrainingRow],
         horizon: usize,
         counts: impl Fn(usize) -> bool,
-    ) -> Small {
-        let learned: Vec<bool> = (past.first..frame.len()).map(&counts).collect();
-        let smoothing = Smoothing::fit(&past.off, &learned, horizon);
-        past.states = smoothing.states(&past.off);
-        let fades = fades(frame, period, rows, horizon, &counts);
-        Small { period, fades, smoothing, auto: Auto::fit(&past.off, &learned) }
+    ) -> StatisticalModels {
+        let used: Vec<bool> = (past.first..features.len()).map(&counts).collect();
+        let smoothing = ExponentialSmoothing::fit(&past.values, &used, horizon);
+        past.states = smoothing.states(&past.values);
+        let decays = decays(features, period, rows, horizon, &counts);
+        StatisticalModels {
+            period,
+            decays,
+            smoothing,
+            autoregression: Autoregression::fit(&past.values, &used),
+        }
     }
 
     /// What each member says of a step, in the load's own unit.
-    pub(super) fn guesses(
+    pub(super) fn predictions(
         &self,
-        frame: &Frame,
-        past: &Past,
+        features: &LoadFeatures,
+        past: &SeasonalResiduals,
         (origin, ahead): (usize, usize),
         horizon: usize,
-    ) -> [f64; SMALL] {
-        let now = frame.now(origin);
-        let season = if self.period > 0 { frame.season(self.period, origin, ahead) } else { None };
+    ) -> [f64; STATISTICAL] {
+        let now = features.last_hour(origin);
+        let season = if self.period > 0 { features.season(self.period, origin, ahead) } else { None };
         let (at, then) = season.unwrap_or((now, now));
         let base = season.map_or(0.0, |season| season.0);
-        let fade = self.fades.get(bucket(ahead, horizon)).copied().unwrap_or(0.0);
+        let decay = self.decays.get(part_of(ahead, horizon)).copied().unwrap_or(0.0);
         let from = origin.saturating_sub(past.first);
         [
-            at + fade * (now - then),
-            base + Smoothing::ahead(past.state(origin), ahead),
-            base + self.auto.ahead(&past.off[..from.min(past.off.len())], ahead),
+            at + decay * (now - then),
+            base + ExponentialSmoothing::ahead(past.state(origin), ahead),
+            base + self.autoregression.ahead(&past.values[..from.min(past.values.len())], ahead),
             now,
         ]
     }
 }
 
 /// The first index whose season is known.
-fn first(frame: &Frame, period: usize) -> usize {
-    if period > 0 { (period + frame.hour).min(frame.len()) } else { 0 }
+fn first(features: &LoadFeatures, period: usize) -> usize {
+    if period > 0 { (period + features.hour).min(features.len()) } else { 0 }
 }
 
-/// How much of the difference from the season stays: by bucket, the weighted median of the share that stayed.
-fn fades(
-    frame: &Frame,
+/// How much of the difference from the season stays: by part, the weighted median of the share that stayed.
+fn decays(
+    features: &LoadFeatures,
     period: usize,
-    rows: &[Row],
+    rows: &[TrainingRow],
     horizon: usize,
     counts: &impl Fn(usize) -> bool,
 ) -> Vec<f64> {
-    let mut shares = vec![Vec::new(); BUCKETS.len()];
+    let mut shares = vec![Vec::new(); HORIZON_PARTS.len()];
     for row in rows.iter().filter(|row| period > 0 && counts(row.origin)) {
-        let Some((at, then)) = frame.season(period, row.origin, row.ahead) else { continue };
-        let now = frame.now(row.origin) - then;
+        let Some((at, then)) = features.season(period, row.origin, row.ahead) else { continue };
+        let now = features.last_hour(row.origin) - then;
         if now != 0.0 {
-            let stayed = (row.truth * frame.scale - at) / now;
-            shares[bucket(row.ahead, horizon)].push((stayed, now.abs() * row.weight));
+            let stayed = (row.actual * features.scale - at) / now;
+            shares[part_of(row.ahead, horizon)].push((stayed, now.abs() * row.weight));
         }
     }
     shares.iter_mut().map(|shares| weighted_median(shares).clamp(0.0, 1.0)).collect()
@@ -167,28 +172,34 @@ fn weighted_median(shares: &mut [(f64, f64)]) -> f64 {
     0.0
 }
 
-impl Smoothing {
+impl ExponentialSmoothing {
     /// The weights whose guesses were nearest, tried a little, half way and far ahead.
-    fn fit(off: &[f64], learned: &[bool], horizon: usize) -> Smoothing {
-        let tried = [0, horizon / 4, horizon / 2, horizon - 1];
-        let missed = |smoothing: &Smoothing| -> f64 {
-            let states = smoothing.states(off);
+    fn fit(residuals: &[f64], used: &[bool], horizon: usize) -> ExponentialSmoothing {
+        let horizons = [0, horizon / 4, horizon / 2, horizon - 1];
+        let absolute_error = |smoothing: &ExponentialSmoothing| -> f64 {
+            let states = smoothing.states(residuals);
             let of = |index: usize| -> f64 {
-                let known = tried.iter().filter_map(|ahead| Some((ahead, off.get(index + ahead)?)));
-                known.map(|(ahead, truth)| (truth - Smoothing::ahead(states[index], *ahead)).abs()).sum()
+                let known = horizons.iter().filter_map(|ahead| Some((ahead, residuals.get(index + ahead)?)));
+                known
+                    .map(|(ahead, actual)| {
+                        (actual - ExponentialSmoothing::ahead(states[index], *ahead)).abs()
+                    })
+                    .sum()
             };
-            (0..off.len()).filter(|index| learned[*index]).map(of).sum()
+            (0..residuals.len()).filter(|index| used[*index]).map(of).sum()
         };
-        let all = ALPHAS.iter().flat_map(|alpha| BETAS.map(|beta| Smoothing { alpha: *alpha, beta }));
-        let best = all.map(|smoothing| (missed(&smoothing), smoothing)).min_by(|a, b| a.0.total_cmp(&b.0));
-        best.map_or(Smoothing { alpha: 0.25, beta: 0.0 }, |best| best.1)
+        let all =
+            ALPHAS.iter().flat_map(|alpha| BETAS.map(|beta| ExponentialSmoothing { alpha: *alpha, beta }));
+        let best =
+            all.map(|smoothing| (absolute_error(&smoothing), smoothing)).min_by(|a, b| a.0.total_cmp(&b.0));
+        best.map_or(ExponentialSmoothing { alpha: 0.25, beta: 0.0 }, |best| best.1)
     }
 
     /// Level and trend before each value, and after the last.
-    fn states(&self, off: &[f64]) -> Vec<(f64, f64)> {
-        let mut state = (off.first().copied().unwrap_or(0.0), 0.0);
+    fn states(&self, residuals: &[f64]) -> Vec<(f64, f64)> {
+        let mut state = (residuals.first().copied().unwrap_or(0.0), 0.0);
         let mut states = vec![state];
-        for value in off {
+        for value in residuals {
             let foreseen = state.0 + PHI * state.1;
             let level = foreseen + self.alpha * (value - foreseen);
             state = (level, PHI * state.1 + self.beta * self.alpha * (value - foreseen));
@@ -203,30 +214,30 @@ impl Smoothing {
     }
 }
 
-impl Auto {
-    fn fit(off: &[f64], learned: &[bool]) -> Auto {
-        let known = || off.iter().zip(learned).filter(|(_, learned)| **learned).map(|(value, _)| *value);
+impl Autoregression {
+    fn fit(residuals: &[f64], used: &[bool]) -> Autoregression {
+        let known = || residuals.iter().zip(used).filter(|(_, used)| **used).map(|(value, _)| *value);
         let count = real(known().count()).max(1.0);
         let mean = known().sum::<f64>() / count;
         let size = known().map(|value| (value - mean).abs()).sum::<f64>() / count;
         // One crowd must not decide what follows what.
-        let centred = off.iter().map(|value| (value - mean).clamp(-6.0 * size, 6.0 * size));
+        let centred = residuals.iter().map(|value| (value - mean).clamp(-6.0 * size, 6.0 * size));
         let centred: Vec<f64> =
-            centred.zip(learned).map(|(value, learned)| if *learned { value } else { 0.0 }).collect();
-        let lags = LAGS.min(off.len() / 4);
+            centred.zip(used).map(|(value, used)| if *used { value } else { 0.0 }).collect();
+        let lags = LAGS.min(residuals.len() / 4);
         let covariance = |lag: usize| -> f64 {
             centred.iter().zip(&centred[lag.min(centred.len())..]).map(|(a, b)| a * b).sum::<f64>() / count
         };
         let covariances: Vec<f64> = (0..=lags).map(covariance).collect();
-        Auto { mean, weights: durbin(&covariances) }
+        Autoregression { mean, weights: durbin_levinson(&covariances) }
     }
 
-    fn ahead(&self, off: &[f64], ahead: usize) -> f64 {
+    fn ahead(&self, residuals: &[f64], ahead: usize) -> f64 {
         let lags = self.weights.len();
         let mut run: Vec<f64> =
-            off[off.len().saturating_sub(lags)..].iter().map(|value| value - self.mean).collect();
+            residuals[residuals.len().saturating_sub(lags)..].iter().map(|value| value - self.mean).collect();
         if run.len() < lags {
-            return off.last().copied().unwrap_or(self.mean);
+            return residuals.last().copied().unwrap_or(self.mean);
         }
         for _ in 0..=ahead {
             let next = run.iter().rev().zip(&self.weights).map(|(value, weight)| value * weight).sum();
@@ -237,7 +248,7 @@ impl Auto {
 }
 
 /// The weights of lags that fit autocovariances: Durbin's recursion.
-fn durbin(covariances: &[f64]) -> Vec<f64> {
+fn durbin_levinson(covariances: &[f64]) -> Vec<f64> {
     let variance = covariances.first().copied().unwrap_or(0.0) * (1.0 + RIDGE);
     if variance <= 0.0 {
         return Vec::new();

@@ -3,7 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a system of a fixed size")]
 #![expect(clippy::needless_range_loop, reason = "a matrix is written by row and column")]
 
-use super::frame::TERMS;
+use super::features::LINEAR_TERMS;
 use crate::statistics::real;
 
 /// Rounds of reweighting. After five the answer moves by less than the noise of what it is fitted to.
@@ -14,30 +14,30 @@ const ERROR_MIN: f64 = 0.02;
 const RIDGE: f64 = 1e-4;
 
 /// What each term counts.
-pub(super) type Weights = [f64; TERMS];
+pub(super) type Coefficients = [f64; LINEAR_TERMS];
 
 /// One row: its terms, what came of them, and how much it counts.
-pub(super) type Row<'a> = (&'a [f64; TERMS], f64, f64);
+pub(super) type LinearRow<'a> = (&'a [f64; LINEAR_TERMS], f64, f64);
 
 /// Fits by iteratively reweighted least squares (Schlossmacher, 1973).
-pub(super) fn fit(rows: &[Row<'_>]) -> Weights {
-    (0..ROUNDS).fold([0.0; TERMS], |weights, round| {
-        let mut system = [[0.0; TERMS + 1]; TERMS];
+pub(super) fn fit(rows: &[LinearRow<'_>]) -> Coefficients {
+    (0..ROUNDS).fold([0.0; LINEAR_TERMS], |coefficients, round| {
+        let mut system = [[0.0; LINEAR_TERMS + 1]; LINEAR_TERMS];
         for (terms, target, weight) in rows {
-            let error = (target - dot(terms, &weights)).abs().max(ERROR_MIN);
+            let error = (target - dot(terms, &coefficients)).abs().max(ERROR_MIN);
             let weight = if round == 0 { *weight } else { weight / error };
-            for row in 0..TERMS {
-                for column in row..TERMS {
+            for row in 0..LINEAR_TERMS {
+                for column in row..LINEAR_TERMS {
                     system[row][column] += weight * terms[row] * terms[column];
                 }
-                system[row][TERMS] += weight * terms[row] * target;
+                system[row][LINEAR_TERMS] += weight * terms[row] * target;
             }
         }
-        let diagonal = || (0..TERMS).map(|row| system[row][row]);
+        let diagonal = || (0..LINEAR_TERMS).map(|row| system[row][row]);
         // Terms of extra columns that there are not are zero, and say nothing of how large a term is.
         let used = real(diagonal().filter(|size| *size > 0.0).count().max(1));
         let ridge = diagonal().sum::<f64>() / used * RIDGE + 1e-9;
-        for row in 0..TERMS {
+        for row in 0..LINEAR_TERMS {
             for column in 0..row {
                 system[row][column] = system[column][row];
             }
@@ -48,27 +48,28 @@ pub(super) fn fit(rows: &[Row<'_>]) -> Weights {
 }
 
 /// The sum of the terms by their weights.
-pub(super) fn dot(terms: &[f64; TERMS], weights: &Weights) -> f64 {
-    terms.iter().zip(weights).map(|(term, weight)| term * weight).sum()
+pub(super) fn dot(terms: &[f64; LINEAR_TERMS], coefficients: &Coefficients) -> f64 {
+    terms.iter().zip(coefficients).map(|(term, weight)| term * weight).sum()
 }
 
 /// Gauss' elimination; the ridge keeps the pivots away from zero.
-fn solve(mut system: [[f64; TERMS + 1]; TERMS]) -> Weights {
-    for pivot in 0..TERMS {
+fn solve(mut system: [[f64; LINEAR_TERMS + 1]; LINEAR_TERMS]) -> Coefficients {
+    for pivot in 0..LINEAR_TERMS {
         let of_pivot = system[pivot];
         for row in system.iter_mut().skip(pivot + 1) {
             let factor = row[pivot] / of_pivot[pivot];
-            for column in pivot..=TERMS {
+            for column in pivot..=LINEAR_TERMS {
                 row[column] -= factor * of_pivot[column];
             }
         }
     }
-    let mut weights = [0.0; TERMS];
-    for row in (0..TERMS).rev() {
-        let known: f64 = (row + 1..TERMS).map(|column| system[row][column] * weights[column]).sum();
-        weights[row] = (system[row][TERMS] - known) / system[row][row];
+    let mut coefficients = [0.0; LINEAR_TERMS];
+    for row in (0..LINEAR_TERMS).rev() {
+        let known: f64 =
+            (row + 1..LINEAR_TERMS).map(|column| system[row][column] * coefficients[column]).sum();
+        coefficients[row] = (system[row][LINEAR_TERMS] - known) / system[row][row];
     }
-    weights
+    coefficients
 }
 
 #[cfg(test)]
@@ -77,21 +78,24 @@ mod tests {
 
     #[test]
     fn one_wild_row_in_ten_changes_little() {
-        let terms: Vec<[f64; TERMS]> = (0_u32..200)
+        let terms: Vec<[f64; LINEAR_TERMS]> = (0_u32..200)
             .map(|index| {
-                let mut terms = [0.0; TERMS];
+                let mut terms = [0.0; LINEAR_TERMS];
                 terms[0] = 1.0;
                 terms[1] = f64::from(index % 17) / 17.0;
                 terms
             })
             .collect();
-        let rows: Vec<Row<'_>> = terms
+        let rows: Vec<LinearRow<'_>> = terms
             .iter()
             .enumerate()
             .map(|(index, terms)| (terms, if index % 10 == 0 { 90.0 } else { 1.0 + 2.0 * terms[1] }, 1.0))
             .collect();
-        let weights = fit(&rows);
-        assert!((weights[0] - 1.0).abs() < 0.1 && (weights[1] - 2.0).abs() < 0.1, "{weights:?}");
+        let coefficients = fit(&rows);
+        assert!(
+            (coefficients[0] - 1.0).abs() < 0.1 && (coefficients[1] - 2.0).abs() < 0.1,
+            "{coefficients:?}"
+        );
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{DAY_S, Weighs, Window, steps};
+use super::{DAY_S, Window, WindowStatistic, steps};
 use crate::series::Series;
 use crate::statistics::real;
 
 /// The series in units, as `ln(1 + units)`: proportions where there is much, differences where there is little.
 #[derive(Clone, Debug)]
-pub(super) struct Views {
+pub(super) struct LevelFeatures {
     start: Timestamp,
     step_s: u32,
     unit: f64,
@@ -20,17 +20,17 @@ pub(super) struct Views {
 /// Features of a row.
 pub(super) const WIDTH: usize = 31;
 
-impl Views {
-    pub(super) fn new(unit: f64, history: &Series) -> Views {
-        let mut views = Views {
+impl LevelFeatures {
+    pub(super) fn new(unit: f64, history: &Series) -> LevelFeatures {
+        let mut features = LevelFeatures {
             start: history.start(),
             step_s: history.step_s(),
             unit: if unit > 0.0 { unit } else { 1.0 },
             levels: Vec::new(),
             known: Vec::new(),
         };
-        (0..history.len()).for_each(|index| views.push(history.get(index)));
-        views
+        (0..history.len()).for_each(|index| features.push(history.get(index)));
+        features
     }
 
     pub(super) fn push(&mut self, value: Option<f64>) {
@@ -76,17 +76,17 @@ impl Views {
     }
 
     /// The levels of a window that are weighed; none unless it is over and half of it is known.
-    pub(super) fn weighed(&self, now: usize, window: Window) -> Vec<f32> {
+    pub(super) fn samples(&self, now: usize, window: Window) -> Vec<f32> {
         let Some(peak) = self.peak(now, window) else { return Vec::new() };
-        match window.weighs {
-            Weighs::Largest => vec![narrow(peak)],
-            Weighs::Steps => {
+        match window.statistic {
+            WindowStatistic::Largest => vec![narrow(peak)],
+            WindowStatistic::EachStep => {
                 let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
-                let count = levels.len().min(window.weighs.steps());
+                let count = levels.len().min(window.statistic.samples());
                 let middle = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
                 // What bridges a gap was not seen.
-                let seen = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
-                (0..count).map(middle).filter(seen).filter_map(|at| levels.get(at)).copied().collect()
+                let measured = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
+                (0..count).map(middle).filter(measured).filter_map(|at| levels.get(at)).copied().collect()
             }
         }
     }
@@ -96,7 +96,7 @@ impl Views {
     }
 
     /// The levels of the `span_s` seconds before `now`, at least one.
-    fn last(&self, now: usize, span_s: u32) -> &[f32] {
+    fn newest(&self, now: usize, span_s: u32) -> &[f32] {
         let from = now.saturating_sub(steps(span_s, self.step_s).max(1));
         self.levels.get(from..now).unwrap_or_default()
     }
@@ -119,42 +119,42 @@ impl Views {
         let units = |level: f32| level.exp_m1();
         let slope = units(base) - units(back(1));
         for ahead in [real(reach) / 2.0, real(reach)] {
-            let pointed = (units(base) + slope * narrow(ahead)).max(0.0).ln_1p();
-            row.push(pointed - base);
+            let extrapolated = (units(base) + slope * narrow(ahead)).max(0.0).ln_1p();
+            row.push(extrapolated - base);
         }
         row.push(base - self.level(now.saturating_sub(1 + steps(300, self.step_s))));
         for (span_s, apart_s) in [(300, 900), (900, 3_600)] {
             let before = now.saturating_sub(steps(apart_s, self.step_s));
-            row.push(mean(self.last(now, span_s)) - mean(self.last(before, span_s)));
+            row.push(mean(self.newest(now, span_s)) - mean(self.newest(before, span_s)));
         }
     }
 
     /// Means, extremes and deviations of the last minutes, hours and day.
     fn recent(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
-        row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.last(now, span_s)) - base));
+        row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.newest(now, span_s)) - base));
         let reach_s = u32::try_from(reach).unwrap_or(u32::MAX).saturating_mul(self.step_s);
         row.extend(
-            [reach_s, 1_800, 7_200, 43_200, DAY_S].map(|span_s| largest(self.last(now, span_s)) - base),
+            [reach_s, 1_800, 7_200, 43_200, DAY_S].map(|span_s| largest(self.newest(now, span_s)) - base),
         );
-        row.extend([600, 3_600, 21_600].map(|span_s| deviation(self.last(now, span_s))));
-        row.push(smallest(self.last(now, 3_600)) - base);
+        row.extend([600, 3_600, 21_600].map(|span_s| deviation(self.newest(now, span_s))));
+        row.push(smallest(self.newest(now, 3_600)) - base);
     }
 
     /// The same window on the days before: yesterday's, the one before's and last week's, as they were and moved by how
     /// today differs, and the mean and largest of a week.
     fn days(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         let day = steps(DAY_S, self.step_s);
-        let today = mean(self.last(now, 1_800));
+        let today = mean(self.newest(now, 1_800));
         let ago = |days: usize| {
             let then = now.checked_sub(days * day)?;
             Some((largest(self.levels.get(then..then + reach)?), then))
         };
         for days in [1, 2, 7] {
-            let seen = ago(days).filter(|(_, then)| 0 < *then);
-            let (plain, moved) = seen.map_or((0.0, 0.0), |(peak, then)| {
-                (peak - base, peak - mean(self.last(then, 1_800)) + today - base)
+            let measured = ago(days).filter(|(_, then)| 0 < *then);
+            let (plain, shifted) = measured.map_or((0.0, 0.0), |(peak, then)| {
+                (peak - base, peak - mean(self.newest(then, 1_800)) + today - base)
             });
-            row.extend([plain, moved]);
+            row.extend([plain, shifted]);
         }
         let week: Vec<f32> = (1..=7).filter_map(ago).map(|(peak, _)| peak).collect();
         let known = !week.is_empty();
@@ -204,23 +204,26 @@ pub(super) fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lead::Weighs;
+    use crate::lead_window::WindowStatistic;
 
     #[test]
     fn ordered_capacity_is_weighed_step_by_step_and_kept_capacity_by_the_largest() {
         let spike = (0..20).map(|minute| Some(if minute == 12 { 9.0 } else { 1.0 }));
-        let views = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, spike));
-        let weighed = |weighs: Weighs| views.weighed(8, Window { from: 2, to: 7, weighs });
+        let features = LevelFeatures::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, spike));
+        let samples = |statistic: WindowStatistic| features.samples(8, Window { from: 2, to: 7, statistic });
         let (low, high) = (2.0_f64.ln(), 10.0_f64.ln());
-        assert_eq!(weighed(Weighs::Steps), [low, low, high, low, low].map(narrow));
-        assert_eq!(weighed(Weighs::Largest), [narrow(high)]);
+        assert_eq!(samples(WindowStatistic::EachStep), [low, low, high, low, low].map(narrow));
+        assert_eq!(samples(WindowStatistic::Largest), [narrow(high)]);
         let gap = (0..20).map(|minute| (minute != 12).then_some(1.0));
-        let gap = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, gap));
+        let gap = LevelFeatures::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, gap));
         assert_eq!(
-            gap.weighed(8, Window { from: 2, to: 7, weighs: Weighs::Steps }).len(),
+            gap.samples(8, Window { from: 2, to: 7, statistic: WindowStatistic::EachStep }).len(),
             4,
             "a gap is no step"
         );
-        assert!(views.weighed(15, Window { from: 2, to: 7, weighs: Weighs::Steps }).is_empty(), "not over");
+        assert!(
+            features.samples(15, Window { from: 2, to: 7, statistic: WindowStatistic::EachStep }).is_empty(),
+            "not over"
+        );
     }
 }

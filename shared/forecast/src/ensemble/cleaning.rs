@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 
-use crate::statistics::real;
+use crate::statistics::{median, real};
 
 /// Days that a value is compared with, and the fewest that make a comparison.
 const DAYS_MAX: usize = 7;
@@ -62,7 +62,8 @@ pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
         for (ago, value) in days.iter_mut().take(count).enumerate() {
             *value = cleaned[index - (ago + 1) * day];
         }
-        let season = median(&mut days[..count]);
+        days[..count].sort_unstable_by(f64::total_cmp);
+        let season = median(&days[..count]);
         let off = values[index] - season;
         let limit = DEVIATIONS_MAX * f64::max(usual, DEVIATION_MIN * season.abs() / DEVIATIONS_MAX);
         let settled = (DAYS_MIN + 1) * day <= index;
@@ -81,12 +82,6 @@ pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
         usual += weight * (kept.abs().min(if settled { 2.0 * limit } else { f64::MAX }) - usual);
     }
     cleaned
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    let half = values.len() / 2;
-    values.sort_unstable_by(f64::total_cmp);
-    if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) }
 }
 
 #[cfg(test)]

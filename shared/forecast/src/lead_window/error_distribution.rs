@@ -9,28 +9,30 @@ use serde::{Deserialize, Serialize};
 
 /// A distribution of errors, small enough to be stored with every forecast.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Tail {
+pub(super) struct ErrorDistribution {
     /// Quantiles at [`LEVELS`].
     body: Vec<f32>,
     /// Where the tail begins, and the share of errors in it.
-    from: f64,
+    #[serde(rename = "from")]
+    threshold: f64,
     share: f64,
     /// Shape and size of the tail (Pickands 1975; fitted by its moments, Hosking and Wallis 1987).
     shape: f64,
-    size: f64,
+    #[serde(rename = "size")]
+    scale: f64,
 }
 
 /// An error, and how many like it there were.
-pub(super) type Weighted = (f32, u8);
+pub(super) type WeightedError = (f32, u8);
 
 /// One error in so many belongs to the tail.
-const IN_TAIL: usize = 200;
+const ERRORS_PER_TAIL_ERROR: usize = 200;
 /// A fit to fewer is chance.
-const IN_TAIL_MIN: usize = 20;
+const TAIL_ERRORS_MIN: usize = 20;
 /// Beyond it a tail has hardly a mean.
 const SHAPE_MAX: f64 = 0.4;
 /// Levels of the body: dense where decisions look.
-const LEVELS: [f64; 19] = [
+const BODY_LEVELS: [f64; 19] = [
     0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99,
     0.995,
 ];
@@ -39,27 +41,27 @@ const LEVELS: [f64; 19] = [
 /// as many.
 ///
 /// What a decision asks of the body hardly changes by it, and the tail rests on every error that said something.
-pub(super) fn thinned(mut errors: Vec<f64>, alike: usize) -> Vec<Weighted> {
+pub(super) fn thinned(mut errors: Vec<f64>, repeats: usize) -> Vec<WeightedError> {
     errors.sort_unstable_by(f64::total_cmp);
-    let (body, tail) = errors.split_at(errors.len() - errors.len() / KEPT);
+    let (body, tail) = errors.split_at(errors.len() - errors.len() / TOP_SHARE);
     let middle = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
-    body.chunks(THIN * alike).chain(tail.chunks(alike)).filter_map(middle).collect()
+    body.chunks(THINNING * repeats).chain(tail.chunks(repeats)).filter_map(middle).collect()
 }
 
 /// One error in so many is kept as it is.
-const KEPT: usize = 10;
+const TOP_SHARE: usize = 10;
 /// Errors of the body that become one.
-const THIN: usize = 10;
+const THINNING: usize = 10;
 
-impl Tail {
-    pub(super) fn of(mut errors: Vec<Weighted>) -> Tail {
+impl ErrorDistribution {
+    pub(super) fn of(mut errors: Vec<WeightedError>) -> ErrorDistribution {
         errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let count: usize = errors.iter().map(|(_, count)| usize::from(*count)).sum();
-        let rare = (count / IN_TAIL).max(IN_TAIL_MIN).min(count / 2).max(1);
-        let (mut taken, mut sum, mut squares, mut from) = (0.0, 0.0, 0.0, 0.0);
+        let tail_errors = (count / ERRORS_PER_TAIL_ERROR).max(TAIL_ERRORS_MIN).min(count / 2).max(1);
+        let (mut taken, mut sum, mut squares, mut threshold) = (0.0, 0.0, 0.0, 0.0);
         for (error, count) in errors.iter().rev() {
-            if f64::from(rare as u32) <= taken {
-                from = f64::from(*error);
+            if f64::from(tail_errors as u32) <= taken {
+                threshold = f64::from(*error);
                 break;
             }
             let count = f64::from(*count);
@@ -68,28 +70,28 @@ impl Tail {
             squares += count * f64::from(*error) * f64::from(*error);
         }
         let taken = f64::max(taken, 1.0);
-        let mean = sum / taken - from;
+        let mean = sum / taken - threshold;
         let variance = (squares / taken - (sum / taken) * (sum / taken)).max(1e-12);
         let shape = (0.5 * (1.0 - mean * mean / variance)).clamp(0.0, SHAPE_MAX);
-        Tail {
+        ErrorDistribution {
             body: at_levels(&errors, count),
-            from,
+            threshold,
             share: (taken / f64::from(count.max(1) as u32)).min(1.0),
             shape,
-            size: (mean * (1.0 - shape)).max(1e-6),
+            scale: (mean * (1.0 - shape)).max(1e-6),
         }
     }
 
     /// The share of errors above `error`.
-    pub(super) fn above(&self, error: f64) -> f64 {
-        if self.from < error {
-            return self.share * self.beyond((error - self.from) / self.size);
+    pub(super) fn share_above(&self, error: f64) -> f64 {
+        if self.threshold < error {
+            return self.share * self.exceedance((error - self.threshold) / self.scale);
         }
-        let points = || LEVELS.iter().zip(self.body.iter().map(|seen| f64::from(*seen)));
-        let Some((high_level, high)) = points().find(|(_, seen)| error < *seen) else {
+        let points = || BODY_LEVELS.iter().zip(self.body.iter().map(|value| f64::from(*value)));
+        let Some((high_level, high)) = points().find(|(_, value)| error < *value) else {
             return self.share;
         };
-        let Some((low_level, low)) = points().take_while(|(_, seen)| *seen <= error).last() else {
+        let Some((low_level, low)) = points().take_while(|(_, value)| *value <= error).last() else {
             return 1.0;
         };
         let level = low_level + (high_level - low_level) * (error - low) / (high - low);
@@ -103,29 +105,29 @@ impl Tail {
             let ratio = (above / self.share).max(1e-9);
             let over =
                 if self.shape > 1e-6 { (ratio.powf(-self.shape) - 1.0) / self.shape } else { -ratio.ln() };
-            return self.from + self.size * over;
+            return self.threshold + self.scale * over;
         }
-        let points = || LEVELS.iter().zip(self.body.iter().map(|seen| f64::from(*seen)));
+        let points = || BODY_LEVELS.iter().zip(self.body.iter().map(|value| f64::from(*value)));
         let below = points().take_while(|(at, _)| **at <= level).last();
-        let beyond = points().find(|(at, _)| level < **at);
-        match (below, beyond) {
+        let exceedance = points().find(|(at, _)| level < **at);
+        match (below, exceedance) {
             (Some((a, low)), Some((b, high))) => low + (high - low) * (level - a) / (b - a),
-            (Some((_, seen)), None) | (None, Some((_, seen))) => seen,
+            (Some((_, value)), None) | (None, Some((_, value))) => value,
             (None, None) => 0.0,
         }
     }
 
-    fn beyond(&self, over: f64) -> f64 {
+    fn exceedance(&self, over: f64) -> f64 {
         if self.shape > 1e-6 { (1.0 + self.shape * over).powf(-1.0 / self.shape) } else { (-over).exp() }
     }
 }
 
 /// The quantiles of sorted errors: each error lies in the middle of those it stands for.
-fn at_levels(sorted: &[Weighted], count: usize) -> Vec<f32> {
+fn at_levels(sorted: &[WeightedError], count: usize) -> Vec<f32> {
     let mut before = 0.0;
-    let place = |(_, like_it): &Weighted| {
-        let place = before + f64::from(*like_it) / 2.0;
-        before += f64::from(*like_it);
+    let place = |(_, count_of_one): &WeightedError| {
+        let place = before + f64::from(*count_of_one) / 2.0;
+        before += f64::from(*count_of_one);
         place
     };
     let places: Vec<f64> = sorted.iter().map(place).collect();
@@ -138,7 +140,7 @@ fn at_levels(sorted: &[Weighted], count: usize) -> Vec<f32> {
         let share = if from < to { ((wanted - from) / (to - from)).clamp(0.0, 1.0) } else { 0.0 };
         Some(low + (high - low) * share as f32)
     };
-    LEVELS.map(|level| at(level).unwrap_or(0.0)).to_vec()
+    BODY_LEVELS.map(|level| at(level).unwrap_or(0.0)).to_vec()
 }
 
 #[cfg(test)]
@@ -153,17 +155,18 @@ mod tests {
 
     #[test]
     fn thinning_keeps_what_decisions_ask() {
-        let whole = Tail::of(exponential(7_000).into_iter().map(|error| (error as f32, 1)).collect());
+        let whole =
+            ErrorDistribution::of(exponential(7_000).into_iter().map(|error| (error as f32, 1)).collect());
         let thin = thinned(exponential(7_000), 1);
         // Five steps of a window are stored in the room of one.
-        let alike = thinned(exponential(35_000), 5);
-        assert!(thin.len() < 1_400 && alike.len() <= thin.len() + 1, "{} {}", thin.len(), alike.len());
-        let (thin, alike) = (Tail::of(thin), Tail::of(alike));
+        let repeats = thinned(exponential(35_000), 5);
+        assert!(thin.len() < 1_400 && repeats.len() <= thin.len() + 1, "{} {}", thin.len(), repeats.len());
+        let (thin, repeats) = (ErrorDistribution::of(thin), ErrorDistribution::of(repeats));
         for level in [0.05, 0.5, 0.9, 0.97, 0.99, 0.999] {
             let truth = -(1.0_f64 - level).ln();
-            for tail in [&whole, &thin, &alike] {
+            for tail in [&whole, &thin, &repeats] {
                 assert!((tail.quantile(level) - truth).abs() < 0.05 + truth * 0.03, "{level}: {tail:?}");
-                let above = tail.above(truth);
+                let above = tail.share_above(truth);
                 assert!(
                     (above - (1.0 - level)).abs() < 0.1 * (1.0 - level) + 0.02 * level,
                     "{level}: {above}"
@@ -174,9 +177,9 @@ mod tests {
 
     #[test]
     fn more_error_is_never_likelier() {
-        let tail = Tail::of(thinned(exponential(500), 1));
-        let above: Vec<f64> = (-10..200).map(|step| tail.above(f64::from(step) / 20.0)).collect();
+        let tail = ErrorDistribution::of(thinned(exponential(500), 1));
+        let above: Vec<f64> = (-10..200).map(|step| tail.share_above(f64::from(step) / 20.0)).collect();
         assert!(above.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{above:?}");
-        assert!(Tail::of(Vec::new()).quantile(0.9).is_finite());
+        assert!(ErrorDistribution::of(Vec::new()).quantile(0.9).is_finite());
     }
 }
