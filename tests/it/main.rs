@@ -7,6 +7,8 @@ mod cycle;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod local_aws;

@@ -19,7 +19,11 @@ WHOLE = {
     "elasticloadbalancing:DescribeRules",
 }
 # What Application Auto Scaling asks of the caller before it registers a target: see "Permissions validation" in its guide.
-TARGETS_NEED = {"ecs": ("ecs:DescribeServices", "ecs:UpdateService"), "dynamodb": ("dynamodb:DescribeTable", "dynamodb:UpdateTable")}
+TARGETS_NEED = {
+    "cassandra": ("cassandra:Alter", "cassandra:Select"),
+    "dynamodb": ("dynamodb:DescribeTable", "dynamodb:UpdateTable"),
+    "ecs": ("ecs:DescribeServices", "ecs:UpdateService"),
+}
 # Tags of scalable targets, which moto does not keep.
 target_tags = {}
 
@@ -97,12 +101,21 @@ def roles_of(name):
     return [definition[role] for role in ("taskRoleArn", "executionRoleArn") if definition.get(role)]
 
 
+def behind(place, target):
+    """What a scalable target scales, by its id."""
+    kind, _, name = target.partition("/")
+    if kind == "service":
+        return service_of(place, *name.split("/"))
+    if kind == "table":
+        return table(place, name.split("/")[0])
+    return f"{place}:/{target}", {}
+
+
 def more_of(action, place, given):
     """What AWS asks of the caller besides the action itself."""
     if action == "application-autoscaling:RegisterScalableTarget":
-        namespace, _, name = given["ResourceId"].partition("/")
         other = place.replace("application-autoscaling", given["ServiceNamespace"])
-        arn, context = service_of(other, *name.split("/")) if namespace == "service" else table(other, name.split("/")[0])
+        arn, context = behind(other, given["ResourceId"])
         return [(need, arn, context) for need in TARGETS_NEED[given["ServiceNamespace"]]]
     # EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage in Auto Scaling groups".
     if action == "autoscaling:UpdateAutoScalingGroup" and any("LaunchTemplate" in name for name in given):

@@ -204,7 +204,7 @@ impl Shop {
         let table = vec![("TableName", self.orders())];
         [
             ("web", metric("AWS/EC2", "CPUUtilization", group.clone())),
-            ("servers", metric("AWS/AutoScaling", "GroupInServiceInstances", group)),
+            ("servers", metric("AWS/AutoScaling", "GroupInServiceCapacity", group)),
             ("api", metric("AWS/ECS", "CPUUtilization", service)),
             ("read", metric("AWS/DynamoDB", "ConsumedReadCapacityUnits", table.clone())),
             ("write", metric("AWS/DynamoDB", "ConsumedWriteCapacityUnits", table)),

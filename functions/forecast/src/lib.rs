@@ -77,7 +77,7 @@ async fn forecast<T: Table>(
     let state = ports.store.platform_state(&platform.name).await?.value;
     let mut forecasts = Vec::new();
     for mine in batch.shards() {
-        let served = |place: &Place<'_>| place.resource.kind.is_served(&place.dimension.key.dimension);
+        let served = |place: &Place<'_>| place.dimension.facts.is_served;
         let places = platform.dimensions().filter(|place| shard(&place.resource.id) == mine && served(place));
         let places: Vec<Place<'_>> = places.collect();
         if places.is_empty() {

@@ -55,7 +55,8 @@ async fn units<M: Metrics>(
     window: Window,
 ) -> Result<Vec<UnitsOverTime>, AwsError> {
     let needed = |asked: &MetricRequest<'_>| {
-        collect::capacity_query(asked.place.resource).filter(|_| asked.metric.measure.is_per_capacity())
+        let past_capacity = asked.place.dimension.facts.past_capacity.clone();
+        past_capacity.filter(|_| asked.metric.measure.is_per_capacity())
     };
     let queries: Vec<Option<Query>> = asked.iter().map(needed).collect();
     let distinct: BTreeSet<Query> = queries.iter().flatten().cloned().collect();
@@ -90,7 +91,7 @@ scaling_groups:
         let days = || [20, 10, 1].into_iter();
         let metrics = MemoryMetrics(std::collections::BTreeMap::from([
             ("CPUUtilization".to_owned(), days().map(|day| (ago(day), 50.0)).collect()),
-            ("GroupInServiceInstances".to_owned(), days().map(|day| (ago(day), 4.0)).collect()),
+            ("GroupInServiceCapacity".to_owned(), days().map(|day| (ago(day), 4.0)).collect()),
         ]));
         let asked = steering_metrics(&platform, None);
         let span = |days: u64| Duration::from_secs(days * 86_400);

@@ -12,7 +12,7 @@ pub use points::{Answer, LastSeen, add_idle, add_idle_past, note_seen};
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Observed, reading};
-use crate::platform::{Kind, Measure, Metric, Place, Platform, Query, Rate, Resource};
+use crate::platform::{Measure, Metric, Place, Platform, Query};
 use crate::series::Series;
 
 /// CloudWatch is asked for minutes: a five-minute cycle costs the same for five points as for one.
@@ -52,8 +52,7 @@ impl MetricRequest<'_> {
 
 /// Every metric to ask for: those of dimensions that can be scaled.
 pub fn metric_requests(platform: &Platform) -> Vec<MetricRequest<'_>> {
-    let served =
-        platform.dimensions().filter(|place| place.resource.kind.is_served(&place.dimension.key.dimension));
+    let served = platform.dimensions().filter(|place| place.dimension.facts.is_served);
     served
         .flat_map(|place| place.dimension.metrics.iter().map(move |metric| (place, metric)))
         .filter_map(|(place, metric)| Some(MetricRequest { place, metric, query: metric.query.as_ref()? }))
@@ -123,34 +122,6 @@ fn aligned(second: i64, step_s: u32) -> i64 {
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
-}
-
-/// A metric from which past capacity can be told, where AWS publishes one.
-pub fn capacity_query(resource: &Resource) -> Option<Query> {
-    let of = |namespace: &str, metric_name: &str, statistic: &str, rate, dimensions: &[(&str, &str)]| Query {
-        namespace: namespace.to_owned(),
-        metric_name: metric_name.to_owned(),
-        dimensions: dimensions
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        statistic: statistic.to_owned(),
-        rate,
-        period_s: PERIOD_S,
-        missing_is_zero: false,
-    };
-    match &resource.kind {
-        Kind::Ec2AutoScalingGroup => {
-            let named = [("AutoScalingGroupName", resource.name.as_str())];
-            Some(of("AWS/AutoScaling", "GroupInServiceInstances", "Average", Rate::Level, &named))
-        }
-        // Every task reports its utilisation once a minute, so the samples a minute are the tasks.
-        Kind::EcsService { cluster } => {
-            let named = [("ClusterName", cluster.as_str()), ("ServiceName", resource.name.as_str())];
-            Some(of("AWS/ECS", "CPUUtilization", "SampleCount", Rate::PerMinute, &named))
-        }
-        _ => None,
-    }
 }
 
 /// Units that were ready at some times.

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod platform;
 pub mod reason;
 pub mod report;
+pub mod resource;
 pub mod scalar;
 pub mod settle;
 pub mod simulate;

@@ -202,6 +202,8 @@ pub enum Reason {
         /// Seconds left.
         left_s: i64,
     },
+    /// AWS has no way to make it smaller.
+    OnlyGrows,
     /// No more decreases today, or this hour.
     DecreasesSpent,
     /// A decrease that is too small for what is left of them.
@@ -384,6 +386,7 @@ impl fmt::Display for Reason {
             Reason::UnknownNeverScalesIn => f.write_str("not everything is known, so nothing is taken away"),
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
             Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),
+            Reason::OnlyGrows => f.write_str("AWS has no way to make it smaller"),
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::DecreaseSaved { left, least } => {
                 write!(

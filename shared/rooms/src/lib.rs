@@ -3,11 +3,7 @@
 //! Test code is left out: tests may use whatever they need.
 
 #![warn(missing_docs)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "only tests call this, and it should fail them"
-)]
+#![expect(clippy::unwrap_used, reason = "only tests call this, and it should fail them")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

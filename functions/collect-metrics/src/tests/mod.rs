@@ -50,7 +50,7 @@ fn ports() -> Fakes {
     let each =
         |value: f64| (NOW - 86_400..NOW + 86_400).step_by(60).map(|second| (at(second), value)).collect();
     let metrics =
-        [("CPUUtilization", 50.0), ("ConsumedReadCapacityUnits", 2.0), ("GroupInServiceInstances", 4.0)];
+        [("CPUUtilization", 50.0), ("ConsumedReadCapacityUnits", 2.0), ("GroupInServiceCapacity", 4.0)];
     Ports {
         store: Store::new(MemoryTable::default(), MemoryTable::default(), MemoryTable::default()),
         metrics: MemoryMetrics(metrics.map(|(name, value)| (name.to_owned(), each(value))).into()),
@@ -133,7 +133,7 @@ async fn what_no_cycle_read_is_read_by_the_next_one() {
 #[tokio::test]
 async fn a_past_without_capacity_is_no_load() {
     let mut ports = ports();
-    ports.metrics.0.remove("GroupInServiceInstances");
+    ports.metrics.0.remove("GroupInServiceCapacity");
     collect(&ports, "a", NOW).await;
     let (web, users) = (known(&ports, "web/desired|cpu").await, known(&ports, "users/read|consumed").await);
     assert!(web <= 4 && 280 < users, "{web} {users}: only what this cycle saw itself is known");

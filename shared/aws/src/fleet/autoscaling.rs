@@ -2,17 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_autoscaling::Client;
 use aws_sdk_autoscaling::config::Config;
 use aws_sdk_autoscaling::config::retry::RetryConfig;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, InstanceRefreshStatus, LifecycleState};
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Capacity, Observed};
-use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Clients, Depth, Target, count, every, only, units, unknown};
+use super::{Capacities, Depth, Permissions, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 
+/// What this adapter calls.
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    see: &["autoscaling:DescribeAutoScalingGroups"],
+    look: &["autoscaling:DescribeInstanceRefreshes"],
+    find_policies: &["autoscaling:DescribePolicies"],
+    set: &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"],
+    judge: &[],
+};
 /// AWS describes so many groups in one call.
 const GROUPS_MAX: usize = 100;
 /// Pages of policies: a hundred each, and a group has few.
@@ -20,14 +30,14 @@ const PAGES_MAX: usize = 100;
 /// Without these an order of more capacity changes nothing.
 const NEEDED_PROCESSES: [&str; 2] = ["Launch", "Terminate"];
 
-pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], depth: Depth) -> Capacities {
+pub(super) async fn observe(client: &Client, targets: &[Target<'_>], depth: Depth) -> Capacities {
     let mut observed = Capacities::new();
     for targets in targets.chunks(GROUPS_MAX) {
         let names: Vec<String> = targets.iter().map(|target| target.resource.name.clone()).collect();
-        match describe(clients, names).await {
+        match describe(client, names).await {
             Ok(groups) => {
                 for target in targets {
-                    observed.extend(see(clients, target, &groups, depth).await);
+                    observed.extend(see(client, target, &groups, depth).await);
                 }
             }
             Err(error) => observed.extend(unknown(targets, &error)),
@@ -36,16 +46,12 @@ pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], depth: De
     observed
 }
 
-pub(super) async fn describe(
-    clients: &Clients,
-    names: Vec<String>,
-) -> Result<Vec<AutoScalingGroup>, AwsError> {
+pub(super) async fn describe(client: &Client, names: Vec<String>) -> Result<Vec<AutoScalingGroup>, AwsError> {
     let doing = "describe Auto Scaling groups";
     let mut groups = Vec::new();
     let mut next = None;
     for _ in 0..PAGES_MAX {
-        let answer = clients
-            .autoscaling
+        let answer = client
             .describe_auto_scaling_groups()
             .max_records(count(Units(u32::try_from(GROUPS_MAX).unwrap_or(u32::MAX))))
             .set_auto_scaling_group_names(Some(names.clone()))
@@ -64,7 +70,7 @@ pub(super) async fn describe(
 }
 
 async fn see(
-    clients: &Clients,
+    client: &Client,
     target: &Target<'_>,
     groups: &[AutoScalingGroup],
     depth: Depth,
@@ -75,7 +81,7 @@ async fn see(
     };
     let mut capacity = capacity(group, target.mode);
     if depth == Depth::Close && capacity.busy.is_none() {
-        match refreshing(clients, name).await {
+        match refreshing(client, name).await {
             Ok(busy) => capacity.busy = busy.map(Busy::Held),
             Err(error) => return every(target.resource, &Observed::Unknown(error.to_string())),
         }
@@ -132,10 +138,9 @@ fn is_ready(instance: &Instance) -> bool {
 }
 
 /// Why the group should be left alone, if its instances are being replaced.
-async fn refreshing(clients: &Clients, name: &str) -> Result<Option<String>, AwsError> {
+async fn refreshing(client: &Client, name: &str) -> Result<Option<String>, AwsError> {
     use InstanceRefreshStatus as Status;
-    let answer = clients
-        .autoscaling
+    let answer = client
         .describe_instance_refreshes()
         .auto_scaling_group_name(name)
         .max_records(1)
@@ -151,7 +156,7 @@ async fn refreshing(clients: &Clients, name: &str) -> Result<Option<String>, Aws
 }
 
 pub(super) async fn set(
-    clients: &Clients,
+    client: &Client,
     resource: &Resource,
     mode: Mode,
     targets: &BTreeMap<DimensionKey, Units>,
@@ -161,8 +166,7 @@ pub(super) async fn set(
     match mode {
         // AWS raises the desired capacity to a new minimum by itself.
         Mode::Floor => {
-            let update = clients
-                .autoscaling
+            let update = client
                 .update_auto_scaling_group()
                 .auto_scaling_group_name(name)
                 .min_size(target)
@@ -171,11 +175,7 @@ pub(super) async fn set(
             update.send().await.map_err(|error| AwsError::of(error, doing()))?;
         }
         Mode::Desired => {
-            let set = clients
-                .autoscaling
-                .set_desired_capacity()
-                .auto_scaling_group_name(name)
-                .desired_capacity(target);
+            let set = client.set_desired_capacity().auto_scaling_group_name(name).desired_capacity(target);
             // Pace is our guardrails' business, not the group's.
             let set = set.honor_cooldown(false).customize().config_override(once());
             set.send().await.map_err(|error| AwsError::of(error, doing()))?;
@@ -192,22 +192,22 @@ fn once() -> aws_sdk_autoscaling::config::Builder {
 /// Groups with an enabled scaling policy of their own. A predictive one does not count: it never scales in, and by default it
 /// only forecasts.
 pub(super) async fn natives(
-    clients: &Clients,
+    client: &Client,
     resources: &[&Resource],
 ) -> Result<BTreeSet<ResourceId>, AwsError> {
     let groups: Vec<&&Resource> =
-        resources.iter().filter(|resource| resource.kind == Kind::Ec2AutoScalingGroup).collect();
+        resources.iter().filter(|resource| resource.adapter == Some(Adapter::AutoScalingGroup)).collect();
     let names: BTreeSet<&str> = groups.iter().map(|group| group.name.as_str()).collect();
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
     // The API describes the policies of one group, or of all of the account: whichever takes fewer calls.
-    let with_policy = match policies(clients, None, names.len().min(PAGES_MAX)).await? {
+    let with_policy = match policies(client, None, names.len().min(PAGES_MAX)).await? {
         Some(all) => all,
         None => {
             let mut found = BTreeSet::new();
             for name in names {
-                let of_one = policies(clients, Some(name), PAGES_MAX).await?;
+                let of_one = policies(client, Some(name), PAGES_MAX).await?;
                 let limit = || {
                     let said = format!("{name} has more than {PAGES_MAX} pages of them");
                     AwsError::new(ErrorKind::Limit, "describe scaling policies", said)
@@ -226,15 +226,14 @@ pub(super) async fn natives(
 
 /// The groups with an enabled policy in the account, or one group if it has any; `None` when there are more pages.
 async fn policies(
-    clients: &Clients,
+    client: &Client,
     name: Option<&str>,
     pages: usize,
 ) -> Result<Option<BTreeSet<String>>, AwsError> {
     let mut with_policy = BTreeSet::new();
     let mut next = None;
     for _ in 0..pages {
-        let answer = clients
-            .autoscaling
+        let answer = client
             .describe_policies()
             .set_auto_scaling_group_name(name.map(str::to_owned))
             .max_records(100)
@@ -255,8 +254,8 @@ async fn policies(
 }
 
 /// The load balancer target groups that a group registers its instances with.
-pub(super) async fn target_groups(clients: &Clients, name: &str) -> Result<Vec<String>, AwsError> {
-    let groups = describe(clients, vec![name.to_owned()]).await?;
+pub(super) async fn target_groups(client: &Client, name: &str) -> Result<Vec<String>, AwsError> {
+    let groups = describe(client, vec![name.to_owned()]).await?;
     let group = groups.first();
     let group = group.ok_or_else(|| {
         AwsError::new(ErrorKind::NotFound, format!("describe group {name}"), "it does not exist")
@@ -266,7 +265,6 @@ pub(super) async fn target_groups(clients: &Clients, name: &str) -> Result<Vec<S
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_autoscaling::Client;
     use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
     use aws_sdk_autoscaling::operation::describe_instance_refreshes::DescribeInstanceRefreshesOutput;
     use aws_sdk_autoscaling::operation::describe_policies::DescribePoliciesOutput;
@@ -275,7 +273,7 @@ mod tests {
     use aws_sdk_autoscaling::types::{InstanceRefresh, ScalingPolicy, SuspendedProcess};
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
-    use super::super::testing::{clients, platform, target, units_of};
+    use super::super::testing::{platform, target, units_of};
     use super::*;
 
     const GROUP: &str =
@@ -305,9 +303,8 @@ mod tests {
 
     async fn seen(rules: &[&Rule], mode: Mode, depth: Depth) -> Observed<Capacity> {
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules);
-        let clients = Clients { autoscaling: client, ..clients() };
         let platform = platform(GROUP);
-        observe(&clients, &[target(&platform, mode)], depth)
+        observe(&client, &[target(&platform, mode)], depth)
             .await
             .remove(&"web/desired".parse().unwrap())
             .unwrap()
@@ -426,9 +423,8 @@ mod tests {
             .match_requests(|request| request.min_size() == Some(8) && request.desired_capacity().is_none())
             .then_output(|| UpdateAutoScalingGroupOutput::builder().build());
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&desired, &floor]);
-        let clients = Clients { autoscaling: client, ..clients() };
         for mode in [Mode::Desired, Mode::Floor] {
-            set(&clients, resource, mode, &units_of(&[("web/desired", 8)])).await.unwrap();
+            set(&client, resource, mode, &units_of(&[("web/desired", 8)])).await.unwrap();
         }
         assert_eq!((desired.num_calls(), floor.num_calls()), (1, 1));
     }
@@ -447,10 +443,9 @@ mod tests {
                 .build()
         });
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { autoscaling: client, ..clients() };
         let platform = platform(GROUP);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
+        assert_eq!(natives(&client, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
     }
 
     #[tokio::test]
@@ -465,10 +460,9 @@ mod tests {
                 DescribePoliciesOutput::builder().scaling_policies(policy.build()).build()
             });
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&account, &group]);
-        let clients = Clients { autoscaling: client, ..clients() };
         let platform = platform(GROUP);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
+        assert_eq!(natives(&client, &resources).await.unwrap(), BTreeSet::from(["web".into()]));
         assert_eq!((account.num_calls(), group.num_calls()), (1, 1));
     }
 }

@@ -2,18 +2,33 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
     Listener, LoadBalancer, LoadBalancerSchemeEnum, ProtocolEnum, TargetHealthStateEnum,
 };
 
-use super::{Address, Balancer, Clients, TargetHealth};
+use super::{Address, Balancer, Permissions, TargetHealth};
 use crate::error::AwsError;
 
+/// What is called here.
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    see: &[],
+    look: &[],
+    find_policies: &[],
+    set: &[],
+    judge: &[
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+    ],
+};
+
 /// The health of every target of some target groups; `None` without a group.
-pub(super) async fn health(clients: &Clients, groups: &[String]) -> Result<Option<TargetHealth>, AwsError> {
+pub(super) async fn health(client: &Client, groups: &[String]) -> Result<Option<TargetHealth>, AwsError> {
     let mut health = TargetHealth::default();
     for group in groups {
-        let answer = clients.balancing.describe_target_health().target_group_arn(group).send().await;
+        let answer = client.describe_target_health().target_group_arn(group).send().await;
         let answer =
             answer.map_err(|error| AwsError::of(error, format!("describe the targets of {group}")))?;
         let states = answer
@@ -39,15 +54,15 @@ pub(super) async fn health(clients: &Clients, groups: &[String]) -> Result<Optio
 
 /// Where HTTP is spoken before some target groups. Of several listeners: one that forwards to the groups by default, then
 /// one that the internet reaches, then plain HTTP, then the smallest name and port, so that it is always the same.
-pub(super) async fn address(clients: &Clients, groups: &[String]) -> Result<Address, AwsError> {
-    let balancers = before(clients, groups).await?;
+pub(super) async fn address(client: &Client, groups: &[String]) -> Result<Address, AwsError> {
+    let balancers = before(client, groups).await?;
     if balancers.is_empty() {
         return Ok(Address::None);
     }
     let (mut found, mut others) = (Vec::new(), Vec::new());
     for balancer in &balancers {
         let arn = balancer.load_balancer_arn().unwrap_or_default();
-        let answer = clients.balancing.describe_listeners().load_balancer_arn(arn).send().await;
+        let answer = client.describe_listeners().load_balancer_arn(arn).send().await;
         let answer =
             answer.map_err(|error| AwsError::of(error, format!("describe the listeners of {arn}")))?;
         for listener in answer.listeners() {
@@ -68,12 +83,12 @@ pub(super) async fn address(clients: &Clients, groups: &[String]) -> Result<Addr
 }
 
 /// The load balancers before some target groups.
-async fn before(clients: &Clients, groups: &[String]) -> Result<Vec<LoadBalancer>, AwsError> {
+async fn before(client: &Client, groups: &[String]) -> Result<Vec<LoadBalancer>, AwsError> {
     if groups.is_empty() {
         return Ok(Vec::new());
     }
     let doing = || format!("find the load balancers of {}", groups.join(", "));
-    let asked = clients.balancing.describe_target_groups().set_target_group_arns(Some(groups.to_vec()));
+    let asked = client.describe_target_groups().set_target_group_arns(Some(groups.to_vec()));
     let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
     let arns = answer.target_groups().iter().flat_map(|group| group.load_balancer_arns()).cloned();
     // One may stand before several of the groups.
@@ -81,7 +96,7 @@ async fn before(clients: &Clients, groups: &[String]) -> Result<Vec<LoadBalancer
     if arns.is_empty() {
         return Ok(Vec::new());
     }
-    let asked = clients.balancing.describe_load_balancers();
+    let asked = client.describe_load_balancers();
     let asked = asked.set_load_balancer_arns(Some(arns.into_iter().collect()));
     let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
     Ok(answer.load_balancers.unwrap_or_default())
@@ -125,7 +140,6 @@ fn forwards(listener: &Listener, groups: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_elasticloadbalancingv2::Client;
     use aws_sdk_elasticloadbalancingv2::operation::describe_listeners::{
         DescribeListenersInput, DescribeListenersOutput,
     };
@@ -137,7 +151,6 @@ mod tests {
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
-    use super::super::testing::clients;
     use super::*;
 
     #[tokio::test]
@@ -162,10 +175,9 @@ mod tests {
                 .build()
         });
         let client = mock_client!(aws_sdk_elasticloadbalancingv2, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { balancing: client, ..clients() };
-        let found = health(&clients, &["arn".to_owned()]).await.unwrap();
+        let found = health(&client, &["arn".to_owned()]).await.unwrap();
         assert_eq!(found, Some(TargetHealth { healthy: 2, others: 2 }));
-        assert_eq!(health(&clients, &[]).await.unwrap(), None);
+        assert_eq!(health(&client, &[]).await.unwrap(), None);
     }
 
     /// A listener: its protocol, its port, and the group that it forwards to.
@@ -206,8 +218,7 @@ mod tests {
         }
         let rules: Vec<&Rule> = rules.iter().collect();
         let client = mock_client!(aws_sdk_elasticloadbalancingv2, RuleMode::MatchAny, &rules);
-        let clients = Clients { balancing: client, ..clients() };
-        match address(&clients, &["ours".to_owned()]).await.unwrap() {
+        match address(&client, &["ours".to_owned()]).await.unwrap() {
             Address::Http(Balancer { scheme, host, port, is_internal }) => {
                 format!("{scheme}://{host}:{port}{}", if is_internal { " internal" } else { "" })
             }

@@ -11,21 +11,41 @@ use aws_sdk_dynamodb::types::{
 use futures_util::stream::{self, StreamExt as _};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
-use headroom_core::platform::{Mode, Resource};
+use headroom_core::platform::{Dimension, Mode, Resource};
+use headroom_core::resource::DailyLimit;
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Capacities, Clients, Target, every, scalable};
+use super::{Capacities, Permissions, Target, every, scalable};
 use crate::error::{AwsError, ErrorKind};
+use crate::sdk::Aws;
 
+/// What this adapter calls. Its floors are Application Auto Scaling's.
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    see: &["dynamodb:DescribeTable"],
+    look: &[],
+    find_policies: &[],
+    set: &["dynamodb:UpdateTable"],
+    judge: &[],
+};
 /// Tables are described one by one; so many at a time stay well below the account's rate.
 const DESCRIBES_AT_ONCE: usize = 8;
-/// AWS lets capacity decrease so often a day, and after that once an hour.
-const DECREASES_DAILY: i64 = 4;
-const DECREASE_REST_S: i64 = 3_600;
+
+/// DynamoDB, and the floors of its tables.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    tables: aws_sdk_dynamodb::Client,
+    targets: aws_sdk_applicationautoscaling::Client,
+}
+
+impl Clients {
+    pub(super) fn new(aws: &Aws) -> Clients {
+        Clients { tables: aws.dynamodb(), targets: aws.application() }
+    }
+}
 
 pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], now: Timestamp) -> Capacities {
-    let floors = scalable::floors(clients, targets).await;
+    let floors = scalable::floors(&clients.targets, targets).await;
     let each: Vec<_> = targets.iter().map(|target| see(clients, *target, now, &floors)).collect();
     let seen: Vec<Vec<_>> = stream::iter(each).buffer_unordered(DESCRIBES_AT_ONCE).collect().await;
     seen.into_iter().flatten().collect()
@@ -33,7 +53,7 @@ pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>], now: Time
 
 async fn describe(clients: &Clients, name: &str) -> Result<TableDescription, AwsError> {
     let doing = || format!("describe table {name}");
-    let answer = clients.dynamodb.describe_table().table_name(name).send().await;
+    let answer = clients.tables.describe_table().table_name(name).send().await;
     let table = answer.map_err(|error| AwsError::of(error, doing()))?.table;
     table.ok_or_else(|| AwsError::new(ErrorKind::NotFound, doing(), "it does not exist"))
 }
@@ -59,18 +79,21 @@ async fn see(
             &Observed::Unknown(format!("table {name} is on demand: AWS scales it by itself")),
         );
     }
-    let dimensions = target.resource.dimensions.iter().map(|dimension| &dimension.key);
-    dimensions.map(|key| (key.clone(), capacity(&table, key, target, now, floors))).collect()
+    let dimensions = target.resource.dimensions.iter();
+    dimensions
+        .map(|dimension| (dimension.key.clone(), capacity(&table, dimension, target, now, floors)))
+        .collect()
 }
 
 fn capacity(
     table: &TableDescription,
-    key: &DimensionKey,
+    dimension: &Dimension,
     target: Target<'_>,
     now: Timestamp,
     floors: &scalable::Floors,
 ) -> Observed<Capacity> {
-    let (index, is_read) = part(&key.dimension);
+    let name = &dimension.key.dimension;
+    let (index, is_read) = part(name);
     let Some(throughput) = throughput(table, index) else {
         return Observed::Unknown(format!(
             "table {} has no index {}",
@@ -81,7 +104,7 @@ fn capacity(
     let ready = Units(u32::try_from(current(&throughput, is_read)).unwrap_or(u32::MAX));
     let (set, aws_max) = match target.mode {
         Mode::Desired => (ready, None),
-        Mode::Floor => match floors.of(target.resource, &key.dimension) {
+        Mode::Floor => match floors.of(target.resource, name) {
             Observed::Known(bounds) => (bounds.min(), Some(bounds.max())),
             Observed::Unknown(why) => return Observed::Unknown(why),
         },
@@ -95,7 +118,11 @@ fn capacity(
         aws_min: None,
         aws_max,
         overshoot: Units(0),
-        decreases_left: (target.mode == Mode::Desired).then(|| decreases_left(&throughput, now)),
+        decreases_left: dimension
+            .facts
+            .daily_limit
+            .filter(|_| target.mode == Mode::Desired)
+            .and_then(|limit| decreases_left(limit, &throughput, now)),
     })
 }
 
@@ -133,11 +160,17 @@ fn busy(table: &TableDescription) -> Option<Busy> {
     Some(Busy::Locked(format!("its index {} is {status}", index.index_name().unwrap_or_default())))
 }
 
-fn decreases_left(throughput: &ProvisionedThroughputDescription, now: Timestamp) -> u32 {
+/// The decreases that AWS still allows, where it counts them.
+fn decreases_left(
+    limit: DailyLimit,
+    throughput: &ProvisionedThroughputDescription,
+    now: Timestamp,
+) -> Option<u32> {
+    let DailyLimit::Decreases { daily, then_every_s } = limit else { return None };
     let spent = throughput.number_of_decreases_today().unwrap_or(0);
     let last_s = throughput.last_decrease_date_time().map(|at| at.secs());
-    let rested = last_s.is_none_or(|last_s| DECREASE_REST_S <= now.as_second() - last_s);
-    u32::try_from((DECREASES_DAILY - spent).max(i64::from(rested))).unwrap_or(0)
+    let rested = last_s.is_none_or(|last_s| i64::from(then_every_s) <= now.as_second() - last_s);
+    u32::try_from((i64::from(daily) - spent).max(i64::from(rested))).ok()
 }
 
 pub(super) async fn set(
@@ -171,7 +204,7 @@ async fn set_floors(
         begun = true;
     }
     for (key, target) in targets {
-        let set = scalable::set_floor(clients, resource, &key.dimension, *target).await;
+        let set = scalable::set_floor(&clients.targets, resource, &key.dimension, *target).await;
         set.map_err(|error| if begun { unfinished(error) } else { error })?;
         begun = true;
     }
@@ -219,7 +252,7 @@ async fn update(
     table: &TableDescription,
     wanted: &Wanted<'_>,
 ) -> Result<(), AwsError> {
-    let mut request = clients.dynamodb.update_table().table_name(&resource.name);
+    let mut request = clients.tables.update_table().table_name(&resource.name);
     for (index, units) in wanted {
         let Some(now) = throughput(table, *index) else { continue };
         let units_of = |is_read: bool| units.get(&is_read).copied().unwrap_or_else(|| current(&now, is_read));
@@ -269,8 +302,12 @@ mod tests {
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
     use aws_smithy_types::error::ErrorMetadata;
 
-    use super::super::testing::{clients, platform, target, units_of};
+    use super::super::testing::{aws, platform, target, units_of};
     use super::*;
+
+    fn clients() -> Clients {
+        Clients::new(&aws())
+    }
 
     const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
         write_capacity: {min: 5, max: 100}, indexes: {by-email: {read_capacity: {min: 1, max: 50}}}}";
@@ -308,7 +345,7 @@ mod tests {
 
     async fn seen(rule: &Rule) -> Capacities {
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [rule]);
-        let clients = Clients { dynamodb: client, ..clients() };
+        let clients = Clients { tables: client, ..clients() };
         let platform = platform(TABLE);
         observe(&clients, &[target(&platform, Mode::Desired)], Timestamp::from_second(60).unwrap()).await
     }
@@ -372,8 +409,11 @@ mod tests {
 
     #[test]
     fn decreases_are_four_a_day_and_then_one_an_hour() {
+        let platform = platform(TABLE);
+        let limit = platform.dimensions().next().unwrap().dimension.facts.daily_limit.unwrap();
         let left = |spent, last_s| {
-            decreases_left(&provisioned(1, 1, spent, last_s), Timestamp::from_second(10_000).unwrap())
+            let throughput = provisioned(1, 1, spent, last_s);
+            decreases_left(limit, &throughput, Timestamp::from_second(10_000).unwrap()).unwrap()
         };
         assert_eq!(
             [
@@ -401,7 +441,7 @@ mod tests {
             .then_output(|| UpdateTableOutput::builder().build());
         let describe = describes(table().build());
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
-        let clients = Clients { dynamodb: client, ..clients() };
+        let clients = Clients { tables: client, ..clients() };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
         let targets = units_of(&[("users/read", 40), ("users/by-email:read", 14)]);
@@ -416,7 +456,7 @@ mod tests {
             .then_output(|| UpdateTableOutput::builder().build());
         let describe = describes(table().build());
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
-        let clients = Clients { dynamodb: client, ..clients() };
+        let clients = Clients { tables: client, ..clients() };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
         // The table's own 20 and 10 stand, so only its index is sent; and when that stands too, nothing is.
@@ -442,9 +482,8 @@ mod tests {
             .then_output(|| RegisterScalableTargetOutput::builder().build());
         let describe = describes(table().build());
         let clients = Clients {
-            dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]),
-            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
+            tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]),
+            targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
         };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
@@ -479,9 +518,8 @@ mod tests {
             let rules = &[&moved, &refused][1 - accepted..];
             let describe = describes(table().build());
             let clients = Clients {
-                dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
-                application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::Sequential, rules),
-                ..clients()
+                tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
+                targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::Sequential, rules),
             };
             let error = set(&clients, resource, Mode::Floor, &targets).await.unwrap_err();
             assert_eq!(error.kind, kind, "{accepted} floors have moved: {error}");
@@ -496,9 +534,8 @@ mod tests {
             .then_output(|| RegisterScalableTargetOutput::builder().build());
         let describe = describes(table().table_status(TableStatus::Updating).build());
         let clients = Clients {
-            dynamodb: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
-            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
+            tables: mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe]),
+            targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
         };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
@@ -519,7 +556,7 @@ mod tests {
         let update = mock!(Client::update_table).then_error(unavailable);
         let describe = describes(table().build());
         let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&describe, &update]);
-        let clients = Clients { dynamodb: client, ..clients() };
+        let clients = Clients { tables: client, ..clients() };
         let platform = platform(TABLE);
         let resource = platform.resources().next().unwrap().1;
         let error = set(&clients, resource, Mode::Desired, &units_of(&[("users/read", 40)])).await;

@@ -7,23 +7,46 @@ use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
-use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Clients, Target, count, every, only, scalable, units, unknown};
+use super::{Capacities, Permissions, Target, count, every, only, scalable, units, unknown};
 use crate::error::{AwsError, ErrorKind};
+use crate::sdk::Aws;
 
+/// What this adapter calls. Its floors are Application Auto Scaling's.
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    see: &["ecs:DescribeServices"],
+    look: &[],
+    find_policies: &[],
+    set: &["ecs:UpdateService"],
+    judge: &[],
+};
 /// AWS describes so many services of one cluster in one call.
 const SERVICES_MAX: usize = 10;
+
+/// ECS, and the floors of its services.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    services: aws_sdk_ecs::Client,
+    targets: aws_sdk_applicationautoscaling::Client,
+}
+
+impl Clients {
+    pub(super) fn new(aws: &Aws) -> Clients {
+        Clients { services: aws.ecs(), targets: aws.application() }
+    }
+}
 
 pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Capacities {
     let mut clusters: BTreeMap<&str, Vec<Target<'_>>> = BTreeMap::new();
     for target in targets {
-        if let Kind::EcsService { cluster } = &target.resource.kind {
+        if let Some(Adapter::EcsService { cluster }) = &target.resource.adapter {
             clusters.entry(cluster).or_default().push(*target);
         }
     }
-    let floors = scalable::floors(clients, targets).await;
+    let floors = scalable::floors(&clients.targets, targets).await;
     let mut observed = Capacities::new();
     for (cluster, targets) in clusters {
         for targets in targets.chunks(SERVICES_MAX) {
@@ -41,7 +64,7 @@ pub(super) async fn observe(clients: &Clients, targets: &[Target<'_>]) -> Capaci
 
 async fn describe(clients: &Clients, cluster: &str, names: Vec<String>) -> Result<Vec<Service>, AwsError> {
     let answer = clients
-        .ecs
+        .services
         .describe_services()
         .cluster(cluster)
         .set_services(Some(names))
@@ -124,9 +147,10 @@ pub(super) async fn set(
     let (name, target) = (&resource.name, only(targets)?);
     if mode == Mode::Floor {
         // AWS raises the number of tasks to a new minimum by itself; going down is the native policy's business.
-        return scalable::set_floor(clients, resource, "desired", target).await;
+        return scalable::set_floor(&clients.targets, resource, "desired", target).await;
     }
-    let update = clients.ecs.update_service().cluster(cluster).service(name).desired_count(count(target));
+    let update =
+        clients.services.update_service().cluster(cluster).service(name).desired_count(count(target));
     update
         .customize()
         .config_override(Config::builder().retry_config(RetryConfig::disabled()))
@@ -166,8 +190,12 @@ mod tests {
     use aws_sdk_ecs::types::{Deployment, TaskSet};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
-    use super::super::testing::{clients, platform, target, units_of};
+    use super::super::testing::{aws, platform, target, units_of};
     use super::*;
+
+    fn clients() -> Clients {
+        Clients::new(&aws())
+    }
 
     const SERVICE: &str = "{type: ECS_SERVICE, name: api, cluster: prod, min_capacity: 1, max_capacity: 20}";
 
@@ -189,7 +217,7 @@ mod tests {
                 DescribeServicesOutput::builder().set_services(service.clone().map(|one| vec![one])).build()
             });
         let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { ecs: client, ..clients() };
+        let clients = Clients { services: client, ..clients() };
         let platform = platform(SERVICE);
         observe(&clients, &[target(&platform, Mode::Desired)])
             .await
@@ -241,7 +269,7 @@ mod tests {
             })
             .then_output(|| UpdateServiceOutput::builder().build());
         let client = mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { ecs: client, ..clients() };
+        let clients = Clients { services: client, ..clients() };
         let platform = platform(SERVICE);
         let resource = platform.resources().next().unwrap().1;
         let targets = units_of(&[("api/desired", 7)]);
@@ -271,9 +299,8 @@ mod tests {
             .then_output(|| RegisterScalableTargetOutput::builder().build());
         let update = mock!(Client::update_service).then_output(|| UpdateServiceOutput::builder().build());
         let clients = Clients {
-            ecs: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&update]),
-            application: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
-            ..clients()
+            services: mock_client!(aws_sdk_ecs, RuleMode::MatchAny, [&update]),
+            targets: mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&register]),
         };
         let platform = platform(SERVICE);
         let resource = platform.resources().next().unwrap().1;

@@ -12,10 +12,11 @@ mod targets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use futures_util::future::join;
+use futures_util::join;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Capacity, Observed};
-use headroom_core::platform::{Kind, Mode, Resource};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 use jiff::Timestamp;
 #[cfg(feature = "fakes")]
@@ -105,38 +106,76 @@ pub struct TargetHealth {
     pub others: usize,
 }
 
-/// The fleet in AWS.
+/// What an adapter may call: actions of IAM, by what they are for.
+#[derive(Clone, Copy, Debug)]
+pub struct Permissions {
+    /// To see capacity: collect-metrics, execute and health-check.
+    pub see: &'static [&'static str],
+    /// To look closely before acting: execute.
+    pub look: &'static [&'static str],
+    /// To find native scaling policies: collect-metrics.
+    pub find_policies: &'static [&'static str],
+    /// To set capacity, of what carries the platform's tag: execute.
+    pub set: &'static [&'static str],
+    /// To judge what stands behind a load balancer: health-check.
+    pub judge: &'static [&'static str],
+}
+
+/// What every adapter may call, and the load balancers' part.
+pub const PERMISSIONS: &[Permissions] = &[
+    autoscaling::PERMISSIONS,
+    ecs::PERMISSIONS,
+    dynamodb::PERMISSIONS,
+    scalable::PERMISSIONS,
+    balancing::PERMISSIONS,
+];
+
+/// The fleet in AWS: one adapter for each way to scale, which has its own way into AWS.
 #[derive(Clone, Debug)]
 pub struct AwsFleet {
-    clients: Clients,
-}
-
-/// The services that scale things, and the load balancers in front of them.
-#[derive(Clone, Debug)]
-struct Clients {
     autoscaling: aws_sdk_autoscaling::Client,
-    application: aws_sdk_applicationautoscaling::Client,
-    dynamodb: aws_sdk_dynamodb::Client,
-    ecs: aws_sdk_ecs::Client,
+    ecs: ecs::Clients,
+    dynamodb: dynamodb::Clients,
+    scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
-}
-
-impl Clients {
-    fn new(aws: &Aws) -> Clients {
-        Clients {
-            autoscaling: aws.autoscaling(),
-            application: aws.application(),
-            dynamodb: aws.dynamodb(),
-            ecs: aws.ecs(),
-            balancing: aws.balancing(),
-        }
-    }
 }
 
 impl AwsFleet {
     /// The fleet of an account.
     pub fn new(aws: &Aws) -> AwsFleet {
-        AwsFleet { clients: Clients::new(aws) }
+        AwsFleet {
+            autoscaling: aws.autoscaling(),
+            ecs: ecs::Clients::new(aws),
+            dynamodb: dynamodb::Clients::new(aws),
+            scalable: aws.application(),
+            balancing: aws.balancing(),
+        }
+    }
+}
+
+/// Resources by the adapter that serves them.
+#[derive(Debug, Default)]
+struct ByAdapter<'a> {
+    groups: Vec<Target<'a>>,
+    services: Vec<Target<'a>>,
+    tables: Vec<Target<'a>>,
+    scalable_targets: Vec<Target<'a>>,
+}
+
+impl<'a> ByAdapter<'a> {
+    fn new(resources: &[&'a Resource], natives: &BTreeSet<ResourceId>) -> ByAdapter<'a> {
+        let mut by = ByAdapter::default();
+        for resource in resources {
+            let served = match &resource.adapter {
+                Some(Adapter::AutoScalingGroup) => &mut by.groups,
+                Some(Adapter::EcsService { .. }) => &mut by.services,
+                Some(Adapter::DynamoDbTable) => &mut by.tables,
+                Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
+                None => continue,
+            };
+            served.push(Target { resource, mode: mode_of(resource, natives) });
+        }
+        by
     }
 }
 
@@ -148,20 +187,15 @@ impl Fleet for AwsFleet {
         now: Timestamp,
         depth: Depth,
     ) -> Capacities {
-        let of = |wanted: fn(&Kind) -> bool| -> Vec<Target<'_>> {
-            let chosen = resources.iter().filter(|resource| wanted(&resource.kind));
-            chosen.map(|resource| Target { resource, mode: mode_of(resource, natives) }).collect()
-        };
-        let groups = of(|kind| *kind == Kind::Ec2AutoScalingGroup);
-        let services = of(|kind| matches!(kind, Kind::EcsService { .. }));
-        let tables = of(|kind| *kind == Kind::DynamoDbTable);
-        let clients = &self.clients;
-        let (groups, (services, tables)) = join(
-            autoscaling::observe(clients, &groups, depth),
-            join(ecs::observe(clients, &services), dynamodb::observe(clients, &tables, now)),
-        )
-        .await;
-        groups.into_iter().chain(services).chain(tables).collect()
+        let by = ByAdapter::new(resources, natives);
+        let (groups, services) = (
+            autoscaling::observe(&self.autoscaling, &by.groups, depth),
+            ecs::observe(&self.ecs, &by.services),
+        );
+        let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
+        let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
+        let (groups, services, tables, scalable_targets) = join!(groups, services, tables, scalable_targets);
+        groups.into_iter().chain(services).chain(tables).chain(scalable_targets).collect()
     }
 
     async fn set(
@@ -170,33 +204,37 @@ impl Fleet for AwsFleet {
         mode: Mode,
         targets: &BTreeMap<DimensionKey, Units>,
     ) -> Result<(), AwsError> {
-        match &resource.kind {
-            Kind::Ec2AutoScalingGroup => autoscaling::set(&self.clients, resource, mode, targets).await,
-            Kind::EcsService { cluster } => ecs::set(&self.clients, resource, cluster, mode, targets).await,
-            Kind::DynamoDbTable => dynamodb::set(&self.clients, resource, mode, targets).await,
-            _ => Err(AwsError::new(
-                ErrorKind::Invalid,
-                format!("scale {}", resource.id),
-                "this type has no adapter yet",
-            )),
+        match &resource.adapter {
+            Some(Adapter::AutoScalingGroup) => {
+                autoscaling::set(&self.autoscaling, resource, mode, targets).await
+            }
+            Some(Adapter::EcsService { cluster }) => {
+                ecs::set(&self.ecs, resource, cluster, mode, targets).await
+            }
+            Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
+            Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
+            None => {
+                let said = "this type has no adapter yet";
+                Err(AwsError::new(ErrorKind::Invalid, format!("scale {}", resource.id), said))
+            }
         }
     }
 
     async fn natives(&self, resources: &[&Resource]) -> Result<BTreeSet<ResourceId>, AwsError> {
-        let groups = autoscaling::natives(&self.clients, resources);
-        let others = scalable::natives(&self.clients, resources);
-        let (groups, others) = join(groups, others).await;
+        let groups = autoscaling::natives(&self.autoscaling, resources);
+        let others = scalable::natives(&self.scalable, resources);
+        let (groups, others) = join!(groups, others);
         Ok(groups?.into_iter().chain(others?).collect())
     }
 
     async fn target_health(&self, resource: &Resource) -> Result<Option<TargetHealth>, AwsError> {
-        let groups = targets::groups_of(&self.clients, resource).await?;
-        balancing::health(&self.clients, &groups).await
+        let groups = targets::groups_of(self, resource).await?;
+        balancing::health(&self.balancing, &groups).await
     }
 
     async fn address(&self, resource: &Resource) -> Result<Address, AwsError> {
-        let groups = targets::groups_of(&self.clients, resource).await?;
-        balancing::address(&self.clients, &groups).await
+        let groups = targets::groups_of(self, resource).await?;
+        balancing::address(&self.balancing, &groups).await
     }
 }
 
@@ -213,8 +251,7 @@ fn mode_of(resource: &Resource, natives: &BTreeSet<ResourceId>) -> Mode {
 
 /// The same for every served dimension of a resource.
 fn every(resource: &Resource, seen: &Observed<Capacity>) -> Vec<(DimensionKey, Observed<Capacity>)> {
-    let served =
-        resource.dimensions.iter().filter(|dimension| resource.kind.is_served(&dimension.key.dimension));
+    let served = resource.dimensions.iter().filter(|dimension| dimension.facts.is_served);
     served.map(|dimension| (dimension.key.clone(), seen.clone())).collect()
 }
 
@@ -242,6 +279,9 @@ fn only(targets: &BTreeMap<DimensionKey, Units>) -> Result<Units, AwsError> {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// What the adapters' tests share.
 #[cfg(test)]
 mod testing {
@@ -253,16 +293,16 @@ mod testing {
     use headroom_core::platform::{Mode, Platform};
     use headroom_core::units::Units;
 
-    use super::{Clients, Target};
+    use super::Target;
     use crate::meter::Meter;
     use crate::sdk::Aws;
 
-    /// Clients that reach nothing; a test replaces the one it mocks.
-    pub(super) fn clients() -> Clients {
+    /// A way into AWS that reaches nothing; a test replaces the client that it mocks.
+    pub(super) fn aws() -> Aws {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"));
-        Clients::new(&Aws::new(config.build(), Meter::default()))
+        Aws::new(config.build(), Meter::default())
     }
 
     /// A platform of one resource, written in one line.

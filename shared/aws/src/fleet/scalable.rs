@@ -1,18 +1,31 @@
-//! Application Auto Scaling: the native policies of services and tables, and the floors under them.
+//! Application Auto Scaling: the native policies of what it scales, the floors under them, and the bounds of what has no other
+//! adapter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_applicationautoscaling::Client;
 use aws_sdk_applicationautoscaling::config::Config;
 use aws_sdk_applicationautoscaling::config::retry::RetryConfig;
+use aws_sdk_applicationautoscaling::error::SdkError;
+use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetError;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
-use headroom_core::name::ResourceId;
-use headroom_core::observe::Observed;
-use headroom_core::platform::{Kind as ResourceKind, Mode, Resource};
+use headroom_core::name::{DimensionKey, ResourceId};
+use headroom_core::observe::{Capacity, Observed};
+use headroom_core::platform::{Mode, Resource};
+use headroom_core::resource::ScalableTargetId;
 use headroom_core::units::{Bounds, Units};
 
-use super::{Clients, Target, count, units};
+use super::{Capacities, Permissions, Target, count, every, only, units};
 use crate::error::{AwsError, ErrorKind};
 
+/// What this adapter calls.
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    see: &["application-autoscaling:DescribeScalableTargets"],
+    look: &[],
+    find_policies: &["application-autoscaling:DescribeScalingPolicies"],
+    set: &["application-autoscaling:RegisterScalableTarget"],
+    judge: &[],
+};
 /// AWS describes so many targets in one call.
 const TARGETS_MAX: usize = 50;
 /// Pages of one description: fifty targets each, or ten policies.
@@ -20,44 +33,13 @@ const PAGES_MAX: usize = 200;
 /// Resources asked about at the same time, where each takes a call of its own.
 const TOGETHER: usize = 8;
 
-/// A dimension as Application Auto Scaling names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Address {
-    namespace: ServiceNamespace,
-    id: String,
-    dimension: ScalableDimension,
-}
-
-/// The address of a dimension; `None` where Application Auto Scaling does not serve it.
-fn address(resource: &Resource, dimension: &str) -> Option<Address> {
-    match &resource.kind {
-        ResourceKind::EcsService { cluster } => Some(Address {
-            namespace: ServiceNamespace::Ecs,
-            id: format!("service/{cluster}/{}", resource.name),
-            dimension: ScalableDimension::EcsServiceDesiredCount,
-        }),
-        ResourceKind::DynamoDbTable => {
-            let (id, dimension) = match dimension.rsplit_once(':') {
-                Some((index, "read")) => (Some(index), ScalableDimension::DynamoDbIndexReadCapacityUnits),
-                Some((index, _)) => (Some(index), ScalableDimension::DynamoDbIndexWriteCapacityUnits),
-                None if dimension == "read" => (None, ScalableDimension::DynamoDbTableReadCapacityUnits),
-                None => (None, ScalableDimension::DynamoDbTableWriteCapacityUnits),
-            };
-            let table = format!("table/{}", resource.name);
-            let id = id.map_or_else(|| table.clone(), |index| format!("{table}/index/{index}"));
-            Some(Address { namespace: ServiceNamespace::Dynamodb, id, dimension })
-        }
-        _ => None,
-    }
-}
-
 /// The floors and ceilings of native scalable targets.
-pub(super) struct Floors(BTreeMap<Address, Observed<Bounds>>);
+pub(super) struct Floors(BTreeMap<ScalableTargetId, Observed<Bounds>>);
 
 impl Floors {
     /// Those of one dimension.
     pub(super) fn of(&self, resource: &Resource, dimension: &str) -> Observed<Bounds> {
-        let found = address(resource, dimension).and_then(|address| self.0.get(&address).cloned());
+        let found = target_of(resource, dimension).and_then(|target| self.0.get(target).cloned());
         found.unwrap_or_else(|| {
             Observed::Unknown(format!(
                 "{} is not registered with Application Auto Scaling, so it has no floor to move",
@@ -67,57 +49,68 @@ impl Floors {
     }
 }
 
+/// What Application Auto Scaling calls a dimension; `None` where it does not scale it.
+fn target_of<'a>(resource: &'a Resource, dimension: &str) -> Option<&'a ScalableTargetId> {
+    let mut dimensions = resource.dimensions.iter();
+    dimensions.find(|other| other.key.dimension == dimension)?.facts.scalable_target.as_ref()
+}
+
 /// The floors of the targets in floor mode. Asks nothing when there are none.
-pub(super) async fn floors(clients: &Clients, targets: &[Target<'_>]) -> Floors {
+pub(super) async fn floors(client: &Client, targets: &[Target<'_>]) -> Floors {
     let floored = targets.iter().filter(|target| target.mode == Mode::Floor);
-    let addresses: Vec<Address> = floored
-        .flat_map(|target| {
-            target
-                .resource
-                .dimensions
-                .iter()
-                .filter_map(|dimension| address(target.resource, &dimension.key.dimension))
-        })
-        .collect();
-    let mut floors = BTreeMap::new();
-    for addresses in addresses.chunk_by(|a, b| a.namespace == b.namespace) {
-        for addresses in addresses.chunks(TARGETS_MAX) {
-            match describe(clients, addresses).await {
-                Ok(found) => floors
-                    .extend(found.into_iter().map(|(address, bounds)| (address, Observed::Known(bounds)))),
+    let dimensions = floored.flat_map(|target| &target.resource.dimensions);
+    Floors(bounds(client, dimensions.filter_map(|dimension| dimension.facts.scalable_target.as_ref())).await)
+}
+
+/// The bounds of some scalable targets, as far as they can be seen. What is not registered is not there.
+async fn bounds<'a>(
+    client: &Client,
+    targets: impl Iterator<Item = &'a ScalableTargetId>,
+) -> BTreeMap<ScalableTargetId, Observed<Bounds>> {
+    // In order, so that those of one service stand together.
+    let targets: Vec<&ScalableTargetId> = targets.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut seen = BTreeMap::new();
+    for targets in targets.chunk_by(|a, b| a.namespace == b.namespace) {
+        for targets in targets.chunks(TARGETS_MAX) {
+            match describe(client, targets).await {
+                Ok(found) => {
+                    seen.extend(found.into_iter().map(|(target, bounds)| (target, Observed::Known(bounds))));
+                }
                 Err(error) => {
-                    let seen = Observed::Unknown(error.to_string());
-                    floors.extend(addresses.iter().map(|address| (address.clone(), seen.clone())));
+                    let unknown = Observed::Unknown(error.to_string());
+                    seen.extend(targets.iter().map(|target| ((*target).clone(), unknown.clone())));
                 }
             }
         }
     }
-    Floors(floors)
+    seen
 }
 
-async fn describe(clients: &Clients, addresses: &[Address]) -> Result<Vec<(Address, Bounds)>, AwsError> {
-    let Some(first) = addresses.first() else { return Ok(Vec::new()) };
-    let ids: BTreeSet<String> = addresses.iter().map(|address| address.id.clone()).collect();
+async fn describe(
+    client: &Client,
+    targets: &[&ScalableTargetId],
+) -> Result<Vec<(ScalableTargetId, Bounds)>, AwsError> {
+    let Some(first) = targets.first() else { return Ok(Vec::new()) };
+    let ids: BTreeSet<String> = targets.iter().map(|target| target.id.clone()).collect();
     let mut found = Vec::new();
     let mut next = None;
     for _ in 0..PAGES_MAX {
-        let answer = clients
-            .application
+        let answer = client
             .describe_scalable_targets()
-            .service_namespace(first.namespace.clone())
+            .service_namespace(ServiceNamespace::from(first.namespace.as_str()))
             .set_resource_ids(Some(ids.iter().cloned().collect()))
             .set_next_token(next)
             .send()
             .await
             .map_err(|error| AwsError::of(error, "describe scalable targets"))?;
         for target in answer.scalable_targets() {
-            let address = Address {
-                namespace: target.service_namespace().clone(),
+            let id = ScalableTargetId {
+                namespace: target.service_namespace().as_str().to_owned(),
                 id: target.resource_id().to_owned(),
-                dimension: target.scalable_dimension().clone(),
+                dimension: target.scalable_dimension().as_str().to_owned(),
             };
             if let Ok(bounds) = Bounds::new(units(target.min_capacity()), units(target.max_capacity())) {
-                found.push((address, bounds));
+                found.push((id, bounds));
             }
         }
         next = answer.next_token;
@@ -135,56 +128,115 @@ fn unfinished(doing: &str) -> AwsError {
 
 /// Moves the minimum of a native scalable target. Its maximum stays as it is.
 pub(super) async fn set_floor(
-    clients: &Clients,
+    client: &Client,
     resource: &Resource,
     dimension: &str,
     target: Units,
 ) -> Result<(), AwsError> {
     let doing = || format!("set the floor of {}/{dimension} to {target}", resource.id);
-    let Some(Address { namespace, id, dimension: scalable }) = address(resource, dimension) else {
+    let Some(id) = target_of(resource, dimension) else {
         return Err(AwsError::new(ErrorKind::Invalid, doing(), "it has no native floor"));
     };
-    clients
-        .application
-        .register_scalable_target()
-        .service_namespace(namespace)
-        .resource_id(id)
-        .scalable_dimension(scalable)
-        .min_capacity(count(target))
-        .customize()
-        .config_override(Config::builder().retry_config(RetryConfig::disabled()))
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| AwsError::of(error, doing()))
+    register(client, id, target, None).await.map_err(|error| AwsError::of(error, doing()))
 }
 
-/// Services and tables that have a native scaling policy.
+/// Sets the minimum of a scalable target, and its maximum where one is given.
+async fn register(
+    client: &Client,
+    id: &ScalableTargetId,
+    min: Units,
+    max: Option<Units>,
+) -> Result<(), SdkError<RegisterScalableTargetError>> {
+    let request = client
+        .register_scalable_target()
+        .service_namespace(ServiceNamespace::from(id.namespace.as_str()))
+        .resource_id(&id.id)
+        .scalable_dimension(ScalableDimension::from(id.dimension.as_str()))
+        .min_capacity(count(min))
+        .set_max_capacity(max.map(count));
+    let once = Config::builder().retry_config(RetryConfig::disabled());
+    request.customize().config_override(once).send().await.map(drop)
+}
+
+/// The resources that have a native scaling policy in Application Auto Scaling.
 pub(super) async fn natives(
-    clients: &Clients,
+    client: &Client,
     resources: &[&Resource],
 ) -> Result<BTreeSet<ResourceId>, AwsError> {
+    let dimensions = resources.iter().flat_map(|resource| {
+        resource.dimensions.iter().map(move |dimension| (&dimension.facts, &resource.id))
+    });
+    // What is held needs no mode, and its policies no call.
+    let served = dimensions.filter(|(facts, _)| facts.is_served);
+    let targets: Vec<(&ScalableTargetId, &ResourceId)> =
+        served.filter_map(|(facts, id)| Some((facts.scalable_target.as_ref()?, id))).collect();
+    let namespaces: BTreeSet<&str> = targets.iter().map(|(target, _)| target.namespace.as_str()).collect();
     let mut with_policy = BTreeSet::new();
-    for namespace in [ServiceNamespace::Ecs, ServiceNamespace::Dynamodb] {
-        let addresses: Vec<(Address, &ResourceId)> = resources
-            .iter()
-            .flat_map(|resource| resource.dimensions.iter().map(move |dimension| (resource, dimension)))
-            .filter_map(|(resource, dimension)| {
-                Some((address(resource, &dimension.key.dimension)?, &resource.id))
-            })
-            .filter(|(address, _)| address.namespace == namespace)
-            .collect();
-        if addresses.is_empty() {
-            continue;
-        }
-        let ids: BTreeSet<&str> = addresses.iter().map(|(address, _)| address.id.as_str()).collect();
-        let scaled = scaled(clients, &namespace, ids).await?;
-        let native = addresses
-            .iter()
-            .filter(|(address, _)| scaled.contains(&(address.id.clone(), address.dimension.clone())));
+    for namespace in namespaces {
+        let of_service = || targets.iter().filter(|(target, _)| target.namespace == namespace);
+        let ids: BTreeSet<&str> = of_service().map(|(target, _)| target.id.as_str()).collect();
+        let scaled = scaled(client, &ServiceNamespace::from(namespace), ids).await?;
+        let native = of_service().filter(|(target, _)| {
+            scaled.contains(&(target.id.clone(), ScalableDimension::from(target.dimension.as_str())))
+        });
         with_policy.extend(native.map(|(_, id)| (*id).clone()));
     }
     Ok(with_policy)
+}
+
+/// Scalable targets that have no adapter of their own. Their capacity is not told, only its bounds: at least the minimum is
+/// there.
+pub(super) async fn observe(client: &Client, targets: &[Target<'_>]) -> Capacities {
+    let dimensions = targets.iter().flat_map(|target| &target.resource.dimensions);
+    let seen =
+        bounds(client, dimensions.filter_map(|dimension| dimension.facts.scalable_target.as_ref())).await;
+    targets.iter().flat_map(|target| see(target, &seen)).collect()
+}
+
+fn see(
+    target: &Target<'_>,
+    seen: &BTreeMap<ScalableTargetId, Observed<Bounds>>,
+) -> Vec<(DimensionKey, Observed<Capacity>)> {
+    let resource = target.resource;
+    let id = resource.dimensions.iter().find_map(|dimension| dimension.facts.scalable_target.as_ref());
+    let capacity = match id.and_then(|id| seen.get(id)) {
+        Some(Observed::Known(bounds)) => Observed::Known(capacity(*bounds, target.mode)),
+        Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        None => Observed::Unknown(format!(
+            "{} is not registered with Application Auto Scaling, so it has no bounds to move",
+            resource.id
+        )),
+    };
+    every(resource, &capacity)
+}
+
+/// In mode `desired` the minimum and the maximum are moved together. Where they still differ, what was set is the minimum:
+/// that much is there.
+fn capacity(bounds: Bounds, mode: Mode) -> Capacity {
+    Capacity {
+        mode,
+        set: bounds.min(),
+        ready: bounds.min(),
+        aws_max: (mode == Mode::Floor).then_some(bounds.max()),
+        ..Capacity::default()
+    }
+}
+
+/// Moves the minimum of a scalable target that has no adapter of its own, and in mode `desired` the maximum with it.
+pub(super) async fn set(
+    client: &Client,
+    resource: &Resource,
+    mode: Mode,
+    targets: &BTreeMap<DimensionKey, Units>,
+) -> Result<(), AwsError> {
+    let target = only(targets)?;
+    let doing = || format!("set {} to {target}", resource.id);
+    let dimension = targets.keys().next().map(|key| key.dimension.as_str()).unwrap_or_default();
+    let Some(id) = target_of(resource, dimension) else {
+        return Err(AwsError::new(ErrorKind::Invalid, doing(), "it is no scalable target"));
+    };
+    let max = (mode == Mode::Desired).then_some(target);
+    register(client, id, target, max).await.map_err(|error| AwsError::of(error, doing()))
 }
 
 type Scaled = BTreeSet<(String, ScalableDimension)>;
@@ -192,17 +244,17 @@ type Scaled = BTreeSet<(String, ScalableDimension)>;
 /// What has a native policy, of some resources. AWS describes ten policies in a page, those of the whole account or of one
 /// resource: whichever takes fewer calls.
 async fn scaled(
-    clients: &Clients,
+    client: &Client,
     namespace: &ServiceNamespace,
     ids: BTreeSet<&str>,
 ) -> Result<Scaled, AwsError> {
-    if let Some(all) = policies(clients, namespace, None, ids.len().min(PAGES_MAX)).await? {
+    if let Some(all) = policies(client, namespace, None, ids.len().min(PAGES_MAX)).await? {
         return Ok(all);
     }
     let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
     let mut scaled = Scaled::new();
     for some in ids.chunks(TOGETHER) {
-        let asked = some.iter().map(|id| policies(clients, namespace, Some(id), PAGES_MAX));
+        let asked = some.iter().map(|id| policies(client, namespace, Some(id), PAGES_MAX));
         for of_one in futures_util::future::join_all(asked).await {
             scaled.extend(of_one?.ok_or_else(|| unfinished("describe scaling policies"))?);
         }
@@ -212,7 +264,7 @@ async fn scaled(
 
 /// What has a native policy in the account, or of one resource; `None` when there are more pages than `pages`.
 async fn policies(
-    clients: &Clients,
+    client: &Client,
     namespace: &ServiceNamespace,
     id: Option<&String>,
     pages: usize,
@@ -220,8 +272,7 @@ async fn policies(
     let mut scaled = Scaled::new();
     let mut next = None;
     for _ in 0..pages {
-        let answer = clients
-            .application
+        let answer = client
             .describe_scaling_policies()
             .service_namespace(namespace.clone())
             .set_resource_id(id.cloned())
@@ -245,7 +296,6 @@ async fn policies(
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_applicationautoscaling::Client;
     use aws_sdk_applicationautoscaling::operation::describe_scalable_targets::DescribeScalableTargetsOutput;
     use aws_sdk_applicationautoscaling::operation::describe_scaling_policies::DescribeScalingPoliciesOutput;
     use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetOutput;
@@ -253,7 +303,7 @@ mod tests {
     use aws_sdk_applicationautoscaling::types::{PolicyType, ScalableTarget, ScalingPolicy};
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
 
-    use super::super::testing::{clients, platform, target};
+    use super::super::testing::{platform, target, units_of};
     use super::*;
 
     const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
@@ -275,10 +325,9 @@ mod tests {
                 DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
             });
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
         let target = target(&platform, Mode::Floor);
-        let floors = floors(&clients, &[target]).await;
+        let floors = floors(&client, &[target]).await;
         assert_eq!(
             floors.of(target.resource, "read"),
             Observed::Known(Bounds::new(Units(10), Units(90)).unwrap())
@@ -299,11 +348,8 @@ mod tests {
             })
             .then_output(|| RegisterScalableTargetOutput::builder().build());
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
-        set_floor(&clients, platform.resources().next().unwrap().1, "by-email:write", Units(9))
-            .await
-            .unwrap();
+        set_floor(&client, platform.resources().next().unwrap().1, "by-email:write", Units(9)).await.unwrap();
         assert_eq!(rule.num_calls(), 1);
     }
 
@@ -321,10 +367,9 @@ mod tests {
             DescribeScalingPoliciesOutput::builder().scaling_policies(policy.build().unwrap()).build()
         });
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
-        let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
+        assert_eq!(natives(&client, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
         assert_eq!(rule.num_calls(), 1, "there is no service to ask about");
     }
 
@@ -352,10 +397,9 @@ mod tests {
             });
         let client =
             mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&account, &table, &index]);
-        let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
+        assert_eq!(natives(&client, &resources).await.unwrap(), BTreeSet::from(["users".into()]));
         assert_eq!((account.num_calls(), table.num_calls(), index.num_calls()), (2, 1, 1));
     }
 
@@ -366,14 +410,84 @@ mod tests {
         let targets = mock!(Client::describe_scalable_targets)
             .then_output(|| DescribeScalableTargetsOutput::builder().next_token("more").build());
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&policies, &targets]);
-        let clients = Clients { application: client, ..clients() };
         let platform = platform(TABLE);
         let resources: Vec<&Resource> = platform.resources().map(|(_, resource)| resource).collect();
-        assert_eq!(natives(&clients, &resources).await.unwrap_err().kind, ErrorKind::Limit);
+        assert_eq!(natives(&client, &resources).await.unwrap_err().kind, ErrorKind::Limit);
         let target = target(&platform, Mode::Floor);
-        let floors = floors(&clients, &[target]).await;
+        let floors = floors(&client, &[target]).await;
         assert!(
             matches!(floors.of(target.resource, "read"), Observed::Unknown(why) if why.contains("more than 200 pages"))
         );
+    }
+
+    const ORDERS: &str = "{type: SCALABLE_TARGET, name: orders, service_namespace: cassandra, \
+        resource_id: keyspace/shop/table/orders, scalable_dimension: 'cassandra:table:ReadCapacityUnits', \
+        min_capacity: 5, max_capacity: 400}";
+
+    #[tokio::test]
+    async fn what_has_no_other_adapter_is_seen_by_its_bounds() {
+        let rule = mock!(Client::describe_scalable_targets)
+            .match_requests(|request| {
+                request.service_namespace() == Some(&ServiceNamespace::Cassandra)
+                    && request.resource_ids() == ["keyspace/shop/table/orders"]
+            })
+            .then_output(|| {
+                let target = ScalableTarget::builder()
+                    .service_namespace(ServiceNamespace::Cassandra)
+                    .resource_id("keyspace/shop/table/orders")
+                    .scalable_dimension(ScalableDimension::CassandraTableReadCapacityUnits)
+                    .min_capacity(10)
+                    .max_capacity(90)
+                    .role_arn("arn")
+                    .creation_time(DateTime::from_secs(0));
+                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+            });
+        let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+        let platform = platform(ORDERS);
+        for (mode, most) in [(Mode::Floor, Some(Units(90))), (Mode::Desired, None)] {
+            let observed = observe(&client, &[target(&platform, mode)]).await;
+            let capacity = observed[&"orders/desired".parse().unwrap()].known().unwrap();
+            assert_eq!((capacity.mode, capacity.set, capacity.ready), (mode, Units(10), Units(10)));
+            assert_eq!((capacity.aws_min, capacity.aws_max), (None, most));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_registered_or_not_told_is_unknown() {
+        let nothing = mock!(Client::describe_scalable_targets)
+            .then_output(|| DescribeScalableTargetsOutput::builder().build());
+        let denied = mock!(Client::describe_scalable_targets).then_error(|| {
+            use aws_sdk_applicationautoscaling::operation::describe_scalable_targets::DescribeScalableTargetsError;
+            DescribeScalableTargetsError::generic(
+                aws_smithy_types::error::ErrorMetadata::builder().code("AccessDeniedException").build(),
+            )
+        });
+        let platform = platform(ORDERS);
+        for (rule, said) in [(nothing, "not registered"), (denied, "AccessDenied")] {
+            let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+            let observed = observe(&client, &[target(&platform, Mode::Floor)]).await;
+            let seen = &observed[&"orders/desired".parse().unwrap()];
+            assert!(matches!(seen, Observed::Unknown(why) if why.contains(said)), "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn in_mode_desired_both_bounds_are_moved_and_in_mode_floor_the_minimum() {
+        for (mode, most) in [(Mode::Floor, None), (Mode::Desired, Some(40))] {
+            let rule = mock!(Client::register_scalable_target)
+                .match_requests(move |request| {
+                    request.service_namespace() == Some(&ServiceNamespace::Cassandra)
+                        && request.resource_id() == Some("keyspace/shop/table/orders")
+                        && request.scalable_dimension()
+                            == Some(&ScalableDimension::CassandraTableReadCapacityUnits)
+                        && (request.min_capacity(), request.max_capacity()) == (Some(40), most)
+                })
+                .then_output(|| RegisterScalableTargetOutput::builder().build());
+            let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
+            let platform = platform(ORDERS);
+            let resource = platform.resources().next().unwrap().1;
+            set(&client, resource, mode, &units_of(&[("orders/desired", 40)])).await.unwrap();
+            assert_eq!(rule.num_calls(), 1);
+        }
     }
 }

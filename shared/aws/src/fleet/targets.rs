@@ -1,15 +1,20 @@
 //! Which load balancer target groups stand before a resource.
 
-use headroom_core::platform::{Kind, Resource};
+use headroom_core::platform::Resource;
+use headroom_core::resource::Adapter;
 
-use super::{Clients, autoscaling, ecs};
+use super::{AwsFleet, autoscaling, ecs};
 use crate::error::AwsError;
 
 /// The ARNs of the target groups of a resource; none for kinds that are not behind a load balancer.
-pub(super) async fn groups_of(clients: &Clients, resource: &Resource) -> Result<Vec<String>, AwsError> {
-    match &resource.kind {
-        Kind::Ec2AutoScalingGroup => autoscaling::target_groups(clients, &resource.name).await,
-        Kind::EcsService { cluster } => ecs::target_groups(clients, cluster, &resource.name).await,
-        _ => Ok(Vec::new()),
+pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<Vec<String>, AwsError> {
+    match &resource.adapter {
+        Some(Adapter::AutoScalingGroup) => {
+            autoscaling::target_groups(&fleet.autoscaling, &resource.name).await
+        }
+        Some(Adapter::EcsService { cluster }) => {
+            ecs::target_groups(&fleet.ecs, cluster, &resource.name).await
+        }
+        Some(Adapter::DynamoDbTable | Adapter::ScalableTarget) | None => Ok(Vec::new()),
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{MetricRequest, PAST_STEP_S, PERIOD_S, aligned, second};
 use crate::history::{Column, UNITS, points_of};
 use crate::observe::Observed;
-use crate::platform::{Kind, Measure, Metric, Place, Query};
+use crate::platform::{Measure, Metric, Place, Query};
 use crate::series::Series;
 
 /// The points of one query, and whether CloudWatch says that these are all.
@@ -145,9 +145,9 @@ fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
     let query = metric.query.as_ref()?;
     match &metric.measure {
         Measure::Utilization { limit, .. } => Some(limit.max(PERCENT_MAX)),
-        // A unit of a table carries one read or write a second. What is above that waits, or is refused.
+        // A unit that is counted by its use carries one a second. What is above that waits, or is refused.
         Measure::Load { .. }
-            if place.resource.kind == Kind::DynamoDbTable && query.metric_name.starts_with("Consumed") =>
+            if place.dimension.facts.used_units.is_some_and(|used| query.metric_name.starts_with(used)) =>
         {
             metric.counted_s()
         }

@@ -3,11 +3,11 @@
 //! Text is read into a tree that knows its places (`yaml`), held against the schema (`check`), read into its shape
 //! (`raw`) and built into a [`Platform`] (`build`). Every fault is reported at once, with line, column and path.
 
-mod arn;
 mod aws_metrics;
 mod build;
 mod check;
 mod fault;
+mod kinds;
 mod path;
 mod raw;
 mod schema;
@@ -16,6 +16,7 @@ mod yaml;
 use std::fmt;
 
 pub use fault::{Fault, Faults};
+pub use kinds::kinds_table;
 pub use schema::schema;
 pub use yaml::FILE_BYTES_MAX;
 

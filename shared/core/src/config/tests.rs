@@ -1,6 +1,7 @@
 //! Whole files: what they come out as, and every fault they have.
 
 mod calendar;
+mod defaults;
 mod metrics;
 
 use expect_test::{Expect, expect};

@@ -82,7 +82,7 @@ fn missing<'a>(
     let foreseen = |metric: &Metric| metric.measure.is_foreseen();
     let places = platform.dimensions().filter(|place| {
         place.group.policy.predictive
-            && place.resource.kind.is_served(&place.dimension.key.dimension)
+            && place.dimension.facts.is_served
             && place.dimension.metrics.iter().any(foreseen)
     });
     places.map(|place| &place.dimension.key).filter(|key| !forecasts.contains_key(key)).collect()

@@ -7,6 +7,7 @@ use crate::demand::{DemandSource, Needs};
 use crate::observe::{Busy, Capacity};
 use crate::platform::{Phase, Place};
 use crate::reason::Reason;
+use crate::resource::{DailyLimit, Scaling};
 use crate::state::BreakerState;
 use crate::units::{Direction, Units};
 use crate::world::{Change, World};
@@ -38,8 +39,9 @@ impl Facts<'_> {
 type Guardrail = fn(&Facts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them.
-const GUARDRAILS: [Guardrail; 16] = [
+const GUARDRAILS: [Guardrail; 17] = [
     aws_bounds,
+    only_grows,
     busy,
     breaker,
     paused,
@@ -95,6 +97,12 @@ fn aws_bounds(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (allowed != wanted).then_some((allowed, Reason::AwsBounds { wanted, allowed }))
 }
 
+/// What AWS has no way to make smaller.
+fn only_grows(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let only_out = facts.place.dimension.facts.scaling == Scaling::OutOnly;
+    (only_out && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::OnlyGrows))
+}
+
 /// What is in progress says what it still allows. AWS's own scaling goes on scaling out during a rolling deployment of a
 /// service and after a failed one, and so do we: the load does not wait for either.
 fn busy(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
@@ -121,14 +129,14 @@ fn no_scale_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     hold(facts, Reason::NoScaleIn { event: event.name.clone() })
 }
 
-/// Decreases that AWS counts are planned over the rest of its day: one for every six hours may take off as little as it
-/// likes. The fewer there are than that, the more the next one must take off; towards midnight UTC, when unused ones are
+/// Decreases that AWS counts are planned over the rest of its day: of four a day, one for every six hours may take off as
+/// little as it likes. The fewer there are than that, the more the next one must take off; towards midnight UTC, when unused ones are
 /// lost, any size will do. What is wanted already carries the peak of the horizon, so a decrease holds for that long.
 fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     /// The share that a decrease has to take off when there is none to spare.
     const SCARCE_SHARE: f64 = 0.3;
-    /// Four a day.
-    const HOURS_EACH: f64 = 6.0;
+    const DAY_HOURS: f64 = 24.0;
+    let DailyLimit::Decreases { daily, .. } = facts.place.dimension.facts.daily_limit? else { return None };
     let left = facts.capacity.decreases_left?;
     if direction(facts, wanted) == Direction::Out {
         return None;
@@ -136,7 +144,9 @@ fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if left == 0 {
         return hold(facts, Reason::DecreasesSpent);
     }
-    let scarcity = (1.0 - f64::from(left) * HOURS_EACH / hours_of_day_left(facts.world.now)).max(0.0);
+    let scarcity = (1.0
+        - f64::from(left) * (DAY_HOURS / f64::from(daily)) / hours_of_day_left(facts.world.now))
+    .max(0.0);
     let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::DecreaseSaved { left, least }))
 }

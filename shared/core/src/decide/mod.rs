@@ -207,7 +207,7 @@ fn per_thousand(place: Place<'_>, observation: &Observation, hourly: f64) -> Opt
 
 /// The capacity of a dimension, or the reason to hold it.
 fn seen<'a>(world: &World<'a>, place: Place<'_>) -> Result<(&'a Capacity, &'a Observation), Reason> {
-    if !place.resource.kind.is_served(&place.dimension.key.dimension) {
+    if !place.dimension.facts.is_served {
         return Err(Reason::NoAdapter { resource_type: place.resource.kind.type_name().to_owned() });
     }
     let Some(observation) = world.observations.get(&place.dimension.key) else {

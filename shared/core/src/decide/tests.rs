@@ -11,6 +11,7 @@ use super::*;
 use crate::config::parse;
 use crate::observe::{Busy, Load, Reading};
 use crate::platform::Platform;
+use crate::resource::{DailyLimit, Facts, Scaling};
 use crate::state::{
     Breaker, ConfidenceAdjustment, EMPTY, OperatorRequests, Override, Pause, PlatformState, Provisioned,
     RolloutState,
@@ -72,6 +73,16 @@ fn case(rest: &str) -> Case {
         decreases_left: None,
         state: PlatformState::default(),
     }
+}
+
+/// A quiet world whose one dimension has other facts.
+fn with_facts(change: impl Fn(&mut Facts)) -> Case {
+    let mut case = case(FULL);
+    let resources = case.platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+    resources
+        .flat_map(|resource| &mut resource.dimensions)
+        .for_each(|dimension| change(&mut dimension.facts));
+    case
 }
 
 impl Case {
@@ -235,6 +246,13 @@ fn guardrails_bite_with_a_reason() {
 }
 
 #[test]
+fn what_only_grows_is_never_made_smaller() {
+    let growing = with_facts(|facts| facts.scaling = Scaling::OutOnly);
+    Case { cpu: Some(20.0), ..growing.clone() }.check("hold 10: no_forecast measured_load only_grows");
+    Case { cpu: Some(90.0), ..growing }.check("10 -> 18 by Reactive: no_forecast measured_load");
+}
+
+#[test]
 fn what_failed_or_is_paused_is_held() {
     let low = Case { cpu: Some(30.0), ..case(FULL) };
     let failed = |ago_s: i64| {
@@ -337,7 +355,9 @@ fn a_change_takes_as_long_as_was_learned() {
 
 #[test]
 fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
-    let low = Case { cpu: Some(45.0), ..case(FULL) };
+    let limit = DailyLimit::Decreases { daily: 4, then_every_s: 3_600 };
+    let counted = with_facts(|facts| facts.daily_limit = Some(limit));
+    let low = Case { cpu: Some(45.0), ..counted };
     Case { decreases_left: Some(4), ..low.clone() }.check("10 -> 9 by Reactive: no_forecast measured_load");
     // At noon two are as many as there are quarters of a day left; with one the next must take off 15 %.
     Case { decreases_left: Some(2), ..low.clone() }.check("10 -> 9 by Reactive: no_forecast measured_load");

@@ -50,7 +50,7 @@ pub fn rate(platform: &Platform, observations: &BTreeMap<DimensionKey, Observati
             Some(capacity) => {
                 rate.hourly += capacity.set.max(capacity.ready).real() * place.dimension.unit_cost_hourly;
             }
-            None => rate.complete &= !place.resource.kind.is_served(&key.dimension),
+            None => rate.complete &= !place.dimension.facts.is_served,
         }
     }
     rate

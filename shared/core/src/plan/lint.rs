@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Plan, Step, StepChange, Wave};
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::platform::{Place, Platform};
+use crate::resource::Scaling;
 use crate::units::{Direction, Units};
 
 /// A rule that a plan breaks.
@@ -147,6 +148,9 @@ fn sound(
     };
     if expected == target || Direction::of(*expected, *target) != wave.direction {
         say(format!("{key} goes from {expected} to {target} in a wave that goes the other way"));
+    }
+    if place.dimension.facts.scaling == Scaling::OutOnly && target < expected {
+        say(format!("{key} goes from {expected} to {target}, and it only grows"));
     }
     let bounds = place.dimension.bounds;
     let outside = |units: Units| bounds.clamp(units).abs_diff(units);

@@ -9,6 +9,7 @@ use super::*;
 use crate::config::parse;
 use crate::decide::Decision;
 use crate::platform::Platform;
+use crate::resource::Scaling;
 
 const SHOP: &str = "configuration_name: shop
 scaling_groups:
@@ -183,6 +184,18 @@ fn the_linter_refuses_what_breaks_a_rule() {
     refused(|plan| plan.waves[0].steps[0].after = vec![StepId("w1/web".into())], "not before it");
     refused(|plan| plan.waves[1] = plan.waves[0].clone(), "changes twice");
     refused(|plan| plan.waves[0].steps[0].changes.clear(), "changes nothing");
+}
+
+#[test]
+fn the_linter_refuses_to_shrink_what_only_grows() {
+    let mut platform = shop(ORDERED);
+    let plan = plan(&platform, "web/desired 8 4, users/read 10 20");
+    assert_eq!(lint(&platform, &plan), []);
+    for resource in platform.groups.iter_mut().flat_map(|group| &mut group.resources) {
+        resource.dimensions.iter_mut().for_each(|dimension| dimension.facts.scaling = Scaling::OutOnly);
+    }
+    let violations: Vec<String> = lint(&platform, &plan).iter().map(Violation::to_string).collect();
+    assert_eq!(violations, ["web/desired goes from 8 to 4, and it only grows"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod rules;
 
 use jiff::tz::TimeZone;
 
-pub use resource::{Dimension, Kind, Measure, Metric, Mode, Query, Rate, Resource};
+pub use resource::{Dimension, Resource};
 pub use rules::{
     Alert, Budget, Comparison, Connections, Cooldown, Dependency, Effect, Event, Figure, GroupPolicy,
     Guardrails, HealthCheck, Monitoring, Orchestration, Phase, Predictive, Probe, StepBound, StepChange,
@@ -15,6 +15,8 @@ pub use rules::{
 };
 
 use crate::name::{DimensionKey, GroupName, PlatformName, ResourceId};
+/// What a platform's resources are made of, as their kinds describe it.
+pub use crate::resource::{Measure, Metric, Mode, Query, Rate};
 
 /// One multi-tier workload.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
-//! Resources, what can be scaled on them, and what it is measured by.
+//! Resources, and what can be scaled on them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::name::{DimensionKey, ResourceId};
+use crate::resource::{Adapter, Facts, Metric, Mode, ResourceKind};
 use crate::units::Bounds;
 
 /// Something AWS scales.
@@ -15,111 +13,18 @@ pub struct Resource {
     pub id: ResourceId,
     /// Its name in AWS.
     pub name: String,
-    /// Its type, with what only that type has.
-    pub kind: Kind,
+    /// Its type. What follows from the type stands in the facts of its dimensions; nothing asks for the type again.
+    pub kind: ResourceKind,
+    /// What names it in AWS besides its name, such as its cluster.
+    pub within: Vec<String>,
+    /// How it is reached in AWS; `None` where no adapter serves it yet.
+    pub adapter: Option<Adapter>,
     /// Whether the operator chose how capacity is set; otherwise it depends on what AWS has.
     pub mode: Option<Mode>,
     /// What can be scaled on it.
     pub dimensions: Vec<Dimension>,
     /// The first guess of how long a unit takes to become ready.
     pub provisioning: Duration,
-}
-
-/// A resource's type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Instances.
-    Ec2AutoScalingGroup,
-    /// Tasks.
-    EcsService {
-        /// The cluster's name.
-        cluster: String,
-    },
-    /// Nodes.
-    EksNodeGroup {
-        /// The cluster's name.
-        cluster: String,
-    },
-    /// Read and write units.
-    DynamoDbTable,
-    /// Half ACUs.
-    AuroraServerless,
-    /// Reader instances.
-    AuroraReplicas,
-    /// Replica instances.
-    RdsReadReplicas,
-    /// GiB, out only.
-    RdsStorage,
-    /// Replicas and shards.
-    ElastiCacheReplicationGroup,
-    /// Concurrency.
-    LambdaFunction {
-        /// The alias or version that has provisioned concurrency.
-        qualifier: Option<String>,
-    },
-    /// Shards.
-    KinesisStream,
-    /// Instances of a variant.
-    SageMakerEndpoint {
-        /// The production variant.
-        variant: String,
-    },
-    /// Requests a second.
-    ApiGatewayStage {
-        /// The stage's name.
-        stage: String,
-    },
-    /// Whatever Application Auto Scaling scales.
-    ScalableTarget {
-        /// Its namespace, such as `cassandra`.
-        service_namespace: String,
-        /// Its id there.
-        resource_id: String,
-        /// What is scaled.
-        scalable_dimension: String,
-    },
-}
-
-impl Kind {
-    /// The type's name in the configuration.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Kind::Ec2AutoScalingGroup => "EC2_AUTO_SCALING_GROUP",
-            Kind::EcsService { .. } => "ECS_SERVICE",
-            Kind::EksNodeGroup { .. } => "EKS_NODE_GROUP",
-            Kind::DynamoDbTable => "DYNAMODB_TABLE",
-            Kind::AuroraServerless => "AURORA_SERVERLESS",
-            Kind::AuroraReplicas => "AURORA_REPLICAS",
-            Kind::RdsReadReplicas => "RDS_READ_REPLICAS",
-            Kind::RdsStorage => "RDS_STORAGE",
-            Kind::ElastiCacheReplicationGroup => "ELASTICACHE_REPLICATION_GROUP",
-            Kind::LambdaFunction { .. } => "LAMBDA_FUNCTION",
-            Kind::KinesisStream => "KINESIS_STREAM",
-            Kind::SageMakerEndpoint { .. } => "SAGEMAKER_ENDPOINT",
-            Kind::ApiGatewayStage { .. } => "API_GATEWAY_STAGE",
-            Kind::ScalableTarget { .. } => "SCALABLE_TARGET",
-        }
-    }
-
-    /// Whether an adapter can observe and change this dimension of the type. What has none is held with that reason.
-    pub fn is_served(&self, dimension: &str) -> bool {
-        match self {
-            Kind::Ec2AutoScalingGroup => dimension == "desired",
-            Kind::EcsService { .. } | Kind::DynamoDbTable => true,
-            _ => false,
-        }
-    }
-}
-
-/// How capacity is set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// A minimum is set; a native policy keeps the right to go higher.
-    Floor,
-    /// The capacity itself is set.
-    #[default]
-    Desired,
 }
 
 /// What is scaled on a resource.
@@ -131,161 +36,15 @@ pub struct Dimension {
     pub bounds: Bounds,
     /// What demand is measured by. The largest demand counts.
     pub metrics: Vec<Metric>,
-    /// What a unit costs an hour, in the budget's currency.
+    /// What a unit costs an hour, in the budget's currency: the operator's figure, else the list price among the facts.
     pub unit_cost_hourly: f64,
+    /// What AWS allows, takes and tells of it.
+    pub facts: Facts,
 }
 
 impl Dimension {
     /// The metric that counts what arrives in the dimension's queues: its first load that counts something.
     pub fn arrivals(&self) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.counted_s().is_some())
-    }
-}
-
-/// A metric that demand is derived from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Metric {
-    /// Unique in its dimension.
-    pub name: String,
-    /// What it measures.
-    pub measure: Measure,
-    /// Where it is read; `None` for metrics that only exist offline.
-    pub query: Option<Query>,
-}
-
-/// What a metric measures, with what a unit should and can carry of it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Measure {
-    /// Work arriving, in the metric's own unit.
-    Load {
-        /// What one unit should carry.
-        target_per_unit: f64,
-        /// What one unit can carry before the objective breaks, if known.
-        limit_per_unit: Option<f64>,
-    },
-    /// Percent of what the capacity can do.
-    Utilization {
-        /// Percent to keep.
-        target: f64,
-        /// Percent at which the objective breaks.
-        limit: f64,
-    },
-    /// A guard: above the limit one step is added.
-    Latency {
-        /// The value not to pass, in the metric's own unit.
-        limit: f64,
-    },
-    /// Work waiting. It is what the capacity of before left over, so it is measured and never foreseen.
-    QueueDepth {
-        /// Backlog that one unit should have at most, while nothing says what arrives.
-        target_per_unit: f64,
-        /// How long a backlog may take to drain.
-        drain: Duration,
-    },
-}
-
-impl Measure {
-    /// What one unit should carry, in load: for utilisation, percent times units. Latency carries nothing.
-    pub fn target_per_unit(&self) -> Option<f64> {
-        match self {
-            Measure::Load { target_per_unit, .. } | Measure::QueueDepth { target_per_unit, .. } => {
-                Some(*target_per_unit)
-            }
-            Measure::Utilization { target, .. } => Some(*target),
-            Measure::Latency { .. } => None,
-        }
-    }
-
-    /// What one unit carries before the objective breaks, where the operator says so; else what it should carry.
-    pub fn carried_per_unit(&self) -> Option<f64> {
-        /// A saturated unit carries nothing well: this limit is not one that somebody measured.
-        const SATURATED: f64 = 100.0;
-        match self {
-            Measure::Load { limit_per_unit: Some(limit), .. } => Some(*limit),
-            Measure::Utilization { limit, .. } if *limit < SATURATED => Some(*limit),
-            _ => self.target_per_unit(),
-        }
-    }
-
-    /// Whether it is forecast: work that arrives, whatever capacity there is.
-    pub fn is_foreseen(&self) -> bool {
-        matches!(self, Measure::Load { .. } | Measure::Utilization { .. })
-    }
-
-    /// Whether the metric must be multiplied by the capacity that produced it to become load.
-    pub fn is_per_capacity(&self) -> bool {
-        matches!(self, Measure::Utilization { .. })
-    }
-}
-
-impl Metric {
-    /// Seconds that one value counts arrivals over; `None` where it counts none. The file states what a unit carries by the
-    /// minute where nothing else is said.
-    pub fn counted_s(&self) -> Option<f64> {
-        const MINUTE_S: f64 = 60.0;
-        match (&self.measure, self.query.as_ref().map(|query| query.rate)) {
-            (Measure::Load { .. }, None | Some(Rate::PerMinute)) => Some(MINUTE_S),
-            (Measure::Load { .. }, Some(Rate::PerSecond)) => Some(1.0),
-            _ => None,
-        }
-    }
-}
-
-/// Where a metric is read in CloudWatch.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Query {
-    /// Such as `AWS/EC2`.
-    pub namespace: String,
-    /// Such as `CPUUtilization`.
-    pub metric_name: String,
-    /// The metric's dimensions in CloudWatch.
-    pub dimensions: BTreeMap<String, String>,
-    /// Such as `Average` or `p99`.
-    pub statistic: String,
-    /// What one value stands for.
-    pub rate: Rate,
-    /// Seconds over which CloudWatch is asked to add up: as long as the source takes between its points, or a count of
-    /// five minutes would pass for one of a minute.
-    pub period_s: u32,
-    /// Whether a period without points, of a metric that had some lately, is a period in which nothing happened.
-    pub missing_is_zero: bool,
-}
-
-impl Query {
-    /// A minute, the shortest period of metrics that AWS publishes.
-    pub const MINUTE_S: u32 = 60;
-
-    /// Whether a value adds up what happened in its period. It then grows for as long as reports come in.
-    pub fn is_count(&self) -> bool {
-        matches!(self.statistic.as_str(), "Sum" | "SampleCount")
-    }
-
-    /// What is read, in one line: another metric, or another spelling of its dimensions, is another line.
-    pub fn line(&self) -> String {
-        let dimensions: Vec<String> =
-            self.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{} {} {} {}", self.namespace, self.metric_name, dimensions.join(","), self.statistic)
-    }
-}
-
-/// What the value of a period stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rate {
-    /// A level; the period does not matter.
-    Level,
-    /// A count over the period, wanted a minute.
-    PerMinute,
-    /// A count over the period, wanted a second.
-    PerSecond,
-}
-
-impl Rate {
-    /// The factor from a value of a period of `period_s` seconds to what is wanted.
-    pub fn factor(self, period_s: u32) -> f64 {
-        match self {
-            Rate::Level => 1.0,
-            Rate::PerMinute => 60.0 / f64::from(period_s),
-            Rate::PerSecond => 1.0 / f64::from(period_s),
-        }
     }
 }

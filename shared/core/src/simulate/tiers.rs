@@ -99,7 +99,7 @@ pub(super) fn tiers(
         let column = trace.columns.iter().find(|column| names(&place, column)).or(shared);
         let key = &place.dimension.key;
         match column.filter(|_| steering(place).is_some()) {
-            _ if !place.resource.kind.is_served(&key.dimension) => {
+            _ if !place.dimension.facts.is_served => {
                 notes.push(format!(
                     "{key} is left out: {} has no adapter yet",
                     place.resource.kind.type_name()

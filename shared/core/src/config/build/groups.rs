@@ -82,8 +82,7 @@ fn owned_once(build: &mut Build<'_>, at: &Path, resource: &Resource, owned: &mut
     };
     let same = |other: &&Resource| {
         other.id != resource.id
-            && other.kind == resource.kind
-            && other.name == resource.name
+            && (other.kind, &other.name, &other.within) == (resource.kind, &resource.name, &resource.within)
             && !parts(other).is_disjoint(&parts(resource))
     };
     if let Some(other) = owned.iter().find(same) {

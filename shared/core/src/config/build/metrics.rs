@@ -1,19 +1,14 @@
-//! Metrics: those the operator wrote, and those that a type has by itself.
-
-use std::collections::BTreeMap;
+//! Metrics that the operator wrote.
 
 use super::{Build, names, nature};
 use crate::config::path::Path;
-use crate::config::raw::resource::{Metric as RawMetric, MetricKind, Missing};
-use crate::platform::{Measure, Metric, Query, Rate};
+use crate::resource::{Measure, Metric, MetricKind, MetricSchema, Missing, Query, Rate, UTILIZATION_LIMIT};
 
-/// At full utilisation a unit is saturated, whatever it does.
-const UTILIZATION_LIMIT: f64 = 100.0;
 /// A queue that takes longer to drain than this is felt by users.
 const DRAIN_S: u64 = 300;
 
 /// A metric as the operator wrote it.
-pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Metric> {
+pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &MetricSchema) -> Option<Metric> {
     let mut measure = measure(build, at, raw)?;
     let query = raw.namespace.as_ref().map(|namespace| {
         let statistic = raw.statistic.as_ref().map_or_else(|| default_statistic(raw.kind), |given| &given.0);
@@ -49,7 +44,7 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Opti
 }
 
 /// Nothing says at how many requests or bytes a unit is saturated, as it is at 100 percent.
-fn unlimited(measure: &mut Measure, raw: &RawMetric, query: &Query) {
+fn unlimited(measure: &mut Measure, raw: &MetricSchema, query: &Query) {
     if let Measure::Utilization { limit, .. } = measure
         && raw.limit_per_unit.is_none()
         && nature::is_of_a_unit(query)
@@ -64,7 +59,7 @@ const PERIOD_S_MAX: u64 = 900;
 const BASIC_MONITORING_S: u32 = 300;
 
 /// The seconds that one value is asked for.
-fn period(build: &mut Build<'_>, at: &Path, raw: &RawMetric, counted: bool) -> u32 {
+fn period(build: &mut Build<'_>, at: &Path, raw: &MetricSchema, counted: bool) -> u32 {
     let at = at.key("period");
     match raw.period.map(|period| period.0.as_secs()) {
         Some(period_s) if (60..=PERIOD_S_MAX).contains(&period_s) && period_s % 60 == 0 => {
@@ -93,7 +88,7 @@ fn default_statistic(kind: MetricKind) -> &'static str {
     }
 }
 
-fn measure(build: &mut Build<'_>, at: &Path, raw: &RawMetric) -> Option<Measure> {
+fn measure(build: &mut Build<'_>, at: &Path, raw: &MetricSchema) -> Option<Measure> {
     let mut need = |key: &str, given: Option<f64>| {
         if given.is_none() {
             build.fault(&at.key(key), format!("is required for a metric of this kind: {}", said(raw.kind)));
@@ -148,51 +143,5 @@ fn said(kind: MetricKind) -> &'static str {
         MetricKind::Utilization => "the percent to keep",
         MetricKind::Latency => "the value not to pass",
         MetricKind::QueueDepth => "the backlog one unit may have",
-    }
-}
-
-/// A utilisation metric that AWS publishes for a type.
-pub(super) fn utilization(name: &str, target: f64, query: Query) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        measure: Measure::Utilization { target, limit: UTILIZATION_LIMIT },
-        query: Some(query),
-    }
-}
-
-/// The level of a metric that AWS publishes.
-pub(super) fn average<const N: usize>(
-    namespace: &str,
-    metric_name: &str,
-    dimensions: [(&str, &str); N],
-) -> Query {
-    query(namespace, metric_name, dimensions, "Average", Rate::Level)
-}
-
-/// The sum a second of a metric that AWS publishes.
-pub(super) fn per_second<const N: usize>(
-    namespace: &str,
-    metric_name: &str,
-    dimensions: [(&str, &str); N],
-) -> Query {
-    query(namespace, metric_name, dimensions, "Sum", Rate::PerSecond)
-}
-
-fn query<const N: usize>(
-    namespace: &str,
-    metric_name: &str,
-    dimensions: [(&str, &str); N],
-    statistic: &str,
-    rate: Rate,
-) -> Query {
-    let dimensions = dimensions.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Query {
-        namespace: namespace.to_owned(),
-        metric_name: metric_name.to_owned(),
-        dimensions: BTreeMap::from(dimensions),
-        statistic: statistic.to_owned(),
-        rate,
-        period_s: Query::MINUTE_S,
-        missing_is_zero: false,
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Build;
-use crate::config::arn::Arn;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::platform::{Alert, Comparison, Figure, Monitoring};
+use crate::resource::Arn;
 use crate::text::suggestion;
 
 /// Names of figures as users write them.

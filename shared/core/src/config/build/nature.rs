@@ -4,8 +4,7 @@
 use super::Build;
 use crate::config::aws_metrics::{Nature, Page, known};
 use crate::config::path::Path;
-use crate::config::raw::resource::{Metric, MetricKind};
-use crate::platform::Query;
+use crate::resource::{MetricKind, MetricSchema, Query};
 
 /// What is wrong with a kind, and how much it matters.
 enum Misfit {
@@ -16,7 +15,7 @@ enum Misfit {
 }
 
 /// Reports a kind, a statistic or a target that does not fit the metric.
-pub(super) fn check(build: &mut Build<'_>, at: &Path, raw: &Metric, query: &Query) {
+pub(super) fn check(build: &mut Build<'_>, at: &Path, raw: &MetricSchema, query: &Query) {
     let Some((nature, page)) = known(&query.namespace, &query.metric_name) else { return };
     let single = page.is_of_one(query.dimensions.keys().map(String::as_str));
     let told = |sentence: String| {
@@ -36,7 +35,7 @@ pub(super) fn is_of_a_unit(query: &Query) -> bool {
     matches!(nature, Some(Nature::CountPerUnit | Nature::PerUnit | Nature::OfOneUnit))
 }
 
-fn misfit(raw: &Metric, nature: Nature, statistic: &str, single: bool) -> Option<Misfit> {
+fn misfit(raw: &MetricSchema, nature: Nature, statistic: &str, single: bool) -> Option<Misfit> {
     match raw.kind {
         MetricKind::Load => load(nature, statistic, single),
         MetricKind::Utilization => utilization(nature, statistic, single, raw.target_value),

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::calendar::known_group;
 use super::{Build, names};
-use crate::config::arn::Named;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::name::{GroupName, ResourceId};
 use crate::order;
 use crate::platform::{Connections, Dependency, Group, HealthCheck, Orchestration, Phase, Probe, Strategy};
+use crate::resource::Named;
 use crate::scalar::Endpoint;
 use crate::text::suggestion;
 

@@ -2,16 +2,15 @@
 //! comments speak to the operator. Everything optional gets its default in `build`, where defaults are recorded.
 
 pub(crate) mod policy;
-pub(crate) mod resource;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::resource::Schema;
 use crate::scalar::{Cron, Endpoint, Length, Moment, Name, Span, Zone};
 pub(crate) use policy::ScalingPolicy;
-pub(crate) use resource::Resource;
 
 /// One multi-tier workload: what it consists of, how it may be scaled, and in which order.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -42,7 +41,7 @@ pub(crate) struct Platform {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Group {
-    pub(crate) resources: Vec<Resource>,
+    pub(crate) resources: Vec<Schema>,
     pub(crate) scaling_policies: Option<Vec<ScalingPolicy>>,
     /// A health check of this tier; the same as an entry of `orchestration.health_checks`.
     pub(crate) health_check: Option<GroupCheck>,
@@ -56,7 +55,7 @@ pub(crate) struct Predictive {
     pub(crate) prediction_horizon: Option<Span>,
     /// How much history a forecast learns from. Default 14d.
     pub(crate) training_period: Option<Span>,
-    /// How much earlier than needed capacity is ordered. Default 15m.
+    /// How much earlier than needed capacity is ordered. Default 0s.
     pub(crate) scheduling_buffer: Option<Span>,
     /// Confidence from which a forecast may scale out. Default 0.7.
     #[schemars(range(min = 0, max = 1))]
@@ -64,7 +63,7 @@ pub(crate) struct Predictive {
     /// Confidence from which a forecast may scale in. Default 0.9.
     #[schemars(range(min = 0, max = 1))]
     pub(crate) scale_down_confidence: Option<f64>,
-    /// The largest change that rests on a forecast alone, in percent of the capacity. Default 50.
+    /// The largest change that rests on a forecast alone, in percent of the capacity. Default 200.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) max_predictive_scaling_percent: Option<f64>,
     pub(crate) slo: Option<Slo>,
@@ -244,7 +243,7 @@ pub(crate) struct Guardrails {
     pub(crate) min_scale_in_percent: Option<f64>,
     pub(crate) cooldown: Option<Cooldown>,
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
-    /// How often a dimension may turn between out and in, each hour. Default 4.
+    /// How often a dimension may turn between out and in, each hour. Default 12.
     #[schemars(range(min = 0, max = 60))]
     pub(crate) direction_changes_per_hour: Option<u32>,
     pub(crate) budget: Option<Budget>,

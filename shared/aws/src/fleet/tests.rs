@@ -1,0 +1,90 @@
+//! What the adapters say that they call, held against what they call and against the template's roles.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Every adapter with its source.
+const SOURCES: [(Permissions, &str); 5] = [
+    (autoscaling::PERMISSIONS, include_str!("autoscaling.rs")),
+    (ecs::PERMISSIONS, include_str!("ecs.rs")),
+    (dynamodb::PERMISSIONS, include_str!("dynamodb.rs")),
+    (scalable::PERMISSIONS, include_str!("scalable.rs")),
+    (balancing::PERMISSIONS, include_str!("balancing.rs")),
+];
+/// How the operations of AWS begin that adapters call.
+const VERBS: [&str; 10] = [
+    "create_",
+    "decrease_",
+    "delete_",
+    "describe_",
+    "get_",
+    "increase_",
+    "modify_",
+    "put_",
+    "set_",
+    "update_",
+];
+/// And those that begin otherwise.
+const OTHERS: [&str; 1] = ["register_scalable_target"];
+
+fn all(permissions: Permissions) -> BTreeSet<&'static str> {
+    let Permissions { see, look, find_policies, set, judge } = permissions;
+    [see, look, find_policies, set, judge].concat().into_iter().collect()
+}
+
+/// `DescribeTable` as the SDK's method: `describe_table`.
+fn method(action: &str) -> String {
+    let name = action.split(':').next_back().unwrap();
+    let mut method = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !method.is_empty() {
+            method.push('_');
+        }
+        method.extend(letter.to_lowercase());
+    }
+    method
+}
+
+/// The operations that a source calls: methods without arguments, named like operations.
+fn called(source: &str) -> BTreeSet<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    let calls = code.match_indices("()").filter_map(|(end, _)| {
+        let start = code[..end].rfind(|letter| !is_name(letter))?;
+        (code[start..].starts_with('.')).then(|| code[start + 1..end].to_owned())
+    });
+    calls
+        .filter(|name| VERBS.iter().any(|verb| name.starts_with(verb)) || OTHERS.contains(&name.as_str()))
+        .collect()
+}
+
+#[test]
+fn every_adapter_says_what_it_calls_and_calls_what_it_says() {
+    for (permissions, source) in SOURCES {
+        let said: BTreeSet<String> = all(permissions).into_iter().map(method).collect();
+        assert_eq!(called(source), said);
+    }
+    assert_eq!(SOURCES.len(), PERMISSIONS.len());
+}
+
+/// The actions of one statement of the template.
+fn granted(sid: &str) -> BTreeSet<&'static str> {
+    let template = include_str!("../../../../template.yaml");
+    let statement = template.split_once(&format!("- Sid: {sid}\n")).unwrap().1;
+    let actions = statement.split_once("Action:\n").unwrap().1;
+    actions.lines().map_while(|line| line.trim().strip_prefix("- ")).collect()
+}
+
+#[test]
+fn the_roles_have_what_the_adapters_need() {
+    let of = |choose: fn(&Permissions) -> Vec<&'static [&'static str]>| -> BTreeSet<&'static str> {
+        PERMISSIONS.iter().flat_map(choose).flatten().copied().collect()
+    };
+    assert_eq!(granted("SeeCapacity"), of(|one| vec![one.see, one.find_policies]), "collect-metrics");
+    assert_eq!(granted("LookBeforeActing"), of(|one| vec![one.see, one.look]), "execute");
+    assert_eq!(granted("ScaleWhatIsTagged"), of(|one| vec![one.set]), "execute");
+    let mut health = granted("SeeHealth");
+    assert!(health.remove("cloudwatch:DescribeAlarms"), "for checks by alarms");
+    assert_eq!(health, of(|one| vec![one.see, one.judge]), "health-check");
+}

@@ -1,0 +1,72 @@
+//! Instances of an EC2 Auto Scaling group.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::schema::{Common, Range};
+use super::{
+    Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Named, Query, ResourceSpec, TARGET_UTILIZATION, average,
+    utilization,
+};
+
+/// About an m5.large: us-east-1, on demand, Linux, <https://aws.amazon.com/ec2/pricing/on-demand/>, November 2026.
+const INSTANCE_USD_HOURLY: f64 = 0.10;
+/// A usual image boots and passes its health checks in three minutes.
+const PROVISIONING_S: u32 = 180;
+
+/// Instances of an EC2 Auto Scaling group.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct Ec2AutoScalingGroup {
+    #[serde(flatten)]
+    common: Common,
+    min_capacity: u32,
+    max_capacity: u32,
+    #[schemars(range(min = 1, max = 100))]
+    target_cpu_utilization: Option<f64>,
+    /// Stopped instances kept ready, sized from the forecast.
+    warm_pool: Option<Range>,
+}
+
+impl Kind for Ec2AutoScalingGroup {
+    const GUIDE: Guide = Guide {
+        example: "{type: EC2_AUTO_SCALING_GROUP, name: shop-web, min_capacity: 2, max_capacity: 40, warm_pool: {min: 0, max: 5}}",
+        also: "",
+        dimensions: None,
+        measured_by: "average CPU",
+        target: "`target_cpu_utilization`, 70",
+    };
+
+    fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {
+        let default = self.common.metrics.is_none().then_some(TARGET_UTILIZATION);
+        let cpu = draft.target(("target_cpu_utilization", "cpu"), self.target_cpu_utilization, default);
+        let query = average("AWS/EC2", "CPUUtilization", [("AutoScalingGroupName", &self.common.name)]);
+        if draft.has_target("memory") {
+            draft.warn(
+                &[],
+                "EC2 publishes no memory utilisation by itself; name the agent's metric under `metrics`",
+            );
+        }
+        let facts = Facts { is_served: true, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
+        let facts = Facts { past_capacity: Some(in_service(&self.common.name)), ..facts };
+        let desired = DimensionSpec::only("desired", self.min_capacity, self.max_capacity, facts);
+        let mut dimensions = vec![desired.metrics(cpu.map(|target| utilization("cpu", target, query)))];
+        dimensions.extend(self.warm_pool.map(|range| {
+            // A pool's instances are stopped until they are needed, and until then they are not capacity.
+            DimensionSpec::new("warm_pool", &["warm_pool"], range, Facts::of_units_at(INSTANCE_USD_HOURLY))
+        }));
+        ResourceSpec {
+            common: self.common,
+            named: Some(Named::AutoScalingGroup),
+            within: Vec::new(),
+            adapter: Some(Adapter::AutoScalingGroup),
+            dimensions,
+            provisioning_s: PROVISIONING_S,
+        }
+    }
+}
+
+/// The units that were in service, of groups whose metrics are collected: instances, or the sum of their weights.
+fn in_service(name: &str) -> Query {
+    average("AWS/AutoScaling", "GroupInServiceCapacity", [("AutoScalingGroupName", name)])
+}

@@ -1,0 +1,116 @@
+//! What Application Auto Scaling scales in other services: a Keyspaces table, by its bounds.
+
+use ::local_aws::deploy::aws;
+use ::local_aws::seed::{Metric, Value, publish};
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
+
+use crate::bench::{Bench, CALM, server};
+
+const DIMENSION: ScalableDimension = ScalableDimension::CassandraTableReadCapacityUnits;
+
+fn table(bench: &Bench) -> String {
+    format!("keyspace/{}/table/orders", bench.shop.name)
+}
+
+/// A shop at a calm load before a Keyspaces table of 100 to 1,000 units, which is read 42,000 times a minute.
+async fn shop(name: &str, mode: &str) -> Bench {
+    let bench = Bench::at(name, CALM).await;
+    let register =
+        bench.aws.application().register_scalable_target().service_namespace(ServiceNamespace::Cassandra);
+    let register = register.resource_id(table(&bench)).scalable_dimension(DIMENSION);
+    let register = register.min_capacity(100).max_capacity(1_000).tags("headroom", name);
+    register.send().await.unwrap();
+    may_alter(&bench).await;
+    let target = format!(
+        "  keys:
+    resources:
+      - type: SCALABLE_TARGET
+        name: keys
+        mode: {mode}
+        service_namespace: cassandra
+        resource_id: {}
+        scalable_dimension: {}
+        min_capacity: 50
+        max_capacity: 900
+        metrics: [{{name: reads, kind: load, namespace: Shop, dimensions: {{Keyspace: {name}}}, target_per_unit: 42}}]
+",
+        table(&bench),
+        DIMENSION.as_str(),
+    );
+    let text = bench.platform.replace("scaling_groups:\n", &format!("scaling_groups:\n{target}"));
+    bench.publish(&text).await;
+    bench
+}
+
+/// The execute role gets what Application Auto Scaling asks of it for Keyspaces, as by ScalableTargetPolicyArn.
+async fn may_alter(bench: &Bench) {
+    let roles = ["iam", "list-roles", "--query", "Roles[].RoleName", "--output", "text"];
+    let roles = aws(server().await, &roles).await.unwrap();
+    let of_shop = format!("headroom-{}-", bench.shop.name);
+    let role = roles.split_whitespace().find(|role| role.starts_with(&of_shop) && role.contains("Execute"));
+    let document = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["cassandra:Select", "cassandra:Alter"], "Resource": "*"},
+    ]});
+    let put = ["iam", "put-role-policy", "--role-name", role.unwrap(), "--policy-name", "keyspaces"];
+    aws(server().await, &[&put[..], &["--policy-document", &document.to_string()]].concat()).await.unwrap();
+}
+
+/// Reads a minute for some minutes before a time.
+async fn read(bench: &Bench, reads: f64, before: Timestamp, minutes: i64) {
+    let name = bench.shop.name.clone();
+    let metric = Metric { namespace: "Shop", name: "reads", dimensions: vec![("Keyspace", name)] };
+    let value = |minute| Value { at: before - SignedDuration::from_mins(minute), mean: reads, samples: 1.0 };
+    publish(&bench.aws, &metric, (1..=minutes).map(value)).await.unwrap();
+}
+
+/// The minimum and the maximum.
+async fn bounds(bench: &Bench) -> (i32, i32) {
+    let asked =
+        bench.aws.application().describe_scalable_targets().service_namespace(ServiceNamespace::Cassandra);
+    let answer = asked.resource_ids(table(bench)).send().await.unwrap();
+    let target = &answer.scalable_targets()[0];
+    (target.min_capacity(), target.max_capacity())
+}
+
+async fn later(bench: &Bench, reads: f64) -> Json {
+    let input = bench.half_an_hour_later(CALM).await;
+    read(bench, reads, input["now"].as_str().unwrap().parse().unwrap(), 30).await;
+    input
+}
+
+#[tokio::test]
+async fn the_minimum_of_a_scalable_target_follows_the_load_out_and_in() {
+    let bench = shop("keys", "floor").await;
+    read(&bench, 8_400.0, Timestamp::now(), 120).await;
+    let cycle = bench.cycle().await;
+    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+    assert_eq!(bounds(&bench).await, (200, 1_000), "{cycle:?}");
+    let input = later(&bench, 4_200.0).await;
+    let cycle = bench.cycle_with(input).await;
+    let (least, most) = bounds(&bench).await;
+    assert!(least < 200 && most == 1_000, "{least}: {cycle:?}");
+}
+
+#[tokio::test]
+async fn both_bounds_of_a_scalable_target_move_in_mode_desired() {
+    let bench = shop("keyset", "desired").await;
+    read(&bench, 8_400.0, Timestamp::now(), 120).await;
+    assert_eq!(bench.cycle().await.outcome(), "scaled");
+    assert_eq!(bounds(&bench).await, (200, 200));
+}
+
+#[tokio::test]
+async fn a_scalable_target_that_refuses_leaves_the_rest_as_it_was() {
+    let bench = shop("keyless", "floor").await;
+    read(&bench, 8_400.0, Timestamp::now(), 120).await;
+    bench
+        .fault(json!({"service": "application-autoscaling", "operation": "RegisterScalableTarget",
+            "body": format!("ResourceId == '{}'", table(&bench)),
+            "error": {"code": "AccessDeniedException", "status": 400}}))
+        .await;
+    let cycle = bench.cycle().await;
+    assert_eq!(cycle.error, "RolledBack", "{cycle:?}");
+    assert_eq!(bounds(&bench).await, (100, 1_000));
+}
