@@ -5,7 +5,7 @@
 
 use headroom_forecast::ensemble::{COVARIATES_MAX, Context, Covariate, Ensemble};
 use headroom_forecast::lead_window::{LeadForecast, LeadForecaster, LeadModel};
-use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, forecast};
+use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, seasonal_naive};
 use jiff::Timestamp;
 
 use super::{LEVELS, MetricForecast, STALE_S, lead_setting};
@@ -79,8 +79,8 @@ pub fn forecast_metric(
     let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
     let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
-    let columns = columns(platform, place, &history, until);
-    let context = Context { covariates: columns.as_slice() };
+    let covariates = covariates(platform, place, &history, until);
+    let context = Context { covariates: &covariates };
     let before = models.load.as_ref().map(Ensemble::seen_until);
     let (load, load_trained) = load(platform, models.load, (&history, &context), now, budget);
     let (lead_forecast, lead, lead_trained) =
@@ -90,7 +90,7 @@ pub fn forecast_metric(
     let steps = steps(platform, age_s);
     let outcome = match &load {
         Some(load) => load.predict(&history, &context, steps, &LEVELS),
-        None => forecast(&history, steps, &LEVELS),
+        None => seasonal_naive::forecast(&history, steps, &LEVELS),
     };
     let old = before.is_none_or(|before| STORE_AFTER_S <= history.end().as_second() - before.as_second());
     let store = load_trained || lead_trained || (old && load.is_some());
@@ -115,7 +115,7 @@ fn steps(platform: &Platform, age_s: i64) -> usize {
 }
 
 /// A covariate for each event that sets a floor but does not say how it multiplies the load: the model learns that.
-fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Covariate> {
+fn covariates(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Covariate> {
     let concerned = |event: &&Event| event.concerns(&place.group.name);
     let learned = |event: &&Event| event.effect.floor.is_some() && event.effect.multiply.is_none();
     let column = |event: &Event| {
