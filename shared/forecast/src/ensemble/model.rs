@@ -313,7 +313,7 @@ impl Ensemble {
                 let Some(origin) = index.checked_sub(ahead).filter(|origin| 0 < *origin) else { continue };
                 let (prediction, points) = self.step(&inputs, origin, ahead);
                 let quantiles = TRAINED_LEVELS.map(|level| interpolate(&points, level));
-                scores.push(ScoredStep { part: part, prediction, quantiles, actual });
+                scores.push(ScoredStep { part, prediction, quantiles, actual });
             }
             self.calibration.update(&scores);
         }
