@@ -6,7 +6,7 @@ mod platform_limits;
 #[cfg(test)]
 mod platform_limits_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

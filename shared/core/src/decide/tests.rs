@@ -1,6 +1,8 @@
 //! Decisions as data: a world in, one line out.
 
+pub(crate) mod any_world;
 mod laws;
+mod world_laws;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! Plans: their order, their laws, and what the linter refuses.
 
+mod replan;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
