@@ -1,8 +1,8 @@
-//! Trained models as they are stored: four letters, a version, and the fields in a compact form.
+//! The stored form of trained models: four letters, a version, and the fields in the postcard format.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Bytes that are not a model that this build can use. The answer to all of them is to train a new one.
+/// Bytes that are no model that this build can use. A new one has to be trained then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAModel {
     /// Written by another version.
@@ -13,7 +13,7 @@ pub enum NotAModel {
         /// The version that this build reads.
         expected: u16,
     },
-    /// Something else, or cut off or garbled.
+    /// Something else, cut off or garbled.
     #[error("these {bytes} bytes are not a trained model")]
     Garbled {
         /// Number of bytes.
@@ -25,7 +25,7 @@ pub enum NotAModel {
 pub(crate) fn encode<M: Serialize>(magic: [u8; 4], version: u16, model: &M) -> Vec<u8> {
     let mut bytes = magic.to_vec();
     bytes.extend(version.to_le_bytes());
-    // Numbers, lists and options always have a form; bytes without one would be refused when they are read.
+    // Encoding cannot fail for the types of models. If it did, the empty bytes would be refused when they are read.
     bytes.extend(postcard::to_allocvec(model).unwrap_or_default());
     bytes
 }

@@ -14,7 +14,7 @@ pub mod lead_window;
 mod pattern;
 mod period;
 pub mod ratio;
-mod seasonal_naive;
+pub mod seasonal_naive;
 pub mod series;
 pub mod statistics;
 
@@ -22,4 +22,3 @@ pub use codec::NotAModel;
 pub use forecast::{Forecast, KNOWN_MIN, NoForecast, Peak, Quantile};
 pub use pattern::Pattern;
 pub use period::{Period, periods};
-pub use seasonal_naive::forecast;

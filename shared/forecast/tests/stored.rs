@@ -4,6 +4,8 @@
 //! in base64, and the forecasts that they gave as JSON. A change that cannot read them needs another version number, and
 //! then every deployed platform trains its models again.
 
+#![allow(clippy::unwrap_used)] // A test may break.
+
 use headroom_forecast::Forecast;
 use headroom_forecast::ensemble::{Context, Covariate, Ensemble};
 use headroom_forecast::lead_window::{LeadForecast, LeadForecaster, LeadModel, LeadSetting};

@@ -7,7 +7,6 @@
 //! et al., "CatBoost" (2018).
 
 #![expect(clippy::indexing_slicing, reason = "rows, columns and bins are counted here and nowhere else")]
-#![expect(clippy::as_conversions, reason = "bins and leaves are numbers below 256; values need seven digits")]
 
 mod bins;
 mod fit;
@@ -102,6 +101,7 @@ impl BoostedTrees {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "test data are small whole numbers")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,9 @@
-//! The boosted line: a robust line for level and season, and trees for what the line misses.
+//! Boosted regression: a robust linear regression for level and season, and boosted trees for its residuals.
 
-#![expect(clippy::indexing_slicing, reason = "buckets are numbers below that of the lines")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "parts of the horizon are numbers below that of the regressions"
+)]
 #![expect(clippy::as_conversions, reason = "trees work in numbers of seven digits")]
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +13,15 @@ use super::linear_regression::{self, Coefficients};
 use crate::boosting::{BoostedTrees, Loss, Matrix, Settings};
 use crate::statistics::real;
 
-/// Rows that a model learns from: more take longer and say the same again.
+/// More rows take longer to learn from and hardly improve the model.
 const ROWS_MAX: usize = 6_000;
-/// After so many days a row counts half.
+/// The weight of a row halves with every so many days of its age.
 const HALF_LIFE_DAYS: f64 = 20.0;
-/// Where parts of the horizon end that share a line, weights and a shift: near steps differ, far ones hardly do.
+/// The parts of the horizon, each given by the share of the horizon where it ends. A part has one linear regression, weights
+/// and corrections. The nearest parts are the shortest, because near steps differ most from each other.
 pub(super) const HORIZON_PARTS: [f64; 5] = [0.06, 0.13, 0.3, 0.6, 1.0];
 
-/// How trees of the middle are grown; bands grow smaller ones.
+/// The settings of the trees for the median.
 pub(super) const BOOSTED_SETTINGS: Settings = Settings {
     loss: Loss::Quantile(0.5),
     trees: 60,
@@ -28,23 +32,24 @@ pub(super) const BOOSTED_SETTINGS: Settings = Settings {
     seed: 7,
 };
 
-/// The expected load by a line and trees.
+/// The trained linear regressions and trees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct BoostedRegression {
-    /// Steps it was trained to look ahead.
+    /// The horizon of training, in steps.
     horizon: usize,
     linear: Vec<Coefficients>,
     trees: BoostedTrees,
 }
 
-/// One step of the history seen from an origin before it.
+/// One step of the history, as it is predicted from an earlier origin: the first index that is unknown then.
 pub(super) struct TrainingRow {
     pub(super) origin: usize,
     pub(super) ahead: usize,
     pub(super) features: StepFeatures,
     pub(super) actual: f64,
     pub(super) weight: f64,
-    /// Whether a flash crowd came that nothing announced: no model is to expect it again at its time of day.
+    /// Whether a flash crowd began between origin and step. The boosted regression is not trained on such rows: it would
+    /// expect the next one at the same time of day.
     pub(super) sudden: bool,
 }
 
@@ -86,19 +91,20 @@ impl BoostedRegression {
         linear_regression::dot(&step.terms, &self.linear[part_of(ahead, self.horizon)])
     }
 
-    /// What the line says, and what line and trees say.
+    /// The prediction of the linear regression, and that of both together.
     pub(super) fn predictions(&self, step: &StepFeatures, ahead: usize) -> [f64; 2] {
         let linear_prediction = self.linear_prediction(step, ahead);
         [linear_prediction, linear_prediction + self.trees.predict(&tree_inputs(step, &[linear_prediction]))]
     }
 }
 
-/// The features of a view and some more.
+/// The inputs of trees: the features of a step, and predictions that are known for it.
 pub(super) fn tree_inputs(step: &StepFeatures, more: &[f64]) -> Vec<f32> {
     step.tree_inputs.iter().copied().chain(more.iter().map(|value| *value as f32)).collect()
 }
 
-/// Rows over the whole history: from every origin, or every so many, one step in each part of the horizon.
+/// Rows over the whole history. Long histories are sampled at every so many origins with one step each, short ones at every
+/// origin with several steps.
 pub(super) fn training_rows(features: &LoadFeatures, horizon: usize) -> Vec<TrainingRow> {
     let (first, end) = (features.first_origin(), features.len());
     let origins = end.saturating_sub(first).max(1);
@@ -126,7 +132,7 @@ pub(super) fn training_rows(features: &LoadFeatures, horizon: usize) -> Vec<Trai
     rows
 }
 
-/// A number that neighbouring origins and parts do not share, the same in every run (Knuth's multiplicative hash).
+/// A number that differs between neighbouring origins and parts, and is the same in every run (Knuth's multiplicative hash).
 pub(super) fn scatter(origin: usize, part: usize) -> usize {
     let mixed = (origin * 31 + part + 1).wrapping_mul(2_654_435_769);
     (mixed >> 12) & 0xffff

@@ -1,4 +1,4 @@
-//! Extra columns: what is known of a load beside its own past, such as a calendar of sales.
+//! Covariates: what is known about a load besides its own past, such as a calendar of sales.
 
 #![expect(clippy::as_conversions, reason = "features need no more than seven digits")]
 
@@ -8,26 +8,27 @@ use serde::{Deserialize, Serialize};
 use crate::series::Series;
 use crate::statistics::real;
 
-/// Extra columns that a model looks at. More are not read.
+/// The most covariates that a model uses. Further ones are ignored.
 pub const COVARIATES_MAX: usize = 4;
 
-/// A column that is known over the history and over the horizon, on any grid.
+/// A series that is known over the history and over the horizon, on any grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Covariate {
-    /// Its name: a trained model finds its columns again by it.
+    /// Its name, by which a trained model finds it again.
     pub name: String,
-    /// Its values. Where it says nothing, it counts as its own mean.
+    /// Its values. A gap counts as the mean.
     pub series: Series,
 }
 
-/// What a model is told beside the history.
+/// What a model is given besides the history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
-    /// Extra columns; the first [`COVARIATES_MAX`] count.
+    /// The covariates, of which the first [`COVARIATES_MAX`] are used.
     pub covariates: &'a [Covariate],
 }
 
-/// How a column was in training: its middle and its size are zero and one to the model.
+/// The mean and the mean absolute deviation of a covariate in training. The model sees its values shifted and scaled by
+/// them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ScaledCovariate {
     name: String,
@@ -36,7 +37,7 @@ pub(super) struct ScaledCovariate {
 }
 
 impl ScaledCovariate {
-    /// The columns of a context as a model over `from..to` sees them.
+    /// The covariates of a context, scaled by their values over `from..to`.
     pub(super) fn of(context: &Context<'_>, from: Timestamp, to: Timestamp) -> Vec<ScaledCovariate> {
         let scaled = |covariate: &Covariate| {
             let within = |index: &usize| (from..to).contains(&covariate.series.time_of(*index));
@@ -52,7 +53,7 @@ impl ScaledCovariate {
         context.covariates.iter().take(COVARIATES_MAX).map(scaled).collect()
     }
 
-    /// Its values on the grid of a history and `horizon` steps beyond.
+    /// The scaled values on the grid of a history and `horizon` steps beyond it.
     pub(super) fn on(&self, context: &Context<'_>, history: &Series, horizon: usize) -> Vec<f32> {
         let covariate = context.covariates.iter().find(|covariate| covariate.name == self.name);
         let value = |index: usize| {

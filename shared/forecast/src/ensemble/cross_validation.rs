@@ -1,4 +1,4 @@
-//! The trial of the ensemble's members: what each says of times that it did not learn from, and what it is worth.
+//! Cross-validation of the members: out-of-fold predictions, and the weights that follow from their errors.
 
 #![expect(
     clippy::indexing_slicing,
@@ -15,36 +15,37 @@ use super::weights::{self, MEMBERS, MemberWeights, OutOfFold, Predictions, combi
 use crate::period::periods;
 use crate::series::Series;
 
-/// Parts of the history that are left out in turn to learn how large honest errors are.
+/// Folds of the history. Each is predicted by models that were trained on the others.
 const FOLDS: usize = 3;
-/// The part of the weight that is the boosted line's whatever the trial says: with a third of the history left out it has
-/// to bridge days that it knows when it forecasts, and looks worse than it is.
+/// The share of the weight that the boosted regression has whatever its out-of-fold errors are. They make it look worse than
+/// it is: with a fold left out it has to predict across days of missing history, which it never has to in a forecast.
 const BOOSTED_SHARE_MIN: f64 = 0.75;
-/// The place of the boosted line among the members.
+/// The place of the boosted regression among the members.
 const BOOSTED: usize = 1;
-/// What each member counts before anything is known: the boosted line has earned it.
+/// The weights that the search starts from: half of it for the boosted regression, which is the best member on most loads.
 const PRIOR: MemberWeights = [0.1, 0.5, 0.1, 0.1, 0.1, 0.1];
 
-/// Why a member of the ensemble counts nothing.
+/// Why a member of the ensemble has no weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exclusion {
     /// It needs more history.
     ShortHistory,
-    /// It said something that is not a number.
+    /// It predicted something that is not a finite number.
     NotFinite,
-    /// The others are better without it.
+    /// The error of the others is smaller without it.
     AddsNothing,
 }
 
-/// The honest guesses of every member, and what came of them.
+/// The rows of a history, with the out-of-fold predictions of every member.
 pub(super) struct CrossValidation {
     pub(super) rows: Vec<TrainingRow>,
     out_of_fold: Vec<OutOfFold>,
 }
 
 impl CrossValidation {
-    /// Guesses every part of the history by models of the other parts, with a horizon between them.
+    /// Predicts every fold by models that were trained on the others. Rows less than a horizon away from the fold are left
+    /// out of training, because they share values with it.
     pub(super) fn run(
         features: &LoadFeatures,
         period: usize,
@@ -71,7 +72,7 @@ impl CrossValidation {
         CrossValidation { rows, out_of_fold }
     }
 
-    /// The weights by part of the horizon, and who gets none and why.
+    /// The weights for each part of the horizon, and the members that have none, with the reason.
     pub(super) fn weights(
         &self,
         horizon: usize,
@@ -114,7 +115,7 @@ impl CrossValidation {
     }
 }
 
-/// What the small members say of each row, fitted to the half of the history that the row is not in.
+/// The predictions of the statistical models for each row, fitted to the other half of the history.
 fn statistical_predictions(
     features: &LoadFeatures,
     period: usize,
@@ -135,21 +136,23 @@ fn statistical_predictions(
         for (row, prediction) in
             rows.iter().zip(&mut predictions).filter(|(row, _)| (half_way <= row.origin) == late)
         {
-            let said = statistical.predictions(features, &past, (row.origin, row.ahead), horizon);
-            *prediction = said.map(|prediction| prediction / features.scale);
+            let predicted = statistical.predictions(features, &past, (row.origin, row.ahead), horizon);
+            *prediction = predicted.map(|prediction| prediction / features.scale);
         }
     }
     predictions
 }
 
-/// The guesses of all members in their order.
+/// The predictions of all members, in the order of the members.
 pub(super) fn in_member_order(boosted: Option<[f64; 2]>, statistical: [f64; MEMBERS - 2]) -> Predictions {
     let [linear_prediction, boosted] = boosted.unwrap_or([f64::NAN; 2]);
     let [profile, smoothing, auto, average] = statistical;
     [linear_prediction, boosted, profile, smoothing, auto, average]
 }
 
-/// Steps of the season that the small members take away: the day if it is one, else the decisive period below it.
+/// The number of steps of the season that the statistical models remove: a day if the load has a period of whole days, else
+/// its strongest period if that is no longer than a day. It is zero without such a period, or if the history is shorter than
+/// three of them.
 pub(super) fn season_steps(history: &Series, features: &LoadFeatures) -> usize {
     let found = periods(history);
     let by_day = found.iter().any(|period| period.steps % features.day == 0);

@@ -1,4 +1,4 @@
-//! What a model may look at for each step: sums over a history made whole, and features from them.
+//! The features of the ensemble, computed from sums over a cleaned history.
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 #![expect(clippy::as_conversions, reason = "times of day, steps and features need no more than seven digits")]
@@ -10,27 +10,28 @@ use crate::statistics::{median, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
-/// Days that a profile of the day is taken over: a week, so that every weekday is in it once.
+/// The days of a daily profile: a week, so that it has every weekday once.
 const PROFILE_DAYS: usize = 7;
 
-/// Days of history that a prediction looks at: a week and the longest step back from it, and days to clean it by.
+/// The days of history that a prediction needs: a week, the longest look back from it, and days to clean it by.
 const TAIL_DAYS: usize = 12;
 const BASE_TERMS: usize = 12;
 
-/// Terms of the linear model. Those of extra columns that there are not are zero.
+/// The number of terms of the linear regression. Terms of covariates that do not exist are zero.
 pub(super) const LINEAR_TERMS: usize = BASE_TERMS + COVARIATES_MAX;
 
-/// A history without gaps.
+/// A history without gaps, from which features are computed. Indices count its steps; an origin is the first index that is
+/// unknown when a prediction is made.
 pub(super) struct LoadFeatures {
     values: Vec<f64>,
     known: Vec<bool>,
-    /// Sums of the values before each index.
+    /// The sum of the values before each index.
     sums: Vec<f64>,
-    /// The same of the cleaned values: what a season is read from.
+    /// The sum of the cleaned values before each index. Seasons are computed from these.
     clean: Vec<f64>,
-    /// Whether a value was cut when it was cleaned.
+    /// Whether cleaning has changed the value: it is part of a flash crowd.
     crowds: Vec<bool>,
-    /// Extra columns over the history and the horizon.
+    /// The covariates over the history and the horizon.
     covariates: Vec<Vec<f32>>,
     start_s: i64,
     step_s: u32,
@@ -38,22 +39,22 @@ pub(super) struct LoadFeatures {
     pub(super) day: usize,
     pub(super) hour: usize,
     week: usize,
-    /// The mean size of a value: models work in multiples of it.
+    /// The mean absolute value. Models work with multiples of it.
     pub(super) scale: f64,
 }
 
-/// What a model may look at to guess a step.
+/// The features of one step as predicted from one origin.
 pub(super) struct StepFeatures {
-    /// For the linear model, in multiples of the scale.
+    /// The terms of the linear regression, in multiples of the scale.
     pub(super) terms: [f64; LINEAR_TERMS],
-    /// For the trees.
+    /// The inputs of trees.
     pub(super) tree_inputs: Vec<f32>,
 }
 
-/// The profile of the last days: the middle and the range of the values at one time of day.
+/// The last seasons: the median and the range of the values at the same place in each.
 struct Profile {
     at: f64,
-    /// The middle of the hours that were then what the last hour is now.
+    /// The median of the hours that are the same number of seasons before the last hour.
     then: f64,
     low: f64,
     high: f64,
@@ -83,7 +84,7 @@ impl LoadFeatures {
         }
     }
 
-    /// A features with extra columns.
+    /// The features of a history with covariates.
     pub(super) fn with_covariates(
         history: &Series,
         context: &Context<'_>,
@@ -94,7 +95,7 @@ impl LoadFeatures {
         LoadFeatures { covariates, ..LoadFeatures::new(history) }
     }
 
-    /// The part of a history that predictions look at.
+    /// The newest part of a history, which is all that predictions need.
     pub(super) fn newest_part(history: &Series) -> Series {
         let day = usize::try_from((DAY_S / history.step_s()).max(1)).unwrap_or(1);
         history.tail(TAIL_DAYS * day)
@@ -110,29 +111,29 @@ impl LoadFeatures {
         known.then(|| self.values[index] / self.scale)
     }
 
-    /// The first origin whose past is long enough to look at.
+    /// The first origin with enough past for features.
     pub(super) fn first_origin(&self) -> usize {
         (self.day + self.hour).min(self.len() / 2).max(2)
     }
 
-    /// The value at an index, gaps filled.
+    /// The value at an index, with gaps filled.
     pub(super) fn value(&self, index: usize) -> f64 {
         self.values[index]
     }
 
-    /// Whether a value is that of a flash crowd.
+    /// Whether the value at an index is part of a flash crowd.
     pub(super) fn is_crowd(&self, index: usize) -> bool {
         self.crowds.get(index).copied().unwrap_or(false)
     }
 
-    /// The mean over `from..to`, or the value before where that is empty.
+    /// The mean over `from..to`, or the value before it if that is empty.
     fn mean(&self, sums: &[f64], from: usize, to: usize) -> f64 {
         let to = to.clamp(1, self.len());
         let from = from.min(to - 1);
         (sums[to] - sums[from]) / real(to - from)
     }
 
-    /// The mean of the hour before `origin`.
+    /// The mean of the last hour before `origin`.
     pub(super) fn last_hour(&self, origin: usize) -> f64 {
         self.mean_before(origin, 0, self.hour)
     }
@@ -149,18 +150,18 @@ impl LoadFeatures {
         self.mean(&self.clean, to.saturating_sub(self.hour), to)
     }
 
-    /// The cleaned value one period before a step and its two neighbours; never from `origin` on.
+    /// The mean of the cleaned values around the latest step before `origin` that is whole periods earlier.
     fn period_ago(&self, origin: usize, ahead: usize, period: usize) -> Option<f64> {
         let index = (origin + ahead).checked_sub((ahead / period + 1) * period)?;
         Some(self.mean(&self.clean, index.saturating_sub(1), (index + 2).min(origin)))
     }
 
-    /// The value as it was a day before a step.
+    /// The value, not cleaned, at the latest step before `origin` that is whole days earlier.
     fn exactly_a_day_ago(&self, origin: usize, ahead: usize) -> Option<f64> {
         Some(self.values[(origin + ahead).checked_sub((ahead / self.day + 1) * self.day)?])
     }
 
-    /// What the last periods say of a step and of the hour before `origin`: the medians of both.
+    /// Medians over the last periods: of the step, and of the hour before `origin`.
     pub(super) fn season(&self, period: usize, origin: usize, ahead: usize) -> Option<(f64, f64)> {
         self.profile(period, origin, ahead).map(|profile| (profile.at, profile.then))
     }
@@ -184,14 +185,14 @@ impl LoadFeatures {
         Some(Profile { low: *at.first()?, high: *at.last()?, at: median(at), then: median(then) })
     }
 
-    /// An extra column at a step, and how much that is more than in the hour before `origin`.
+    /// A covariate at a step, and its difference from its mean over the hour before `origin`.
     fn covariate(&self, column: &[f32], origin: usize, ahead: usize) -> (f32, f32) {
         let at = column.get(origin + ahead).copied().unwrap_or(0.0);
         let mean_before = &column[origin.saturating_sub(self.hour)..origin];
         (at, at - mean_before.iter().sum::<f32>() / mean_before.len().max(1) as f32)
     }
 
-    /// What is known at `origin`, the first unknown index, about the step `ahead` steps later.
+    /// The features of the step `ahead` steps after `origin`, from values before `origin` only.
     pub(super) fn at_step(&self, origin: usize, ahead: usize) -> StepFeatures {
         let (hour, day, week) = (self.hour, self.day, self.week);
         let last = self.values[origin - 1];

@@ -1,4 +1,4 @@
-//! Least absolute deviations on a few terms: what the trees start from, so that they need not learn to extrapolate.
+//! Linear regression by least absolute deviations. Trees cannot extrapolate, so they only learn its residuals.
 
 #![expect(clippy::indexing_slicing, reason = "a system of a fixed size")]
 #![expect(clippy::needless_range_loop, reason = "a matrix is written by row and column")]
@@ -6,17 +6,18 @@
 use super::features::LINEAR_TERMS;
 use crate::statistics::real;
 
-/// Rounds of reweighting. After five the answer moves by less than the noise of what it is fitted to.
+/// Rounds of reweighting. Later ones change the result by less than the noise in the data.
 const ROUNDS: usize = 5;
-/// Errors below this share of the mean load weigh no more than it: a division by nothing would be all weight.
+/// Errors below this share of the mean load are weighted as if they were that large. Weights are divided by errors, and one
+/// tiny error would outweigh all other rows.
 const ERROR_MIN: f64 = 0.02;
-/// Ridge, as a share of the mean diagonal: terms that say the same share their weight.
+/// The ridge penalty, as a share of the mean diagonal. Correlated terms share their coefficient.
 const RIDGE: f64 = 1e-4;
 
-/// What each term counts.
+/// The coefficient of each term.
 pub(super) type Coefficients = [f64; LINEAR_TERMS];
 
-/// One row: its terms, what came of them, and how much it counts.
+/// One row: its terms, the target and the weight.
 pub(super) type LinearRow<'a> = (&'a [f64; LINEAR_TERMS], f64, f64);
 
 /// Fits by iteratively reweighted least squares (Schlossmacher, 1973).
@@ -34,7 +35,7 @@ pub(super) fn fit(rows: &[LinearRow<'_>]) -> Coefficients {
             }
         }
         let diagonal = || (0..LINEAR_TERMS).map(|row| system[row][row]);
-        // Terms of extra columns that there are not are zero, and say nothing of how large a term is.
+        // Terms of covariates that do not exist are zero, and are left out of the mean.
         let used = real(diagonal().filter(|size| *size > 0.0).count().max(1));
         let ridge = diagonal().sum::<f64>() / used * RIDGE + 1e-9;
         for row in 0..LINEAR_TERMS {
@@ -47,12 +48,12 @@ pub(super) fn fit(rows: &[LinearRow<'_>]) -> Coefficients {
     })
 }
 
-/// The sum of the terms by their weights.
+/// The prediction: the terms times their coefficients.
 pub(super) fn dot(terms: &[f64; LINEAR_TERMS], coefficients: &Coefficients) -> f64 {
     terms.iter().zip(coefficients).map(|(term, weight)| term * weight).sum()
 }
 
-/// Gauss' elimination; the ridge keeps the pivots away from zero.
+/// Gaussian elimination without pivoting: the ridge penalty keeps the pivots away from zero.
 fn solve(mut system: [[f64; LINEAR_TERMS + 1]; LINEAR_TERMS]) -> Coefficients {
     for pivot in 0..LINEAR_TERMS {
         let of_pivot = system[pivot];

@@ -1,4 +1,4 @@
-//! Everything that a cycle needs of one load: a trained ensemble, and what it has learned on line since.
+//! The trained ensemble of one load, with its online calibration.
 
 #![expect(
     clippy::indexing_slicing,
@@ -26,35 +26,35 @@ use crate::ratio::Ratio;
 use crate::series::Series;
 use crate::statistics::real;
 
-/// What every stored model starts with.
+/// The first bytes of every stored model.
 const MAGIC: [u8; 4] = *b"HRFM";
-/// The version that this build writes and reads. It changes with anything in a model that is stored.
+/// The version that this build writes and reads. It has to change when the stored fields or their meaning do.
 pub const MODEL_VERSION: u16 = 1;
 /// The name of the model in forecasts.
 pub const NAME: &str = "ensemble";
-/// Fewest days of history for trees; under it a profile of the day has nothing to be checked against.
+/// The fewest days of history for trees. With less, a daily profile cannot be compared with a second day.
 const DAYS_MIN: usize = 2;
-/// Coarser grids have too few steps a day for a season within it.
+/// The fewest steps in a day for trees. Coarser grids cannot show a daily season.
 const STEPS_A_DAY_MIN: usize = 12;
-/// A model trained on less than this is trained again when there is twice as much.
+/// A model that was trained on less is trained again when the history is twice as long.
 const HISTORY_DAYS: usize = 14;
-/// After a pause, points older than this many days are not scored: the newest say how things are.
+/// After a pause, only points of so many days are scored: older ones say little about now.
 const CATCH_UP_DAYS: usize = 1;
 
 /// A model trained on one load.
 ///
-/// [`Ensemble::train`] is slow and rare; [`Ensemble::update`] and [`Ensemble::predict`] are for every cycle. It depends on
-/// nothing but what it is given: the same histories give the same bytes.
+/// [`Ensemble::train`] is slow and rare; [`Ensemble::update`] and [`Ensemble::predict`] are for every cycle. The same
+/// histories give the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ensemble {
     step_s: u32,
     horizon: usize,
-    /// The load that is one to the model.
+    /// The load that the model takes as one.
     scale: f64,
-    /// The end of the history that it was trained on, and its length in steps.
+    /// The end of the history that it was trained on, and the number of its steps.
     trained_until_s: i64,
     steps: usize,
-    /// The end of what it has seen since.
+    /// The end of the newest point that it has taken in.
     seen_until_s: i64,
     covariates: Vec<ScaledCovariate>,
     boosted: Option<BoostedRegression>,
@@ -62,7 +62,7 @@ pub struct Ensemble {
     weights: Vec<MemberWeights>,
     quantile_regressions: Vec<QuantileRegression>,
     excluded: Vec<(u8, Exclusion)>,
-    /// How much of the trust it has earned: less for a short history.
+    /// A factor on the confidence, below one for short histories.
     history_trust: f64,
     calibration: OnlineCalibration,
 }
@@ -71,25 +71,25 @@ pub struct Ensemble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RetrainReason {
-    /// It is as old as models may get.
+    /// It has reached the largest age of models.
     Age {
         /// Seconds since it was trained.
         age_s: i64,
     },
-    /// Its errors have become larger, or fall to one side.
+    /// Its errors have become larger, or have mostly one sign.
     Drift,
-    /// There is at least twice the history that it was trained on.
+    /// The history is at least twice as long as in training.
     Longer,
 }
 
-/// What a model sees of a history in one call.
+/// What the members compute their predictions from.
 struct Inputs {
     features: LoadFeatures,
     past: SeasonalResiduals,
 }
 
 impl Ensemble {
-    /// The model in bytes: some 20 KB.
+    /// The model in bytes, about 20 KB.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(MAGIC, MODEL_VERSION, self)
     }
@@ -103,10 +103,10 @@ impl Ensemble {
         if ensemble.is_valid() { Ok(ensemble) } else { Err(NotAModel::Garbled { bytes: bytes.len() }) }
     }
 
-    /// Learns `horizon` steps ahead from a history.
+    /// Trains a model on a history, for forecasts of `horizon` steps.
     ///
-    /// From six points on there is a model. Trees need two days; before that, the small members make wide bands and
-    /// little confidence.
+    /// Six points are enough for a model. Trees need two days of history; before that, the statistical models forecast
+    /// alone, with wide quantiles and little confidence.
     ///
     /// # Errors
     /// When there are too few known points, or one is too large.
@@ -154,10 +154,11 @@ impl Ensemble {
         Ok(ensemble)
     }
 
-    /// Takes in the points of `history` that are newer than what was seen before: scores what it said of them, widens
-    /// or narrows its bands, and watches for drift. `history` is all of it, or at least the last twelve days.
+    /// Takes in the points of `history` that are newer than those taken in before: measures the errors of its predictions
+    /// for them, and calibrates the quantiles, the confidence and the sums of drift. `history` is all of it, or at least the
+    /// last twelve days.
     ///
-    /// Points seen before change nothing, and it does not matter how many cycles were missed.
+    /// Older points change nothing, and it does not matter how many cycles were missed.
     ///
     /// # Errors
     /// When the history has another step.
@@ -200,8 +201,8 @@ impl Ensemble {
         })
     }
 
-    /// Why it should be trained again, if it should: it is older than `retrain`, its errors have drifted, or, for a model
-    /// of a short history, there is twice as much by now.
+    /// Why the model should be trained again, if it should: it is older than `retrain`, its errors have drifted, or the
+    /// history was short and is now twice as long.
     pub fn retrain_reason(&self, now: Timestamp, retrain: Option<Duration>) -> Option<RetrainReason> {
         let age_s = now.as_second().saturating_sub(self.trained_until_s);
         let age_s_max = retrain.map(|retrain| i64::try_from(retrain.as_secs()).unwrap_or(i64::MAX));
@@ -217,7 +218,7 @@ impl Ensemble {
         (short && self.steps <= since).then_some(RetrainReason::Longer)
     }
 
-    /// When it was trained: the end of the history it learned from.
+    /// When it was trained: the end of the history that it was trained on.
     pub fn trained_at(&self) -> Timestamp {
         Timestamp::from_second(self.trained_until_s).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -227,41 +228,41 @@ impl Ensemble {
         Timestamp::from_second(self.seen_until_s).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// How far it is to be trusted, between zero and one: `1 - mean |error| / mean |load|`, times the square root of the
-    /// history's length over two days where it is shorter.
+    /// How far forecasts can be trusted, between zero and one: `1 - mean |error| / mean |load|`. For a history of less than
+    /// two days, it is multiplied by the square root of the history's length over two days.
     ///
-    /// Errors are those of the median over the whole horizon. After training they are those at held-out times, newer
-    /// ones counting more (half after 20 days); each point that comes moves both means by the share of a step in a day.
+    /// Errors are those of the median over the whole horizon. After training they are out-of-fold errors, whose weight
+    /// halves with every 20 days of age. Each new point then moves both means, with the weight of a step in a day.
     pub fn confidence(&self) -> Ratio {
         Ratio::clamped(self.history_trust * self.calibration.confidence())
     }
 
-    /// How unlike what was expected the newest hour is: `1 - exp(-max(0, m - 1) / 4)`, where `m` is the mean of the
-    /// errors one step ahead in multiples of their usual size. 0.2 is nothing special; above 0.9 is ten times the usual.
+    /// How far the newest hour is from its forecast: `1 - exp(-max(0, m - 1) / 4)`, where `m` is the mean absolute error one
+    /// step ahead in multiples of the usual one. 0.2 is common; above 0.9, errors are ten times as large as usual.
     pub fn anomaly(&self) -> Ratio {
         self.calibration.anomaly()
     }
 
-    /// How near its errors are to being drift: one and above is drift. Sums of normalised errors (Page's CUSUM), to both
-    /// sides and of their size, over their limit.
+    /// How near the errors are to drift, which begins at one: the largest of three cumulative sums (Page's CUSUM) over its
+    /// limit. They sum upward errors, downward errors and sizes of errors.
     pub fn drift(&self) -> f64 {
         self.calibration.drift()
     }
 
-    /// The members that count and how much, on average over the parts of the horizon. The weights add up to one.
+    /// The members that have weight, and their mean weight over the parts of the horizon. The weights add up to one.
     pub fn members(&self) -> Vec<(&'static str, f64)> {
         let parts = real(self.weights.len()).max(1.0);
         let mean = |member: usize| self.weights.iter().map(|part| part[member]).sum::<f64>() / parts;
         (0..MEMBERS).map(|member| (NAMES[member], mean(member))).filter(|member| 0.0 < member.1).collect()
     }
 
-    /// The members that count nothing, and why.
+    /// The members without weight, and why.
     pub fn excluded(&self) -> Vec<(&'static str, Exclusion)> {
         let named = |(member, why): &(u8, Exclusion)| Some((*NAMES.get(usize::from(*member))?, *why));
         self.excluded.iter().filter_map(named).collect()
     }
 
-    /// Whether it has the shape that this build works with; bytes may say anything.
+    /// Whether its lists have the lengths that this build expects. Stored bytes could be anything.
     pub(super) fn is_valid(&self) -> bool {
         self.step_s > 0
             && self.scale > 0.0
@@ -280,7 +281,8 @@ impl Ensemble {
         if trained_s == found_s { Ok(()) } else { Err(NoForecast::OtherStep { trained_s, found_s }) }
     }
 
-    /// Scores the newest `hour` of the training itself, so that an anomaly or a new level in it is seen, and nothing else.
+    /// Measures the errors of the newest `hour` of training, so that an anomaly or a new level in it is noticed. All else
+    /// stays as training left it.
     fn score_newest(&mut self, history: &Series, context: &Context<'_>, hour: usize) {
         let fresh = self.calibration.clone();
         self.score(history, context, 2 * hour.max(2));
@@ -299,7 +301,7 @@ impl Ensemble {
         Inputs { features, past }
     }
 
-    /// Scores the newest `count` points: each as it was foreseen from one origin in every part of the horizon.
+    /// Measures the errors for the newest `count` points, each as predicted from one origin for every part of the horizon.
     fn score(&mut self, history: &Series, context: &Context<'_>, count: usize) {
         let inputs = self.inputs(history, context, 0);
         let end = inputs.features.len();
@@ -311,13 +313,13 @@ impl Ensemble {
                 let Some(origin) = index.checked_sub(ahead).filter(|origin| 0 < *origin) else { continue };
                 let (prediction, points) = self.step(&inputs, origin, ahead);
                 let quantiles = TRAINED_LEVELS.map(|level| interpolate(&points, level));
-                scores.push(ScoredStep { part: part, prediction, quantiles, actual });
+                scores.push(ScoredStep { part, prediction, quantiles, actual });
             }
             self.calibration.update(&scores);
         }
     }
 
-    /// One step ahead for each part of the horizon: the middle of the part.
+    /// The number of steps ahead in the middle of each part of the horizon.
     fn steps_scored(&self) -> Vec<(usize, usize)> {
         let mut steps_scored: Vec<(usize, usize)> = Vec::new();
         for part in 0..HORIZON_PARTS.len() {
@@ -342,8 +344,8 @@ impl Ensemble {
         in_member_order(boosted, statistical.map(|prediction| prediction / self.scale))
     }
 
-    /// What the model itself says of one step, and its quantiles by the logit of their level, rising, where the load has a
-    /// level of its own; in multiples of the scale.
+    /// The prediction for one step, and its quantiles as pairs of the logit of the level and the value, in rising order; all
+    /// in multiples of the scale. The prediction is without the correction for a new level, the quantiles are with it.
     fn step(&self, inputs: &Inputs, origin: usize, ahead: usize) -> (f64, Vec<(f64, f64)>) {
         let step = inputs.features.at_step(origin, ahead);
         let predictions = self.predictions(inputs, &step, (origin, ahead));

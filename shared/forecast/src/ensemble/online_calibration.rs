@@ -1,7 +1,7 @@
-//! What a trained model learns between trainings: how wide its bands must be, how far it is to be trusted, and whether
-//! the load is still the one that it was trained on.
+//! Online calibration: between trainings, recent errors correct the width of the quantiles and the confidence, and show
+//! whether the load still behaves as it did in training.
 
-#![expect(clippy::indexing_slicing, reason = "buckets and levels are counted in training")]
+#![expect(clippy::indexing_slicing, reason = "parts of the horizon and levels are counted in training")]
 
 use serde::{Deserialize, Serialize};
 
@@ -10,63 +10,66 @@ use super::quantile_regression::TRAINED_LEVELS;
 use crate::ratio::Ratio;
 use crate::statistics::{quantile, real};
 
-/// How fast bands follow: a miss widens a 90 % quantile by a twentieth.
+/// The step size of width corrections: a miss makes the 90 % quantile wider by 5 %.
 const WIDENING: f64 = 0.06;
-/// Bands are never narrower or wider than so many times what was trained.
+/// The limits of widths, as multiples of the trained width.
 const WIDTH_MIN: f64 = 0.5;
 const WIDTH_MAX: f64 = 8.0;
-/// The part of the usual error that a band is given before it is stretched: a band of nothing can then widen.
+/// This share of the usual error is added to a width before it is multiplied, so that a width of zero can grow too.
 const BASE: f64 = 0.25;
-/// An error counts at most so many times the usual one.
+/// Drift counts an error as at most so many times the usual one.
 const DRIFT_ERROR_MAX: f64 = 6.0;
-/// A new level is one by which every error of the newest hour is to one side, and their median so many usual ones.
+/// The load has a new level when all errors of the newest hour have the same sign, and their median is at least so many
+/// usual errors.
 const LEVEL_SHIFT_MIN: f64 = 6.0;
-/// On coarse grids so many steps are the newest hour.
+/// On coarse grids, the newest hour is taken to have at least so many steps.
 const LEVEL_SHIFT_STEPS_MIN: usize = 3;
-/// The newest errors count at most so many times the usual one as a surprise.
+/// The errors of the newest hour are kept as at most so many times the usual one, to stay finite.
 const NEWEST_ERROR_MAX: f64 = 1e6;
-/// What the sums of drift forgive each step, in usual errors: for errors to one side, and for the size of errors.
+/// What is subtracted from the sums of drift at each step, in usual errors: from sums of signed errors, and from the sum of
+/// their sizes.
 const BIAS_ALLOWED: f64 = 1.0;
 const SIZE_ALLOWED: f64 = 2.0;
-/// A sum above this is drift: errors of three times the usual size for 20 steps.
+/// A sum above this is drift. Errors of three times the usual size reach it in 20 steps.
 const DRIFT_MAX: f64 = 40.0;
-/// Errors below this share of the mean load are no errors to speak of.
+/// The smallest usual error, as a share of the mean load.
 const ERROR_MIN: f64 = 0.005;
-/// The mean surprise at which the anomaly score has come to 63 %, less the one that is usual.
+/// The anomaly score is 63 % when the mean error is larger than usual by this many usual errors.
 const ANOMALY_SCALE: f64 = 4.0;
 
-/// What is learned on line. Errors are in multiples of the model's scale.
+/// The calibration of one model. Errors are in multiples of the model's scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct OnlineCalibration {
-    /// Share that a new point has in what is remembered.
+    /// The weight of a new point in the running means.
     newest_share: f64,
-    /// Mean size of the errors and of the load, lately.
+    /// Running means of the absolute error and of the load.
     mean_error: f64,
     mean_load: f64,
-    /// The usual size of an error by part of the horizon.
+    /// The usual absolute error, for each part of the horizon.
     usual_errors: Vec<f64>,
-    /// By part of the horizon and level: how many times as wide as trained.
+    /// The factor on the trained width, for each part of the horizon and each level.
     widths: Vec<[f64; TRAINED_LEVELS.len()]>,
-    /// Sums of errors upwards, downwards, and of their sizes, beyond what is allowed.
+    /// Cumulative sums of upward errors, downward errors and sizes of errors, less what is allowed at each step.
     drift: [f64; 3],
-    /// The newest hour's errors of the nearest step, in usual ones.
+    /// The errors of the newest hour, one step ahead, in multiples of the usual error.
     newest_errors: Vec<f64>,
-    /// Steps in an hour, or the fewest that make a new level.
+    /// The number of steps in an hour, or the fewest that can show a new level.
     hour_steps: usize,
 }
 
-/// A step that was foreseen and then came: by part of the horizon what was said, the quantiles, and the truth.
+/// A step that was predicted and has now been measured.
 pub(super) struct ScoredStep {
     pub(super) part: usize,
-    /// Without the correction for a new level: what the model itself says.
+    /// The median without the correction for a new level.
     pub(super) prediction: f64,
-    /// As they were said.
+    /// The quantiles as they were predicted.
     pub(super) quantiles: [f64; TRAINED_LEVELS.len()],
     pub(super) actual: f64,
 }
 
 impl OnlineCalibration {
-    /// The state after training, from honest errors: part of the horizon, size of the error, of the load, and weight.
+    /// The calibration after training, from out-of-fold errors: part of the horizon, absolute error, absolute load and
+    /// weight of each.
     pub(super) fn new(errors: &[(usize, f64, f64, f64)], day: usize, hour_steps: usize) -> OnlineCalibration {
         let mut sums = vec![(0.0, 0.0); HORIZON_PARTS.len()];
         let mut mean_load = 0.0;
@@ -78,14 +81,14 @@ impl OnlineCalibration {
         let (mean_error, weight) = sums.iter().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         let mean = |(mean_error, weight): &(f64, f64)| if *weight > 0.0 { mean_error / weight } else { 0.0 };
         let mut usual_errors: Vec<f64> = sums.iter().map(|sum| mean(sum).max(ERROR_MIN)).collect();
-        // A part that no row reaches errs at least as the one before it.
+        // A part of the horizon that no row reaches gets the errors of the part before it.
         for part in 1..usual_errors.len() {
             if sums[part].1 <= 0.0 {
                 usual_errors[part] = usual_errors[part - 1];
                 sums[part] = sums[part - 1];
             }
         }
-        // Short horizons have no step in the nearest parts.
+        // The nearest parts of a short horizon may have no step, and get the errors of the part after them.
         for part in (1..usual_errors.len()).rev() {
             if sums[part - 1].1 <= 0.0 && sums[part].1 > 0.0 {
                 sums[part - 1] = sums[part];
@@ -104,12 +107,12 @@ impl OnlineCalibration {
         }
     }
 
-    /// Whether it has the shape that this build works with.
+    /// Whether its lists have the lengths that this build expects.
     pub(super) fn is_valid(&self) -> bool {
         self.usual_errors.len() == HORIZON_PARTS.len() && self.widths.len() == HORIZON_PARTS.len()
     }
 
-    /// How far a quantile lies from the middle now, when training said `off`.
+    /// The corrected difference of a quantile from the median, which is `offset` by training.
     pub(super) fn calibrated(&self, off: f64, part: usize, level: usize) -> f64 {
         let widths = self.widths[part][level];
         let base = BASE * self.usual_errors[part];
@@ -120,10 +123,10 @@ impl OnlineCalibration {
         }
     }
 
-    /// Takes in what came at one step, as it was foreseen from several origins before it, the nearest first.
+    /// Takes in one measured step, which was predicted from several earlier origins, the nearest first.
     ///
-    /// The bands follow Gibbs and Candès, "Adaptive conformal inference" (2021), on the scale of the width: a miss widens,
-    /// a hit narrows, in the ratio that keeps the level, within bounds.
+    /// Widths follow Gibbs and Candès, "Adaptive conformal inference" (2021), on a logarithmic scale. A miss widens and a
+    /// hit narrows them, in the proportion that makes the level hold in the long run, within limits.
     pub(super) fn update(&mut self, scores: &[ScoredStep]) {
         let (mut bias, mut size, mut mean_error, mut mean_load) = (0.0, 0.0, 0.0, 0.0);
         let share = 1.0 / real(scores.len()).max(1.0);
@@ -152,43 +155,47 @@ impl OnlineCalibration {
 
     fn widen(&mut self, score: &ScoredStep) {
         for (index, level) in TRAINED_LEVELS.iter().enumerate() {
-            let said = score.quantiles[index];
-            let (miss, due) =
-                if *level < 0.5 { (score.actual < said, *level) } else { (said < score.actual, 1.0 - level) };
+            let quantile = score.quantiles[index];
+            let (miss, due) = if *level < 0.5 {
+                (score.actual < quantile, *level)
+            } else {
+                (quantile < score.actual, 1.0 - level)
+            };
             let widths = &mut self.widths[score.part][index];
             let step = WIDENING * (f64::from(u8::from(miss)) - due);
             *widths = (*widths * step.exp()).clamp(WIDTH_MIN, WIDTH_MAX);
         }
     }
 
-    /// What has to be added to every guess, because the load has a new level that the model does not follow by itself.
+    /// The correction of all predictions for a new level of the load that the model does not follow; zero if there is none.
     pub(super) fn level_shift(&self) -> f64 {
         let mut sorted = self.newest_errors.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let one_side = sorted.first().zip(sorted.last()).is_some_and(|(low, high)| 0.0 < low * high);
-        let middle = quantile(&sorted, 0.5);
-        let is_new = one_side && self.hour_steps <= sorted.len() && LEVEL_SHIFT_MIN <= middle.abs();
-        if is_new { middle * self.usual_errors[0] } else { 0.0 }
+        let median = quantile(&sorted, 0.5);
+        let is_new = one_side && self.hour_steps <= sorted.len() && LEVEL_SHIFT_MIN <= median.abs();
+        if is_new { median * self.usual_errors[0] } else { 0.0 }
     }
 
-    /// One minus the mean size of recent errors over the mean load.
+    /// One minus the mean absolute error over the mean load.
     pub(super) fn confidence(&self) -> f64 {
         let relative = if self.mean_load > 0.0 { self.mean_error / self.mean_load } else { self.mean_error };
         (1.0 - relative).clamp(0.0, 1.0)
     }
 
-    /// The largest sum of drift over its limit: one and above is drift.
+    /// The largest sum of drift over its limit. From one on, there is drift.
     pub(super) fn drift(&self) -> f64 {
         self.drift.iter().copied().fold(0.0, f64::max) / DRIFT_MAX
     }
 
     pub(super) fn anomaly(&self) -> Ratio {
         let count = real(self.newest_errors.len()).max(1.0);
-        let mean = self.newest_errors.iter().map(|surprise| surprise.abs()).sum::<f64>() / count;
+        let mean = self.newest_errors.iter().map(|error| error.abs()).sum::<f64>() / count;
         Ratio::clamped(1.0 - (-(mean - 1.0).max(0.0) / ANOMALY_SCALE).exp())
     }
 
-    /// Forgets the sums of drift, not what was surprising: what training saw is no drift.
+    /// Goes back to the calibration after training, but keeps the errors of the newest hour. Errors that training has seen
+    /// are no drift.
     pub(super) fn forget_drift(&mut self, trained: &OnlineCalibration) {
         let newest_errors = std::mem::take(&mut self.newest_errors);
         *self = OnlineCalibration { newest_errors, ..trained.clone() };
@@ -203,7 +210,7 @@ mod tests {
         OnlineCalibration::new(&[(0, 1.0, 10.0, 1.0)], 288, 12)
     }
 
-    /// Feeds errors that a band of one to both sides was trained for; returns the share that fell outside at last.
+    /// Feeds errors to quantiles at -1 and 1; returns the share that falls outside in the second half.
     fn outside(errors: impl Fn(usize) -> f64, steps: usize) -> f64 {
         let mut calibration = calibration();
         let mut out = 0.0;

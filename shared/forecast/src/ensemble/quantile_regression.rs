@@ -1,11 +1,11 @@
-//! Quantiles of what the ensemble misses: trees by level, shifted so that the level holds.
+//! Quantiles of the ensemble's errors: boosted trees for each level, corrected so that the level holds.
 //!
-//! Romano, Patterson and Candès, "Conformalized Quantile Regression" (2019), with the shift shrunk, because neighbouring
-//! errors repeat each other.
+//! The correction follows Romano, Patterson and Candès, "Conformalized Quantile Regression" (2019). Only part of it is
+//! applied, because neighbouring errors are correlated and overstate it.
 
 #![expect(
     clippy::indexing_slicing,
-    reason = "rows are indexed by their own number, buckets by a number below theirs"
+    reason = "rows are indexed by their own number, parts of the horizon by a number below theirs"
 )]
 #![expect(clippy::as_conversions, reason = "trees work in numbers of seven digits")]
 
@@ -15,27 +15,27 @@ use super::boosted_regression::{BOOSTED_SETTINGS, HORIZON_PARTS, TrainingRow, pa
 use crate::boosting::{Bins, BoostedTrees, Loss, Matrix, Settings};
 use crate::statistics::{quantile, real};
 
-/// Levels for which trees are grown. Those between lie on the line between, by the logit of the level.
+/// Levels that trees are trained for. Quantiles at other levels are interpolated.
 pub(super) const TRAINED_LEVELS: [f64; 4] = [0.05, 0.9, 0.95, 0.99];
-/// The share of the measured shift that is applied to trees.
+/// The share of the measured correction that is applied.
 const SHIFT_SHARE: f64 = 0.2;
-/// Honest errors are those of models that learned from two thirds of the history; the one that is used learned from all of
-/// it and is off by that much less.
+/// Out-of-fold errors come from models that were trained on two thirds of the history. The model that forecasts was trained
+/// on all of it, and its errors are so many times as large.
 const FULL_HISTORY_SHARE: f64 = 0.97;
 const SETTINGS: Settings = Settings { trees: 40, depth: 3, ..BOOSTED_SETTINGS };
-/// Without trees, quantiles of few errors are drawn apart as if each were so many independent ones.
+/// So many neighbouring errors are taken to carry as much information as one independent error.
 const ERRORS_PER_INDEPENDENT: f64 = 6.0;
 
-/// One quantile of what the middle misses.
+/// The regression of one quantile of the ensemble's error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct QuantileRegression {
     level: f64,
     trees: BoostedTrees,
-    /// What is added by part, so that the level holds.
+    /// The correction for each part of the horizon.
     conformal_shifts: Vec<f64>,
 }
 
-/// A row and what was honestly guessed of it.
+/// A row with its out-of-fold predictions.
 pub(super) struct OutOfFoldPrediction<'a> {
     pub(super) row: &'a TrainingRow,
     pub(super) linear_prediction: f64,
@@ -57,7 +57,7 @@ impl QuantileRegression {
         self.level
     }
 
-    /// How far the quantile lies from the middle. One on the wrong side of it is noise.
+    /// The difference of the quantile from the median. A difference of the wrong sign is noise, and taken as zero.
     pub(super) fn offset(&self, features: &[f32], part: usize) -> f64 {
         let offset = self.trees.predict(features) * FULL_HISTORY_SHARE + self.conformal_shifts[part];
         if self.level < 0.5 { offset.min(0.0) } else { offset.max(0.0) }
@@ -68,7 +68,7 @@ impl QuantileRegression {
     }
 }
 
-/// Rows as trees take them, with what was missed.
+/// Features and errors of rows, in the form that trees are trained on.
 struct ErrorRows {
     bins: Bins,
     errors: Vec<f32>,
@@ -93,7 +93,8 @@ impl ErrorRows {
     }
 }
 
-/// Quantiles of the honest errors, each shifted by what it is off on the half of them that it did not learn from.
+/// Quantile regressions of the out-of-fold errors. The correction of each is measured on both halves of the errors, with
+/// trees that were trained on the other half.
 pub(super) fn fit_with_trees(
     predicted: &[OutOfFoldPrediction<'_>],
     horizon: usize,
@@ -116,7 +117,8 @@ pub(super) fn fit_with_trees(
     TRAINED_LEVELS.into_iter().map(band).collect()
 }
 
-/// Quantiles of the honest errors alone, where there are too few for trees. The fewer, the further apart.
+/// Quantiles of the out-of-fold errors without any features, for histories that are too short for trees. The fewer errors
+/// there are, the wider they are made.
 pub(super) fn fit_without_trees(
     predicted: &[OutOfFoldPrediction<'_>],
     horizon: usize,
@@ -125,7 +127,7 @@ pub(super) fn fit_without_trees(
     for one in predicted {
         errors[part_of(one.row.ahead, horizon)].push(one.error());
     }
-    // A part of the horizon that no row reaches is at least as uncertain as the one before it.
+    // A part of the horizon that hardly any row reaches gets the errors of the part before it.
     for part in 1..errors.len() {
         if errors[part].len() < errors[part - 1].len() / 4 {
             errors[part] = errors[part - 1].clone();
@@ -152,7 +154,7 @@ pub(super) fn logit(level: f64) -> f64 {
     (level / (1.0 - level)).ln()
 }
 
-/// The value at a level: on the line between the points, or beyond them on the line through the last two.
+/// The value at a level, interpolated between the points on the logit of the level, and extrapolated beyond them.
 pub(super) fn interpolate(points: &[(f64, f64)], level: f64) -> f64 {
     let at = logit(level);
     let after = points.partition_point(|point| point.0 < at).clamp(1, points.len() - 1);

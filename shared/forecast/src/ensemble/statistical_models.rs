@@ -1,6 +1,6 @@
-//! The small members of the ensemble: a seasonal profile, exponential smoothing, an autoregression and a moving average.
+//! The statistical models: a seasonal profile, exponential smoothing, an autoregression and a moving average.
 //!
-//! All but the last work on what a value is over its season, if the series has one.
+//! All but the last model residuals: the difference of each value from its season, if the series has one.
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 
@@ -10,60 +10,62 @@ use super::boosted_regression::{HORIZON_PARTS, TrainingRow, part_of};
 use super::features::LoadFeatures;
 use crate::statistics::real;
 
-/// Small members.
+/// The number of statistical models.
 pub(super) const STATISTICAL: usize = 4;
-/// Their names, in the order of their guesses.
+/// Their names, in the order of their predictions.
 pub(super) const STATISTICAL_NAMES: [&str; STATISTICAL] =
     ["seasonal_profile", "smoothing", "autoregression", "moving_average"];
 
-/// Steps that a state is run up over: with the least weight of a new value, what was before counts a thousandth.
+/// Smoothing starts so many steps before its first prediction. With the smallest weight of new values, what was before that
+/// would count for a thousandth.
 const RUN_UP: usize = 300;
-/// What may be tried as the weight of a new value, of a new trend, and as what stays of the trend each step.
+/// The weights of a new value and of a new trend that are tried, and the share of the trend that stays at each step.
 const ALPHAS: [f64; 7] = [0.025, 0.06, 0.12, 0.25, 0.45, 0.7, 0.95];
 const BETAS: [f64; 3] = [0.0, 0.05, 0.15];
 const PHI: f64 = 0.93;
 /// Lags of the autoregression.
 const LAGS: usize = 16;
-/// Ridge of the autoregression, as a share of the variance.
+/// The ridge penalty of the autoregression, as a share of the variance.
 const RIDGE: f64 = 1e-3;
 
-/// The small members, fitted.
+/// The fitted models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct StatisticalModels {
     /// Steps of the season; zero for none.
     period: usize,
-    /// How much of what the last hour is over its season stays, by part.
+    /// The share of the difference between the last hour and its season that is left at the step, for each part of the
+    /// horizon.
     decays: Vec<f64>,
     smoothing: ExponentialSmoothing,
     autoregression: Autoregression,
 }
 
-/// Damped trend (Gardner and McKenzie, 1985); without a trend it is simple smoothing, which is Theta's line too.
+/// Exponential smoothing with a damped trend (Gardner and McKenzie, 1985).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct ExponentialSmoothing {
     alpha: f64,
     beta: f64,
 }
 
-/// An autoregression by Yule and Walker, solved as Durbin did.
+/// An autoregression, fitted by the Yule-Walker equations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Autoregression {
     mean: f64,
     weights: Vec<f64>,
 }
 
-/// A history as the small members see it.
+/// The residuals of a history: the difference of each value from its season.
 #[derive(Clone)]
 pub(super) struct SeasonalResiduals {
-    /// What each value is over its season, from index `first` on.
+    /// The residuals, from index `first` on.
     values: Vec<f64>,
     first: usize,
-    /// Level and trend before each of them.
+    /// Level and trend of the smoothing before each residual.
     states: Vec<(f64, f64)>,
 }
 
 impl SeasonalResiduals {
-    /// The whole history over a season, for fits.
+    /// The residuals of the whole history, for fits.
     pub(super) fn whole(features: &LoadFeatures, period: usize) -> SeasonalResiduals {
         SeasonalResiduals::since(features, period, first(features, period))
     }
@@ -76,7 +78,7 @@ impl SeasonalResiduals {
         SeasonalResiduals { values: (first..features.len()).map(over).collect(), first, states: Vec::new() }
     }
 
-    /// The newest part of a history.
+    /// The residuals of the newest part of a history, for predictions.
     pub(super) fn of(features: &LoadFeatures, statistical: &StatisticalModels) -> SeasonalResiduals {
         let first = features.len().saturating_sub(RUN_UP).max(first(features, statistical.period));
         let mut past = SeasonalResiduals::since(features, statistical.period, first);
@@ -91,7 +93,7 @@ impl SeasonalResiduals {
 }
 
 impl StatisticalModels {
-    /// Fits to a history by the origins that `counts` lets count. The past is of the same period.
+    /// Fits the models to the origins that `counts` accepts. The residuals have to be of the same period.
     pub(super) fn fit(
         features: &LoadFeatures,
         (period, past): (usize, &mut SeasonalResiduals),
@@ -111,7 +113,7 @@ impl StatisticalModels {
         }
     }
 
-    /// What each member says of a step, in the load's own unit.
+    /// The prediction of each model for a step, in the load's own unit.
     pub(super) fn predictions(
         &self,
         features: &LoadFeatures,
@@ -134,12 +136,13 @@ impl StatisticalModels {
     }
 }
 
-/// The first index whose season is known.
+/// The first index with a known season.
 fn first(features: &LoadFeatures, period: usize) -> usize {
     if period > 0 { (period + features.hour).min(features.len()) } else { 0 }
 }
 
-/// How much of the difference from the season stays: by part, the weighted median of the share that stayed.
+/// The share of the difference from the season that is left, for each part of the horizon: the weighted median over the
+/// rows.
 fn decays(
     features: &LoadFeatures,
     period: usize,
@@ -173,7 +176,7 @@ fn weighted_median(shares: &mut [(f64, f64)]) -> f64 {
 }
 
 impl ExponentialSmoothing {
-    /// The weights whose guesses were nearest, tried a little, half way and far ahead.
+    /// The weights with the smallest absolute error, at four distances over the horizon.
     fn fit(residuals: &[f64], used: &[bool], horizon: usize) -> ExponentialSmoothing {
         let horizons = [0, horizon / 4, horizon / 2, horizon - 1];
         let absolute_error = |smoothing: &ExponentialSmoothing| -> f64 {
@@ -200,9 +203,9 @@ impl ExponentialSmoothing {
         let mut state = (residuals.first().copied().unwrap_or(0.0), 0.0);
         let mut states = vec![state];
         for value in residuals {
-            let foreseen = state.0 + PHI * state.1;
-            let level = foreseen + self.alpha * (value - foreseen);
-            state = (level, PHI * state.1 + self.beta * self.alpha * (value - foreseen));
+            let expected = state.0 + PHI * state.1;
+            let level = expected + self.alpha * (value - expected);
+            state = (level, PHI * state.1 + self.beta * self.alpha * (value - expected));
             states.push(state);
         }
         states
@@ -220,7 +223,7 @@ impl Autoregression {
         let count = real(known().count()).max(1.0);
         let mean = known().sum::<f64>() / count;
         let size = known().map(|value| (value - mean).abs()).sum::<f64>() / count;
-        // One crowd must not decide what follows what.
+        // A single flash crowd must not dominate the correlations.
         let centred = residuals.iter().map(|value| (value - mean).clamp(-6.0 * size, 6.0 * size));
         let centred: Vec<f64> =
             centred.zip(used).map(|(value, used)| if *used { value } else { 0.0 }).collect();
@@ -247,7 +250,7 @@ impl Autoregression {
     }
 }
 
-/// The weights of lags that fit autocovariances: Durbin's recursion.
+/// The weights of the lags that fit autocovariances, by the Durbin-Levinson recursion.
 fn durbin_levinson(covariances: &[f64]) -> Vec<f64> {
     let variance = covariances.first().copied().unwrap_or(0.0) * (1.0 + RIDGE);
     if variance <= 0.0 {
@@ -256,8 +259,9 @@ fn durbin_levinson(covariances: &[f64]) -> Vec<f64> {
     let mut weights: Vec<f64> = Vec::new();
     let mut left = variance;
     for lag in 1..covariances.len() {
-        let told: f64 = weights.iter().enumerate().map(|(index, w)| w * covariances[lag - 1 - index]).sum();
-        let share = (covariances[lag] - told) / left;
+        let explained: f64 =
+            weights.iter().enumerate().map(|(index, w)| w * covariances[lag - 1 - index]).sum();
+        let share = (covariances[lag] - explained) / left;
         let turned: Vec<f64> = weights.iter().rev().map(|weight| share * weight).collect();
         weights.iter_mut().zip(&turned).for_each(|(weight, turned)| *weight -= turned);
         weights.push(share);

@@ -1,14 +1,15 @@
-//! The ensemble's weights: by part of the horizon, those whose sum of members was nearest to what came.
+//! The weights of the ensemble: for each part of the horizon, those whose weighted sum of predictions had the smallest
+//! error.
 
-#![expect(clippy::indexing_slicing, reason = "members and buckets are counted here")]
+#![expect(clippy::indexing_slicing, reason = "members and parts of the horizon are counted here")]
 
 use super::boosted_regression::{HORIZON_PARTS, TrainingRow, part_of};
 use super::statistical_models::{STATISTICAL, STATISTICAL_NAMES};
 use crate::statistics::real;
 
-/// Members of the ensemble.
+/// The number of members.
 pub(super) const MEMBERS: usize = STATISTICAL + 2;
-/// Their names, in the order of their guesses.
+/// The names of the members, in the order of their predictions. Operators see them.
 pub(super) const NAMES: [&str; MEMBERS] = [
     "line",
     "boosted_line",
@@ -18,24 +19,24 @@ pub(super) const NAMES: [&str; MEMBERS] = [
     STATISTICAL_NAMES[3],
 ];
 
-/// Rounds of the search for weights, and how far the first ones go.
+/// Rounds of gradient descent, and the size of the first step. Later steps are smaller.
 const ROUNDS: usize = 80;
 const STEP_SIZE: f64 = 1.0;
-/// A member that gets less is left out.
+/// A member with less weight gets none.
 const WEIGHT_MIN: f64 = 0.03;
 
-/// What members say of one step.
+/// The prediction of each member for one step.
 pub(super) type Predictions = [f64; MEMBERS];
-/// What each member counts.
+/// The weight of each member.
 pub(super) type MemberWeights = [f64; MEMBERS];
 
-/// A row's honest guesses: of members that did not learn from its part.
+/// Out-of-fold predictions for a row: by members that were not trained on its fold.
 pub(super) struct OutOfFold {
     pub(super) row: usize,
     pub(super) predictions: Predictions,
 }
 
-/// The sum of the guesses that are numbers by their weights.
+/// The weighted mean of the predictions that are finite, at least zero.
 pub(super) fn combine(predictions: &Predictions, weights: &MemberWeights) -> f64 {
     let (mut sum, mut counted) = (0.0, 0.0);
     for (prediction, weight) in predictions.iter().zip(weights) {
@@ -47,10 +48,10 @@ pub(super) fn combine(predictions: &Predictions, weights: &MemberWeights) -> f64
     if counted > 0.0 { (sum / counted).max(0.0) } else { 0.0 }
 }
 
-/// The weights of the members in `allowed` by part of the horizon.
+/// The weights of the `allowed` members for each part of the horizon.
 ///
-/// Least absolute error over weights that are not negative and add up to one, by exponentiated gradient (Kivinen and
-/// Warmuth, 1997) from `prior`. Newer rows count more.
+/// They minimise the absolute out-of-fold error, are not negative and add up to one. They are found by exponentiated
+/// gradient descent (Kivinen and Warmuth, 1997), which starts from `prior`. Newer rows count more.
 pub(super) fn fit(
     rows: &[TrainingRow],
     out_of_fold: &[OutOfFold],

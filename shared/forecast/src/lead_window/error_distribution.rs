@@ -1,4 +1,4 @@
-//! How errors spread: as they were seen, and beyond the last of them as a generalised Pareto distribution goes on.
+//! The distribution of errors: empirical quantiles, and a generalised Pareto distribution for its upper tail.
 
 #![expect(
     clippy::as_conversions,
@@ -7,50 +7,51 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A distribution of errors, small enough to be stored with every forecast.
+/// A distribution of errors that is small enough to be stored with every forecast. The names of stored fields are older than
+/// those in the code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct ErrorDistribution {
-    /// Quantiles at [`LEVELS`].
+    /// Quantiles at [`BODY_LEVELS`].
     body: Vec<f32>,
-    /// Where the tail begins, and the share of errors in it.
+    /// The error above which the tail begins, and the share of errors in the tail.
     #[serde(rename = "from")]
     threshold: f64,
     share: f64,
-    /// Shape and size of the tail (Pickands 1975; fitted by its moments, Hosking and Wallis 1987).
+    /// Shape and scale of the tail (Pickands 1975), fitted by the method of moments (Hosking and Wallis 1987).
     shape: f64,
     #[serde(rename = "size")]
     scale: f64,
 }
 
-/// An error, and how many like it there were.
+/// An error, and the number of errors that it stands for.
 pub(super) type WeightedError = (f32, u8);
 
-/// One error in so many belongs to the tail.
+/// One in so many of the largest errors is fitted as the tail.
 const ERRORS_PER_TAIL_ERROR: usize = 200;
-/// A fit to fewer is chance.
+/// With fewer errors, the fit would be noise.
 const TAIL_ERRORS_MIN: usize = 20;
-/// Beyond it a tail has hardly a mean.
+/// Limits how heavy a tail may be; from a shape of one on, it would have no mean.
 const SHAPE_MAX: f64 = 0.4;
-/// Levels of the body: dense where decisions look.
+/// Levels of the empirical quantiles, dense in the range that decisions ask for.
 const BODY_LEVELS: [f64; 19] = [
     0.0, 0.05, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99,
     0.995,
 ];
 
-/// Errors as they are stored: of `alike` that say nearly the same one, and of the smaller nine tenths one for [`THIN`] times
-/// as many.
+/// The errors that are stored for all of them. Each group of `repeats` neighbours, which are steps of one window and nearly
+/// equal, is stored as its median. Below the largest tenth, groups are [`THINNING`] times as large.
 ///
-/// What a decision asks of the body hardly changes by it, and the tail rests on every error that said something.
+/// Quantiles of the body hardly change by that, and the tail is fitted to all distinct errors.
 pub(super) fn thinned(mut errors: Vec<f64>, repeats: usize) -> Vec<WeightedError> {
     errors.sort_unstable_by(f64::total_cmp);
     let (body, tail) = errors.split_at(errors.len() - errors.len() / TOP_SHARE);
-    let middle = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
-    body.chunks(THINNING * repeats).chain(tail.chunks(repeats)).filter_map(middle).collect()
+    let median = |group: &[f64]| group.get(group.len() / 2).map(|error| (*error as f32, group.len() as u8));
+    body.chunks(THINNING * repeats).chain(tail.chunks(repeats)).filter_map(median).collect()
 }
 
-/// One error in so many is kept as it is.
+/// The largest errors, one in so many, are thinned less.
 const TOP_SHARE: usize = 10;
-/// Errors of the body that become one.
+/// So many groups of smaller errors become one.
 const THINNING: usize = 10;
 
 impl ErrorDistribution {
@@ -82,7 +83,7 @@ impl ErrorDistribution {
         }
     }
 
-    /// The share of errors above `error`.
+    /// The share of errors that are above `error`.
     pub(super) fn share_above(&self, error: f64) -> f64 {
         if self.threshold < error {
             return self.share * self.exceedance((error - self.threshold) / self.scale);
@@ -98,7 +99,7 @@ impl ErrorDistribution {
         (1.0 - level).clamp(self.share, 1.0)
     }
 
-    /// The error that the share `level` stays below.
+    /// The error that a share `level` of all errors stays below.
     pub(super) fn quantile(&self, level: f64) -> f64 {
         let above = 1.0 - level;
         if above < self.share {
@@ -122,7 +123,7 @@ impl ErrorDistribution {
     }
 }
 
-/// The quantiles of sorted errors: each error lies in the middle of those it stands for.
+/// The quantiles of sorted errors at [`BODY_LEVELS`]. Each error is taken as the middle one of those that it stands for.
 fn at_levels(sorted: &[WeightedError], count: usize) -> Vec<f32> {
     let mut before = 0.0;
     let place = |(_, count_of_one): &WeightedError| {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
     use crate::statistics::real;
 
-    /// Errors of an exponential distribution, whose tail is known.
+    /// Errors of an exponential distribution, whose quantiles are known exactly.
     fn exponential(count: usize) -> Vec<f64> {
         (0..count).map(|index| -(1.0 - (real(index) + 0.5) / real(count)).ln()).collect()
     }
@@ -158,7 +159,7 @@ mod tests {
         let whole =
             ErrorDistribution::of(exponential(7_000).into_iter().map(|error| (error as f32, 1)).collect());
         let thin = thinned(exponential(7_000), 1);
-        // Five steps of a window are stored in the room of one.
+        // Five steps of each window take no more space than one.
         let repeats = thinned(exponential(35_000), 5);
         assert!(thin.len() < 1_400 && repeats.len() <= thin.len() + 1, "{} {}", thin.len(), repeats.len());
         let (thin, repeats) = (ErrorDistribution::of(thin), ErrorDistribution::of(repeats));

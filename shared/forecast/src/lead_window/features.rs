@@ -1,4 +1,4 @@
-//! What a prediction looks at: the recent level and its slope, its unrest, and the same time on the days before.
+//! The features of the lead window: recent levels and their slope and variation, and the same time on earlier days.
 
 use jiff::Timestamp;
 
@@ -6,18 +6,19 @@ use super::{DAY_S, Window, WindowStatistic, steps};
 use crate::series::Series;
 use crate::statistics::real;
 
-/// The series in units, as `ln(1 + units)`: proportions where there is much, differences where there is little.
+/// A series as levels, `ln(1 + units)`, from which features are computed. Differences of levels are proportions where the
+/// load is high, and differences in units where it is low.
 #[derive(Clone, Debug)]
 pub(super) struct LevelFeatures {
     start: Timestamp,
     step_s: u32,
     unit: f64,
-    /// Levels; a gap is bridged by the last level, and known as a gap.
+    /// A gap has the level before it, and is not `known`.
     levels: Vec<f32>,
     known: Vec<bool>,
 }
 
-/// Features of a row.
+/// The number of features.
 pub(super) const WIDTH: usize = 31;
 
 impl LevelFeatures {
@@ -62,12 +63,12 @@ impl LevelFeatures {
         self.unit
     }
 
-    /// The level that predictions at `now` are relative to.
+    /// The newest level before `now`. Predictions are relative to it.
     pub(super) fn base(&self, now: usize) -> f64 {
         f64::from(self.level(now.saturating_sub(1)))
     }
 
-    /// The largest level of a window, if it is over and half of it is known.
+    /// The largest level of a window; none before the window is over, or if less than half of it is known.
     pub(super) fn peak(&self, now: usize, window: Window) -> Option<f64> {
         let (from, to) = (now + window.from, now + window.to);
         let levels = self.levels.get(from..to)?;
@@ -75,7 +76,7 @@ impl LevelFeatures {
         (levels.len() <= 2 * known).then(|| f64::from(largest(levels)))
     }
 
-    /// The levels of a window that are weighed; none unless it is over and half of it is known.
+    /// The levels of a window that errors are measured at; none before it is over, or if less than half of it is known.
     pub(super) fn samples(&self, now: usize, window: Window) -> Vec<f32> {
         let Some(peak) = self.peak(now, window) else { return Vec::new() };
         match window.statistic {
@@ -84,7 +85,7 @@ impl LevelFeatures {
                 let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
                 let count = levels.len().min(window.statistic.samples());
                 let middle = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
-                // What bridges a gap was not seen.
+                // Levels in gaps were not measured.
                 let measured = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
                 (0..count).map(middle).filter(measured).filter_map(|at| levels.get(at)).copied().collect()
             }
@@ -95,13 +96,13 @@ impl LevelFeatures {
         self.levels.get(index).copied().unwrap_or(0.0)
     }
 
-    /// The levels of the `span_s` seconds before `now`, at least one.
+    /// The levels of the last `span_s` seconds before `now`, at least one.
     fn newest(&self, now: usize, span_s: u32) -> &[f32] {
         let from = now.saturating_sub(steps(span_s, self.step_s).max(1));
         self.levels.get(from..now).unwrap_or_default()
     }
 
-    /// Every feature at `now`, from levels before it only; `reach` is the end of the longest window.
+    /// All features at `now`, from earlier levels only. `reach` is the number of steps to the end of the windows.
     pub(super) fn row(&self, now: usize, reach: usize) -> Vec<f32> {
         let mut row = Vec::with_capacity(WIDTH);
         let base = self.level(now.saturating_sub(1));
@@ -112,7 +113,7 @@ impl LevelFeatures {
         row
     }
 
-    /// Where the newest steps point, and how the means of the last minutes move.
+    /// The newest slope, extrapolated over the window, and changes of recent means.
     fn slopes(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         row.push(base);
         let back = |count: usize| self.level(now.saturating_sub(1 + count));
@@ -129,7 +130,7 @@ impl LevelFeatures {
         }
     }
 
-    /// Means, extremes and deviations of the last minutes, hours and day.
+    /// Means, extremes and standard deviations of the last minutes, hours and day.
     fn recent(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.newest(now, span_s)) - base));
         let reach_s = u32::try_from(reach).unwrap_or(u32::MAX).saturating_mul(self.step_s);
@@ -140,8 +141,8 @@ impl LevelFeatures {
         row.push(smallest(self.newest(now, 3_600)) - base);
     }
 
-    /// The same window on the days before: yesterday's, the one before's and last week's, as they were and moved by how
-    /// today differs, and the mean and largest of a week.
+    /// The largest level of the same window one, two and seven days ago, as it was and shifted by the difference between the
+    /// last half hour and the same half hour then; and the mean and the largest of the last seven days.
     fn days(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         let day = steps(DAY_S, self.step_s);
         let today = mean(self.newest(now, 1_800));
@@ -162,9 +163,10 @@ impl LevelFeatures {
         row.push(if known { largest(&week) - base } else { 0.0 });
     }
 
-    /// Time of day, day of week, and time of hour: batches start on the hour.
+    /// Minute of the day, day of the week, and minute of the hour, because batches often start on the hour.
     ///
-    /// A clock that has not come round yet only says how late it is: what came once would be expected of all that is later.
+    /// During the first day they are zero. Each value has come once at most, so trees would take "later than the one event
+    /// so far" for a time of day at which such events happen.
     fn clock(&self, now: usize, row: &mut Vec<f32>) {
         if now < steps(DAY_S, self.step_s) {
             return row.extend([0.0; 3]);
@@ -195,7 +197,7 @@ fn deviation(levels: &[f32]) -> f32 {
     (squares / narrow(real(levels.len().max(1)))).sqrt()
 }
 
-/// Levels need seven digits.
+/// A number with the seven digits that levels need.
 #[expect(clippy::as_conversions, reason = "there is no other way from 64 to 32 bits")]
 pub(super) fn narrow(value: f64) -> f32 {
     value as f32

@@ -1,11 +1,11 @@
-//! One metric in one cycle: its history and its models in, its forecast and what there is to store out.
+//! The forecast of one metric in one cycle: from its history and stored models to its forecast and the models to store.
 //!
-//! Training is rare and predicting is for every cycle. How much a cycle may train is an argument: what is due and finds no
-//! room is trained in one of the next cycles, and goes on with the models it has.
+//! Every cycle predicts, but models are trained rarely, within a budget. A model that is due when the budget is spent is
+//! used as it is, and trained in one of the next cycles.
 
 use headroom_forecast::ensemble::{COVARIATES_MAX, Context, Covariate, Ensemble};
 use headroom_forecast::lead_window::{LeadForecast, LeadForecaster, LeadModel};
-use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, forecast};
+use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, seasonal_naive};
 use jiff::Timestamp;
 
 use super::{LEVELS, MetricForecast, STALE_S, lead_setting};
@@ -15,13 +15,14 @@ use crate::platform::{Event, Metric, Place, Platform};
 use crate::series::{STEP_S, Series};
 use crate::state::PlatformState;
 
-/// Models that change by nothing but new points are stored again after so long: they catch up with what they missed.
+/// Models that were only updated with new points are stored again after so long. Until then, the next cycle repeats the
+/// update.
 const STORE_AFTER_S: i64 = 3 * 3_600;
 
-/// What came back less often in the history teaches nothing.
+/// Events that occurred less often in the history are no covariates: nothing can be learned from them.
 const SEEN_MIN: usize = 2;
 
-/// What is kept of one metric between cycles.
+/// The models of one metric, which are kept between cycles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Models {
     /// The model of the horizon.
@@ -30,12 +31,12 @@ pub struct Models {
     pub lead: Option<LeadModel>,
 }
 
-/// How many models a cycle may still train.
+/// How many models may still be trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainingBudget {
-    /// Whether models are trained that are not due.
+    /// Whether models are trained too that are not due.
     pub all: bool,
-    /// Models that may be trained.
+    /// The number of models that may still be trained.
     pub left: usize,
 }
 
@@ -47,16 +48,16 @@ impl TrainingBudget {
     }
 }
 
-/// What came of one metric.
+/// What a cycle makes of one metric.
 #[derive(Clone, Debug)]
 pub struct ForecastUpdate {
     /// Its forecast, or why there is none.
     pub forecast: MetricForecast,
-    /// Its models, if they are worth storing again.
+    /// Its models, if they have to be stored again.
     pub models: Option<Models>,
 }
 
-/// Forecasts one metric of a dimension from the chunks of its history, with the models it has.
+/// Forecasts one metric of a dimension from the chunks of its history and its stored models.
 pub fn forecast_metric(
     platform: &Platform,
     state: &PlatformState,
@@ -78,8 +79,8 @@ pub fn forecast_metric(
     let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
     let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
-    let columns = columns(platform, place, &history, until);
-    let context = Context { covariates: columns.as_slice() };
+    let covariates = covariates(platform, place, &history, until);
+    let context = Context { covariates: &covariates };
     let before = models.load.as_ref().map(Ensemble::seen_until);
     let (load, load_trained) = load(platform, models.load, (&history, &context), now, budget);
     let (lead_forecast, lead, lead_trained) =
@@ -89,7 +90,7 @@ pub fn forecast_metric(
     let steps = steps(platform, age_s);
     let outcome = match &load {
         Some(load) => load.predict(&history, &context, steps, &LEVELS),
-        None => forecast(&history, steps, &LEVELS),
+        None => seasonal_naive::forecast(&history, steps, &LEVELS),
     };
     let old = before.is_none_or(|before| STORE_AFTER_S <= history.end().as_second() - before.as_second());
     let store = load_trained || lead_trained || (old && load.is_some());
@@ -107,14 +108,14 @@ fn too_short(known: usize) -> NoForecast {
     NoForecast::TooShort { known, needed: KNOWN_MIN }
 }
 
-/// Steps from the end of the history to the horizon.
+/// The number of steps from the end of the history to the horizon.
 fn steps(platform: &Platform, age_s: i64) -> usize {
     let horizon_s = platform.predictive.horizon.as_secs() + u64::try_from(age_s).unwrap_or(0);
     usize::try_from(horizon_s.div_ceil(u64::from(STEP_S))).unwrap_or(usize::MAX)
 }
 
-/// What comes back by the calendar, a column an event: those that say how much to hold, but not how the load changes.
-fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Covariate> {
+/// A covariate for each event that sets a floor but does not say how it multiplies the load: the model learns that.
+fn covariates(platform: &Platform, place: Place<'_>, history: &Series, to: Timestamp) -> Vec<Covariate> {
     let concerned = |event: &&Event| event.concerns(&place.group.name);
     let learned = |event: &&Event| event.effect.floor.is_some() && event.effect.multiply.is_none();
     let column = |event: &Event| {
@@ -138,7 +139,7 @@ fn columns(platform: &Platform, place: Place<'_>, history: &Series, to: Timestam
         .collect()
 }
 
-/// The model of the horizon with the newest points taken in, and whether it was trained anew.
+/// The model of the horizon, updated with the newest points or trained again, and whether it was trained.
 fn load(
     platform: &Platform,
     model: Option<Ensemble>,
@@ -157,7 +158,7 @@ fn load(
     (updated, false)
 }
 
-/// What the lead window may bring, its model, and whether that was trained anew.
+/// The forecast of the lead window, its model, and whether that was trained.
 fn lead(
     (platform, state): (&Platform, &PlatformState),
     (place, metric): (Place<'_>, &Metric),
@@ -181,8 +182,8 @@ fn lead(
     (known.forecast(), known.model().cloned(), trains && known.model().is_some())
 }
 
-/// A forecast with what the calendar multiplies it by. Seven digits are more than any load has; the rest would only be
-/// stored.
+/// The forecast multiplied as the calendar says. It is rounded to seven digits, which are enough for any load, to be stored
+/// in less space.
 fn multiplied(mut forecast: Forecast, factors: &Factors) -> Forecast {
     let grid = Series::new(forecast.start, forecast.step_s, []);
     let times = |values: &mut Vec<f64>| {
