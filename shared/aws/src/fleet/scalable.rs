@@ -239,7 +239,7 @@ pub(super) async fn set(
     register(client, id, target, max).await.map_err(|error| AwsError::of(error, doing()))
 }
 
-type Scaled = BTreeSet<(String, ScalableDimension)>;
+type WithPolicy = BTreeSet<(String, ScalableDimension)>;
 
 /// What has a native policy, of some resources. AWS describes ten policies in a page, those of the whole account or of one
 /// resource: whichever takes fewer calls.
@@ -247,12 +247,12 @@ async fn scaled(
     client: &Client,
     namespace: &ServiceNamespace,
     ids: BTreeSet<&str>,
-) -> Result<Scaled, AwsError> {
+) -> Result<WithPolicy, AwsError> {
     if let Some(all) = policies(client, namespace, None, ids.len().min(PAGES_MAX)).await? {
         return Ok(all);
     }
     let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-    let mut scaled = Scaled::new();
+    let mut scaled = WithPolicy::new();
     for some in ids.chunks(TOGETHER) {
         let asked = some.iter().map(|id| policies(client, namespace, Some(id), PAGES_MAX));
         for of_one in futures_util::future::join_all(asked).await {
@@ -268,8 +268,8 @@ async fn policies(
     namespace: &ServiceNamespace,
     id: Option<&String>,
     pages: usize,
-) -> Result<Option<Scaled>, AwsError> {
-    let mut scaled = Scaled::new();
+) -> Result<Option<WithPolicy>, AwsError> {
+    let mut scaled = WithPolicy::new();
     let mut next = None;
     for _ in 0..pages {
         let answer = client

@@ -61,8 +61,9 @@ pub struct Decision {
     pub wanted: Option<Units>,
     /// Units after the guardrails: what the plan will set. The same as `observed` to hold.
     pub target: Option<Units>,
-    /// What decided.
-    pub strategy: Option<DemandSource>,
+    /// Whose demand decided.
+    #[serde(rename = "strategy")]
+    pub source: Option<DemandSource>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
     /// The phase that counted.
@@ -151,7 +152,7 @@ fn decided(world: &World<'_>, place: Place<'_>, window: LeadWindow, changes: &[&
         needed: None,
         wanted: None,
         target: None,
-        strategy: None,
+        source: None,
         confidence: None,
         phase: Some(world.phase()),
         expected: Vec::new(),
@@ -244,7 +245,7 @@ fn decide_known(
     let wanted = place.dimension.bounds.clamp(need.units);
     decision.needed = Some(need.units);
     decision.wanted = Some(wanted);
-    decision.strategy = Some(need.source);
+    decision.source = Some(need.source);
     decision.reasons.push(need.reason);
     if wanted != need.units {
         decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
@@ -253,7 +254,8 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts = guardrails::Facts { world, place, capacity, needs: &needs, source: need.source, changes };
+    let facts =
+        guardrails::GuardrailFacts { world, place, capacity, needs: &needs, source: need.source, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);

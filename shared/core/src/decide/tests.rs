@@ -158,7 +158,7 @@ impl Case {
         let decision = self.decide();
         let codes: Vec<String> = decision.reasons.iter().map(code).collect();
         let head = match decision.change() {
-            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.strategy.unwrap()),
+            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.source.unwrap()),
             None => decision.observed.map_or("hold".to_owned(), |set| format!("hold {set}")),
         };
         assert_eq!(format!("{head}: {}", codes.join(" ")), expected);

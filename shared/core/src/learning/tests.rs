@@ -65,7 +65,7 @@ fn wanted(units: u32, measured: u32) -> Decision {
         needed: Some(Units(units)),
         wanted: Some(Units(units)),
         target: Some(Units(units)),
-        strategy: Some(DemandSource::Predictive),
+        source: Some(DemandSource::Predictive),
         confidence: None,
         phase: None,
         expected: vec![Expected { metric: "requests".into(), low: 900.0, high: 1_100.0 }],
@@ -103,7 +103,7 @@ fn decisions_are_judged_by_what_came() {
     );
     check(500.0, wanted(5, 10), "0 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.8 reactive of 1");
     // What a person wanted is no forecast's merit, and beyond the bounds nobody could have gone.
-    let manual = Decision { strategy: Some(DemandSource::Manual), ..wanted(12, 8) };
+    let manual = Decision { source: Some(DemandSource::Manual), ..wanted(12, 8) };
     check(1_000.0, manual, "1 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.0 reactive of 0");
     check(
         9_000.0,

@@ -54,7 +54,7 @@ fn decision(place: &crate::platform::Place<'_>, change: Option<(Units, Units)>) 
         needed: change.map(|change| change.1),
         wanted: change.map(|change| change.1),
         target: change.map(|change| change.1),
-        strategy: None,
+        source: None,
         confidence: None,
         phase: None,
         expected: Vec::new(),

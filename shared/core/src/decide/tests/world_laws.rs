@@ -82,7 +82,7 @@ proptest! {
             let blind = observation.readings.iter().any(|reading| {
                 reading.load.known().is_none_or(|load| load.saturated)
             });
-            let by_hand = decision.strategy == Some(DemandSource::Manual);
+            let by_hand = decision.source == Some(DemandSource::Manual);
             if blind && !by_hand {
                 prop_assert!(decision.direction() != Some(Direction::In), "{decision:?} of {capacity:?}");
             }
@@ -123,7 +123,7 @@ proptest! {
             prop_assert!(events.iter().all(|event| !event.effect.no_scale_in), "{decision:?}");
             // Bounds are stronger than whoever asks.
             let most = place.dimension.bounds.max();
-            let by_hand = decision.strategy == Some(DemandSource::Manual);
+            let by_hand = decision.source == Some(DemandSource::Manual);
             let floors = events.iter().filter_map(|event| event.effect.floor);
             let asked = world.state.requests.overrides.iter().filter(|one| one.key == decision.key);
             // Whoever asks for this very cycle asks last.
