@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod groups;
+mod kinesis;
 mod machines;
 mod metrics;
 mod scaling;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
+use crate::kinds::kinesis_stream;
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -91,8 +92,10 @@ async fn everything(bench: &Bench) {
     let mut floors =
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
-    bench.publish(&floors).await;
+    kinesis_stream::create(bench).await;
+    bench.publish(&kinesis_stream::platform(bench, &floors)).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
+    kinesis_stream::write(bench, 4.2, later["now"].as_str().unwrap().parse().unwrap(), 30).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.

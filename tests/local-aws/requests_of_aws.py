@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs
+from ministack.services import autoscaling, dynamodb, ecs, kinesis
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -151,6 +151,12 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_kinesis(place, operation, given):
+    stream = kinesis._streams.get(given["StreamName"]) or {}
+    context = tags({"Key": key, "Value": value} for key, value in stream.get("tags", {}).items())
+    yield f"{place}:stream/{given['StreamName']}", context
+
+
 NAMED = {
     "states": lambda place, operation, given: [(given["executionArn"], {})],
     "sns": lambda place, operation, given: [(given["TopicArn"], {})],
@@ -160,6 +166,7 @@ NAMED = {
     "dynamodb": of_dynamodb,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
+    "kinesis": of_kinesis,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

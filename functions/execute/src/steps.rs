@@ -13,7 +13,7 @@ use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Observed};
 use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
-use headroom_core::units::Units;
+use headroom_core::units::{Direction, Units};
 
 use crate::Ports;
 
@@ -276,7 +276,8 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
             Err(error) if error.kind == ErrorKind::Stale || is_transient(error.kind) => {
                 UndoEnd::NotYet(error.to_string())
             }
-            Err(error) if error.kind == ErrorKind::DecreaseLimit => {
+            // What was scaled out stands; what was scaled in is missed, and nobody else brings it back.
+            Err(error) if error.kind == ErrorKind::DecreaseLimit && undo.direction() == Direction::In => {
                 UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string()))
             }
             Err(error) => UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string())),

@@ -19,7 +19,7 @@ pub enum ErrorKind {
     Stale,
     /// A limit of AWS.
     Limit,
-    /// AWS counts decreases of this resource, and there is none left now.
+    /// AWS counts decreases of this resource, or changes of it, and there is none left now.
     DecreaseLimit,
     /// It does not exist.
     NotFound,
@@ -164,6 +164,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
         // So many tables at a time may be updated; in minutes others are done.
         "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
+        // Kinesis has one code for every limit.
+        "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"

@@ -78,6 +78,10 @@ impl Aws {
         balancing, aws_sdk_elasticloadbalancingv2
     );
     client!(
+        /// Kinesis Data Streams.
+        kinesis, aws_sdk_kinesis
+    );
+    client!(
         /// Step Functions.
         sfn, aws_sdk_sfn
     );

@@ -4,6 +4,7 @@ mod autoscaling;
 mod balancing;
 mod dynamodb;
 mod ecs;
+mod kinesis;
 #[cfg(feature = "fakes")]
 mod memory;
 mod scalable;
@@ -126,6 +127,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     autoscaling::PERMISSIONS,
     ecs::PERMISSIONS,
     dynamodb::PERMISSIONS,
+    kinesis::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -136,6 +138,7 @@ pub struct AwsFleet {
     autoscaling: aws_sdk_autoscaling::Client,
     ecs: ecs::Clients,
     dynamodb: dynamodb::Clients,
+    kinesis: aws_sdk_kinesis::Client,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -147,6 +150,7 @@ impl AwsFleet {
             autoscaling: aws.autoscaling(),
             ecs: ecs::Clients::new(aws),
             dynamodb: dynamodb::Clients::new(aws),
+            kinesis: aws.kinesis(),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -159,6 +163,7 @@ struct ByAdapter<'a> {
     groups: Vec<Target<'a>>,
     services: Vec<Target<'a>>,
     tables: Vec<Target<'a>>,
+    streams: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -170,6 +175,7 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::AutoScalingGroup) => &mut by.groups,
                 Some(Adapter::EcsService { .. }) => &mut by.services,
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
+                Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -193,9 +199,11 @@ impl Fleet for AwsFleet {
             ecs::observe(&self.ecs, &by.services),
         );
         let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
+        let streams = kinesis::observe(&self.kinesis, &by.streams);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, scalable_targets) = join!(groups, services, tables, scalable_targets);
-        groups.into_iter().chain(services).chain(tables).chain(scalable_targets).collect()
+        let (groups, services, tables, streams, scalable_targets) =
+            join!(groups, services, tables, streams, scalable_targets);
+        [groups, services, tables, streams, scalable_targets].into_iter().flatten().collect()
     }
 
     async fn set(
@@ -212,6 +220,7 @@ impl Fleet for AwsFleet {
                 ecs::set(&self.ecs, resource, cluster, mode, targets).await
             }
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
+            Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

@@ -145,13 +145,14 @@ fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
     let query = metric.query.as_ref()?;
     match &metric.measure {
         Measure::Utilization { limit, .. } => Some(limit.max(PERCENT_MAX)),
-        // A unit that is counted by its use carries one a second. What is above that waits, or is refused.
-        Measure::Load { .. }
-            if place.dimension.facts.used_units.is_some_and(|used| query.metric_name.starts_with(used)) =>
-        {
-            metric.counted_s()
+        Measure::Load { limit_per_unit, .. } => {
+            let mut carries = place.dimension.facts.carries.iter();
+            match carries.find(|(name, _)| query.metric_name.starts_with(name)) {
+                // What is above that waits, or is refused.
+                Some((_, a_second)) => Some(metric.counted_s()? * a_second),
+                None => *limit_per_unit,
+            }
         }
-        Measure::Load { limit_per_unit, .. } => *limit_per_unit,
         Measure::Latency { .. } | Measure::QueueDepth { .. } => None,
     }
 }

@@ -322,6 +322,19 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
 }
 
 #[test]
+fn shards_are_full_at_what_they_take_a_second() {
+    let text = "configuration_name: shop\nscaling_groups: {in: {resources: [\
+                {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n";
+    let platform = parse(text).unwrap().platform;
+    let asked = metric_requests(&platform);
+    let units = UnitsOverTime::new([(at(0), 2.0)]);
+    let full =
+        |metric: usize, value: f64| !points::saturated(&asked[metric], &[(at(60), value)], &units).is_empty();
+    assert_eq!((full(0, 1.8 * 1_048_576.0), full(0, 1.95 * 1_048_576.0)), (false, true));
+    assert_eq!((full(1, 1_800.0), full(1, 1_950.0)), (false, true));
+}
+
+#[test]
 fn saturated_minutes_of_a_past_read_at_first_sight_are_not_learned_from() {
     let platform = servers(CPU);
     let asked = metric_requests(&platform);

@@ -39,7 +39,7 @@ impl GuardrailFacts<'_> {
 type Guardrail = fn(&GuardrailFacts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them.
-const GUARDRAILS: [Guardrail; 17] = [
+const GUARDRAILS: [Guardrail; 18] = [
     aws_bounds,
     only_grows,
     busy,
@@ -49,6 +49,7 @@ const GUARDRAILS: [Guardrail; 17] = [
     no_scale_in,
     minor,
     decreases,
+    counted_changes,
     cooldown,
     direction_changes,
     straight_back,
@@ -149,6 +150,39 @@ fn decreases(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason
     .max(0.0);
     let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::DecreaseSaved { left, least }))
+}
+
+/// Changes that AWS counts over 24 hours, whichever way they go. The more of them are made, the more the next one must move,
+/// so that a slow rise does not spend them all; but where AWS refuses work, or lets through no more, any step out is worth its
+/// change. The last ones are kept for scaling out.
+fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    /// The share that a change has to move when there is none to spare: less than the room above the usual target.
+    const SCARCE_SHARE: f64 = 0.3;
+    /// Two doublings, and one to take back what did not hold.
+    const KEPT: u32 = 3;
+    let DailyLimit::Changes { daily } = facts.place.dimension.facts.daily_limit? else { return None };
+    let spent = facts.world.state.counted(&facts.place.dimension.key, facts.world.now);
+    let left = daily.saturating_sub(spent);
+    if left == 0 {
+        return hold(facts, Reason::ChangesSpent { daily });
+    }
+    if facts.source == DemandSource::Manual {
+        return None;
+    }
+    let way = direction(facts, wanted);
+    if way == Direction::In && left <= KEPT {
+        return hold(facts, Reason::ChangesKept { left });
+    }
+    let reactive = facts.needs.reactive.as_ref().map(|pair| &pair.out.reason);
+    let mut reasons = facts.needs.reasons.iter().chain(reactive);
+    let is_urgent =
+        reasons.any(|reason| matches!(reason, Reason::LowerBound { .. } | Reason::Latency { .. }));
+    if way == Direction::Out && is_urgent {
+        return None;
+    }
+    let scarcity = f64::from(spent) / f64::from(daily.max(1));
+    let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
+    (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::ChangeSaved { left, least }))
 }
 
 /// Hours until midnight UTC, where AWS counts anew; above none.

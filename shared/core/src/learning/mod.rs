@@ -96,6 +96,7 @@ impl PlatformState {
         self.breakers.retain(|id, _| resources.contains(id));
         self.provisioning.retain(|id, _| resources.contains(id));
         self.carried.retain(|key, _| resources.contains(&key.resource));
+        self.counted.retain(|key, _| resources.contains(&key.resource));
     }
 
     /// What a unit carries is learned where a latency guard tells whether it does so well.

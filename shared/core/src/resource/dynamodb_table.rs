@@ -108,7 +108,7 @@ fn units(
             let facts = Facts {
                 is_served: true,
                 daily_limit: Some(DECREASES),
-                used_units: Some("Consumed"),
+                carries: &[("Consumed", 1.0)],
                 ..Facts::of_units_at(access.unit_usd_hourly())
             };
             DimensionSpec::new(&name, &at, Range { min, max }, facts)

@@ -19,12 +19,16 @@ pub struct Facts {
     pub past_capacity: Option<Query>,
     /// How many changes AWS allows a day, where it counts them.
     pub daily_limit: Option<DailyLimit>,
-    /// What the names of the metrics begin with that count used units: a unit carries one a second of these, and AWS
-    /// refuses what is above that.
-    pub used_units: Option<&'static str>,
+    /// How much a unit carries a second of the metrics whose names begin so; AWS refuses what is above that.
+    pub carries: &'static [(&'static str, f64)],
 }
 
 impl Facts {
+    /// Whether AWS counts its changes, whichever way they go.
+    pub fn counts_changes(&self) -> bool {
+        matches!(self.daily_limit, Some(DailyLimit::Changes { .. }))
+    }
+
     /// What holds for most: units go both ways and back, nobody counts changes, and no adapter serves it yet.
     pub(super) fn of_units_at(unit_cost_hourly: f64) -> Facts {
         Facts {
@@ -35,7 +39,7 @@ impl Facts {
             scalable_target: None,
             past_capacity: None,
             daily_limit: None,
-            used_units: None,
+            carries: &[],
         }
     }
 }
@@ -106,6 +110,8 @@ pub enum Adapter {
     },
     /// DynamoDB.
     DynamoDbTable,
+    /// Kinesis Data Streams.
+    KinesisStream,
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
 }
