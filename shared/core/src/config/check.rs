@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn schema_words_are_known() {
         let mut used = BTreeSet::new();
-        words(&platform(), &mut used);
+        words(platform(), &mut used);
         let handled = [
             "$ref",
             "$schema",
