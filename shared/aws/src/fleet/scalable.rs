@@ -309,21 +309,24 @@ mod tests {
     const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
         indexes: {by-email: {write_capacity: {min: 1, max: 50}}}}";
 
+    /// One target between 10 and 90 units.
+    fn registered(namespace: &str, id: &str, dimension: &str) -> DescribeScalableTargetsOutput {
+        let target = ScalableTarget::builder()
+            .service_namespace(ServiceNamespace::from(namespace))
+            .resource_id(id)
+            .scalable_dimension(ScalableDimension::from(dimension))
+            .min_capacity(10)
+            .max_capacity(90)
+            .role_arn("arn")
+            .creation_time(DateTime::from_secs(0));
+        DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+    }
+
     #[tokio::test]
     async fn floors_are_those_of_the_native_target() {
         let rule = mock!(Client::describe_scalable_targets)
             .match_requests(|request| request.resource_ids() == ["table/users", "table/users/index/by-email"])
-            .then_output(|| {
-                let target = ScalableTarget::builder()
-                    .service_namespace(ServiceNamespace::Dynamodb)
-                    .resource_id("table/users")
-                    .scalable_dimension(ScalableDimension::DynamoDbTableReadCapacityUnits)
-                    .min_capacity(10)
-                    .max_capacity(90)
-                    .role_arn("arn")
-                    .creation_time(DateTime::from_secs(0));
-                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
-            });
+            .then_output(|| registered("dynamodb", "table/users", "dynamodb:table:ReadCapacityUnits"));
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
         let platform = platform(TABLE);
         let target = target(&platform, Mode::Floor);
@@ -432,15 +435,8 @@ mod tests {
                     && request.resource_ids() == ["keyspace/shop/table/orders"]
             })
             .then_output(|| {
-                let target = ScalableTarget::builder()
-                    .service_namespace(ServiceNamespace::Cassandra)
-                    .resource_id("keyspace/shop/table/orders")
-                    .scalable_dimension(ScalableDimension::CassandraTableReadCapacityUnits)
-                    .min_capacity(10)
-                    .max_capacity(90)
-                    .role_arn("arn")
-                    .creation_time(DateTime::from_secs(0));
-                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+                let dimension = "cassandra:table:ReadCapacityUnits";
+                registered("cassandra", "keyspace/shop/table/orders", dimension)
             });
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
         let platform = platform(ORDERS);

@@ -89,6 +89,31 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Nothing is known or wanted of a dimension yet.
+    pub(crate) fn undecided(place: Place<'_>) -> Decision {
+        Decision {
+            key: place.dimension.key.clone(),
+            group: place.group.name.clone(),
+            resource: place.resource.id.clone(),
+            mode: place.resource.mode.unwrap_or(Mode::Desired),
+            observed: None,
+            ready: None,
+            measured: None,
+            needed: None,
+            wanted: None,
+            target: None,
+            source: None,
+            confidence: None,
+            phase: None,
+            expected: Vec::new(),
+            cost_hourly: 0.0,
+            cost_per_thousand: None,
+            cost_hourly_change: 0.0,
+            complete_in_s: None,
+            reasons: Vec::new(),
+        }
+    }
+
     /// What is to change, if anything.
     pub fn change(&self) -> Option<(Units, Units)> {
         self.observed.zip(self.target).filter(|(observed, target)| observed != target)
@@ -141,27 +166,7 @@ fn finish(world: &World<'_>, place: Place<'_>, delay: Duration, decision: &mut D
 }
 
 fn decided(world: &World<'_>, place: Place<'_>, window: LeadWindow, changes: &[&Change]) -> Decision {
-    let mut decision = Decision {
-        key: place.dimension.key.clone(),
-        group: place.group.name.clone(),
-        resource: place.resource.id.clone(),
-        mode: place.resource.mode.unwrap_or(Mode::Desired),
-        observed: None,
-        ready: None,
-        measured: None,
-        needed: None,
-        wanted: None,
-        target: None,
-        source: None,
-        confidence: None,
-        phase: Some(world.phase()),
-        expected: Vec::new(),
-        cost_hourly: 0.0,
-        cost_per_thousand: None,
-        cost_hourly_change: 0.0,
-        complete_in_s: None,
-        reasons: Vec::new(),
-    };
+    let mut decision = Decision { phase: Some(world.phase()), ..Decision::undecided(place) };
     match seen(world, place) {
         Ok((capacity, observation)) => {
             decide_known(world, (place, window), (capacity, observation, changes), &mut decision)
