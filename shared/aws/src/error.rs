@@ -159,6 +159,7 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ConcurrentUpdateException"
         | "ResourceContentionFault"
         | "ConflictException"
+        | "ResourceConflictException"
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,

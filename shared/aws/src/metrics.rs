@@ -226,6 +226,7 @@ mod tests {
             rate,
             period_s: 60,
             missing_is_zero: false,
+            is_rare: false,
         }
     }
 

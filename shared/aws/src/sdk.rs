@@ -82,6 +82,10 @@ impl Aws {
         kinesis, aws_sdk_kinesis
     );
     client!(
+        /// Lambda.
+        lambda, aws_sdk_lambda
+    );
+    client!(
         /// Step Functions.
         sfn, aws_sdk_sfn
     );

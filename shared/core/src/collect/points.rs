@@ -46,8 +46,8 @@ pub fn note_seen<'a>(
     }
 }
 
-/// Adds zeros for minutes without points where the file says that they mean that, everything was read, and the metric
-/// had points lately. A misspelt metric never had any, and stays unknown.
+/// Adds zeros for minutes without points where they mean that, everything was read, and the metric had points lately. A
+/// misspelt metric never had any, and stays unknown; AWS's own metrics of what goes wrong need not have had any.
 pub fn add_idle(
     query: &Query,
     answer: &mut MetricAnswer,
@@ -56,7 +56,8 @@ pub fn add_idle(
     window: (Timestamp, Timestamp),
 ) {
     let age_s = seen.get(&query.line()).map(|at| now.as_second() - at.as_second());
-    if !query.missing_is_zero || !answer.complete || age_s.is_none_or(|age_s| IDLE_S_MAX < age_s) {
+    let is_known = query.is_rare || age_s.is_some_and(|age_s| age_s <= IDLE_S_MAX);
+    if !query.missing_is_zero || !answer.complete || !is_known {
         return;
     }
     let newest = answer.points.last().map_or(i64::MIN, |(at, _)| at.as_second());
@@ -149,7 +150,7 @@ fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
             let mut carries = place.dimension.facts.carries.iter();
             match carries.find(|(name, _)| query.metric_name.starts_with(name)) {
                 // What is above that waits, or is refused.
-                Some((_, a_second)) => Some(metric.counted_s()? * a_second),
+                Some((_, units)) => Some(metric.counted_s().unwrap_or(1.0) * units),
                 None => *limit_per_unit,
             }
         }

@@ -322,6 +322,24 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
 }
 
 #[test]
+fn what_goes_wrong_need_not_have_gone_wrong_before_to_be_zero() {
+    let platform = parse(
+        "configuration_name: shop\nscaling_groups: {in: {resources: [\
+         {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n",
+    )
+    .unwrap()
+    .platform;
+    let asked = metric_requests(&platform);
+    let zeros = |metric: usize, complete: bool| {
+        let mut answer = Answer { points: Vec::new(), complete };
+        let window = recent(at(2_000_000), reach(&platform));
+        add_idle(asked[metric].query, &mut answer, &LastSeen::new(), at(2_000_000), window);
+        answer.points.len()
+    };
+    assert!(zeros(0, true) == 0 && 0 < zeros(2, true) && zeros(2, false) == 0);
+}
+
+#[test]
 fn shards_are_full_at_what_they_take_a_second() {
     let text = "configuration_name: shop\nscaling_groups: {in: {resources: [\
                 {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n";

@@ -19,7 +19,8 @@ pub struct Facts {
     pub past_capacity: Option<Query>,
     /// How many changes AWS allows a day, where it counts them.
     pub daily_limit: Option<DailyLimit>,
-    /// How much a unit carries a second of the metrics whose names begin so; AWS refuses what is above that.
+    /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
+    /// refuses what is above that.
     pub carries: &'static [(&'static str, f64)],
 }
 
@@ -112,6 +113,8 @@ pub enum Adapter {
     DynamoDbTable,
     /// Kinesis Data Streams.
     KinesisStream,
+    /// Lambda.
+    LambdaFunction,
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
 }

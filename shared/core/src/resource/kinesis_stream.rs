@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::Common;
 use super::{
     Adapter, DailyLimit, DimensionSpec, Draft, Facts, Guide, Kind, Measure, Metric, Mode, Named, Rate,
-    ResourceSpec, TARGET_UTILIZATION, published,
+    ResourceSpec, TARGET_UTILIZATION, guard, published,
 };
 
 /// us-east-1, provisioned mode, <https://aws.amazon.com/kinesis/data-streams/pricing/>, November 2026.
@@ -72,21 +72,15 @@ impl Kind for KinesisStream {
 
 /// What is written to a stream, and what of it is refused.
 fn metrics(stream: &str, percent: f64) -> Vec<Metric> {
-    let query = |metric_name, rate| {
-        Some(published("AWS/Kinesis", metric_name, [("StreamName", stream)], ("Sum", rate)))
-    };
+    let named = [("StreamName", stream)];
     // What is above a shard's limit is refused within a second that no metric shows: there is no limit to plan with above the
     // operator's own target.
     let written = SHARD_TAKES.map(|(metric_name, most)| Metric {
         name: metric_name.trim_start_matches("Incoming").to_lowercase(),
         measure: Measure::Load { target_per_unit: most * percent / 100.0, limit_per_unit: None },
-        query: query(metric_name, Rate::PerSecond),
+        query: Some(published("AWS/Kinesis", metric_name, named, ("Sum", Rate::PerSecond))),
     });
-    let refused = Metric {
-        name: "refused".to_owned(),
-        measure: Measure::Latency { limit: REFUSED_MAX },
-        query: query("WriteProvisionedThroughputExceeded", Rate::PerMinute),
-    };
+    let refused = guard("refused", REFUSED_MAX, ("AWS/Kinesis", "WriteProvisionedThroughputExceeded", named));
     written.into_iter().chain([refused]).collect()
 }
 
