@@ -331,7 +331,7 @@ fn what_goes_wrong_need_not_have_gone_wrong_before_to_be_zero() {
     .platform;
     let asked = metric_requests(&platform);
     let zeros = |metric: usize, complete: bool| {
-        let mut answer = Answer { points: Vec::new(), complete };
+        let mut answer = MetricAnswer { points: Vec::new(), complete };
         let window = recent(at(2_000_000), reach(&platform));
         add_idle(asked[metric].query, &mut answer, &LastSeen::new(), at(2_000_000), window);
         answer.points.len()

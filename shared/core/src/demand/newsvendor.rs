@@ -109,4 +109,18 @@ mod tests {
         assert_eq!((chance(0.999, 15), chance(0.999, 0)), (chance(0.999, 600), chance(0.999, 1)));
         assert!(chance(0.5, 15) <= 0.5 && 0.0 < chance(1.0, 1));
     }
+
+    #[test]
+    fn the_guide_tells_the_bounds_that_are_built() {
+        const GUIDE: &str = include_str!("../../../../docs/guide.md");
+        for objective in [99.0, 99.9, 99.95] {
+            let bounds = [60, 300, 900].map(|provisioning_s| {
+                let chance =
+                    chance_max(Ratio::clamped(objective / 100.0), Duration::from_secs(provisioning_s));
+                format!("{:.1} %", chance * 100.0)
+            });
+            let row = format!("| {objective} | {} |", bounds.join(" | "));
+            assert!(GUIDE.contains(&row), "docs/guide.md must say {row}");
+        }
+    }
 }
