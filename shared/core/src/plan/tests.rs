@@ -115,9 +115,9 @@ fn waves_wait_as_long_as_was_written() {
 fn polls_last_as_long_as_a_wave_may_take() {
     const MACHINE: &str = include_str!("../../../../statemachine/scaling.asl.json");
     assert!(MACHINE.contains("$polls < 400"), "the plan's POLLS_MAX is the state machine's");
-    let plan = plan(&shop("dependencies: [{source: app, target: data, timeout: 1h}]"), "users/read 10 20");
+    let plan = plan(&shop("dependencies: [{source: app, target: data, timeout: 2h}]"), "users/read 10 20");
     let wave = &plan.waves[0];
-    assert_eq!((wave.timeout_s, wave.poll_s), (3_600, 9));
+    assert_eq!((wave.timeout_s, wave.poll_s), (7_200, 18));
     assert!(wave.timeout_s <= 400 * wave.poll_s);
 }
 
