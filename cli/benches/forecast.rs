@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use headroom_core::forecast::LEVELS;
 use headroom_core::series::{STEP_S, Series};
-use headroom_forecast::{Context, Trained};
+use headroom_forecast::ensemble::{Context, Ensemble};
 use jiff::Timestamp;
 
 const DAY: u32 = 288;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     for days in [1, 7, 14, 90] {
         let points = days * DAY;
         let context = Context::default();
-        let (trained, train) = best_of(3, || Trained::train(&load(points), &context, HORIZON));
+        let (trained, train) = best_of(3, || Ensemble::train(&load(points), &context, HORIZON));
         let Ok(trained) = trained else { return ExitCode::FAILURE };
         let longer = load(points + 1);
         let (updated, update) = best_of(50, || {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         });
         let Ok(updated) = updated else { return ExitCode::FAILURE };
         let (_, predict) = best_of(50, || updated.predict(&longer, &context, HORIZON, &LEVELS));
-        let bytes = updated.pack().len();
+        let bytes = updated.encode().len();
         println!("{days:>5} {train:>10.1?} {update:>10.1?} {predict:>10.1?} {bytes:>8}");
         good &= train <= TRAIN_MAX && update <= CYCLE_MAX && predict <= CYCLE_MAX && bytes < BYTES_MAX;
     }

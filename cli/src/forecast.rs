@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use headroom_core::series::Series;
-use headroom_forecast::{Context, EXTRAS_MAX, Extra, Forecast, Pattern, Trained, Why};
+use headroom_forecast::ensemble::{COVARIATES_MAX, Context, Covariate, Ensemble, Exclusion};
+use headroom_forecast::{Forecast, Pattern};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,7 @@ struct Reply {
     confidence: f64,
     anomaly: f64,
     drift: f64,
-    dropped: BTreeMap<&'static str, Why>,
+    dropped: BTreeMap<&'static str, Exclusion>,
     mean: Vec<f64>,
     quantiles: BTreeMap<String, Vec<f64>>,
     train_ms: f64,
@@ -94,13 +95,13 @@ fn answer(line: &[u8]) -> Result<Reply, String> {
         return Err(format!("{unknown} unknown values at the end are too many"));
     }
     let history = Series::new(request.start, request.step_s, request.values.iter().take(known).copied());
-    let extras = extras(&request)?;
-    let context = Context { extras: &extras };
+    let covariates = covariates(&request)?;
+    let context = Context { covariates: &covariates };
     let begun = Instant::now();
-    let trained = Trained::train(&history, &context, horizon).map_err(|why| why.to_string())?;
+    let ensemble = Ensemble::train(&history, &context, horizon).map_err(|why| why.to_string())?;
     let train_ms = ms(begun);
     let begun = Instant::now();
-    let made = trained.predict(&history, &context, horizon, &request.levels);
+    let made = ensemble.predict(&history, &context, horizon, &request.levels);
     let made = from(made.map_err(|why| why.to_string())?, unknown);
     if !is_finite(&made) {
         return Err(
@@ -108,7 +109,7 @@ fn answer(line: &[u8]) -> Result<Reply, String> {
         );
     }
     let predict_ms = ms(begun);
-    Ok(reply(request.id, (made, Pattern::of(&history)), &trained, (train_ms, predict_ms)))
+    Ok(reply(request.id, (made, Pattern::of(&history)), &ensemble, (train_ms, predict_ms)))
 }
 
 /// JSON has no infinity: it would come out as `null`, with nothing that says why.
@@ -133,19 +134,19 @@ fn ms(begun: Instant) -> f64 {
 fn reply(
     id: Option<serde_json::Value>,
     (made, pattern): (Forecast, Pattern),
-    trained: &Trained,
+    ensemble: &Ensemble,
     (train_ms, predict_ms): (f64, f64),
 ) -> Reply {
     let named = |quantile: headroom_forecast::Quantile| (quantile.level.to_string(), quantile.values);
     Reply {
         id,
-        weights: trained.members().into_iter().collect(),
+        weights: ensemble.members().into_iter().collect(),
         model: made.model,
         pattern,
         confidence: made.confidence.get(),
-        anomaly: trained.anomaly().get(),
-        drift: trained.drift(),
-        dropped: trained.dropped().into_iter().collect(),
+        anomaly: ensemble.anomaly().get(),
+        drift: ensemble.drift(),
+        dropped: ensemble.excluded().into_iter().collect(),
         mean: made.mean,
         quantiles: made.quantiles.into_iter().map(named).collect(),
         train_ms,
@@ -154,12 +155,12 @@ fn reply(
 }
 
 /// The columns as the core takes them.
-fn extras(request: &Request) -> Result<Vec<Extra>, String> {
+fn covariates(request: &Request) -> Result<Vec<Covariate>, String> {
     let needed = request.values.len() + request.horizon;
-    if EXTRAS_MAX < request.regressors.len() {
-        return Err(format!("{} regressors are more than {EXTRAS_MAX}", request.regressors.len()));
+    if COVARIATES_MAX < request.regressors.len() {
+        return Err(format!("{} regressors are more than {COVARIATES_MAX}", request.regressors.len()));
     }
-    let extra = |(name, values): (&String, &Vec<Option<f64>>)| {
+    let covariate = |(name, values): (&String, &Vec<Option<f64>>)| {
         if values.len() != needed {
             let found = values.len();
             return Err(format!(
@@ -167,9 +168,9 @@ fn extras(request: &Request) -> Result<Vec<Extra>, String> {
             ));
         }
         let series = Series::new(request.start, request.step_s, values.iter().copied());
-        Ok(Extra { name: name.clone(), series })
+        Ok(Covariate { name: name.clone(), series })
     };
-    request.regressors.iter().map(extra).collect()
+    request.regressors.iter().map(covariate).collect()
 }
 
 #[cfg(test)]
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_short_history_has_the_small_members() {
         let reply = answer(&request(30, r#""horizon": 3"#)).unwrap();
-        assert_eq!((reply.dropped["boosted_line"], reply.quantiles.len()), (Why::ShortHistory, 4));
+        assert_eq!((reply.dropped["boosted_line"], reply.quantiles.len()), (Exclusion::ShortHistory, 4));
     }
 
     #[test]

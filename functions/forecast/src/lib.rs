@@ -13,8 +13,8 @@ use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
-use headroom_core::forecast::{Room, study};
+use headroom_core::cycle::{Batch, Cycle, ForecastRequest, ForecastResponse, Task};
+use headroom_core::forecast::{TrainingBudget, forecast_metric};
 use headroom_core::history::{Column, shard};
 use headroom_core::platform::{Place, Platform};
 use jiff::Timestamp;
@@ -44,7 +44,10 @@ impl Ports<DynamoTable> {
 ///
 /// # Errors
 /// When what is stored cannot be read or written. The state machine then goes on without this batch.
-pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Result<Forecasted, Failure> {
+pub async fn handle<T: Table>(
+    ports: &Ports<T>,
+    request: ForecastRequest,
+) -> Result<ForecastResponse, Failure> {
     let ForecastRequest { cycle, config, batch } = request;
     let platform = ports.configs.get(&ports.store, &cycle.platform, &config).await?;
     let forecasts = forecast(ports, &platform, &cycle, &batch).await?;
@@ -55,7 +58,7 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Res
     let (made, missing): (Vec<_>, Vec<_>) = all.partition(|forecast| forecast.outcome.is_ok());
     let (made, missing) = (made.len(), missing.len());
     tracing::info!(platform = %cycle.platform, cycle = %cycle.id, %batch, made, missing, "{made} forecasts, {missing} missing");
-    Ok(Forecasted { batch, made, missing, usage: ports.meter.take() })
+    Ok(ForecastResponse { batch, made, missing, usage: ports.meter.take() })
 }
 
 /// Models that an invocation may train: so many leave a cycle most of its minutes, and each of them is trained once a
@@ -73,7 +76,7 @@ async fn forecast<T: Table>(
     let from = cycle.now.checked_sub(platform.predictive.training_period).unwrap_or(Timestamp::MIN);
     let trains = cycle.task == Task::Train;
     let left = if trains { TRAININGS_OF_A_TRAINING } else { TRAININGS_OF_A_CYCLE };
-    let mut room = Room { all: trains, left };
+    let mut budget = TrainingBudget { all: trains, left };
     let state = ports.store.platform_state(&platform.name).await?.value;
     let mut forecasts = Vec::new();
     for mine in batch.shards() {
@@ -91,9 +94,17 @@ async fn forecast<T: Table>(
             let made = metrics.map(|metric| {
                 let column = Column::new(&place.dimension.key, &metric.name);
                 let known = models.remove(&column).unwrap_or_default();
-                let studied = study(platform, &state, (place, metric), &history, known, cycle.now, &mut room);
-                changed.extend(studied.models.map(|models| (column, models)));
-                studied.forecast
+                let update = forecast_metric(
+                    platform,
+                    &state,
+                    (place, metric),
+                    &history,
+                    known,
+                    cycle.now,
+                    &mut budget,
+                );
+                changed.extend(update.models.map(|models| (column, models)));
+                update.forecast
             });
             let forecasts_of = made.collect();
             forecasts.push(DimensionForecasts { key: place.dimension.key.clone(), forecasts: forecasts_of });

@@ -36,5 +36,5 @@ pub mod units;
 pub mod usage;
 pub mod world;
 
-/// Loads and seeded numbers are words of every crate: what uses the core finds them here.
+/// Series and seeded numbers are part of the types of this crate, so whoever uses it finds them here.
 pub use headroom_forecast::{chance, series};

@@ -1,20 +1,19 @@
-//! Chance: numbers that follow no pattern and are the same for the same seed. The seed is an argument, wherever chance
-//! plays a part.
+//! Pseudo-random numbers: the same seed gives the same numbers. The seed is always an argument.
 
-/// Numbers drawn one after the other from a seed: SplitMix64 (Steele, Lea and Flood, 2014).
+/// A sequence of pseudo-random numbers: SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chance(u64);
 
-/// What SplitMix64 adds for each number drawn: 2^64 divided by the golden ratio, made odd.
+/// The increment of SplitMix64: 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Chance {
-    /// The numbers of a seed.
+    /// The sequence of a seed.
     pub const fn new(seed: u64) -> Chance {
         Chance(seed)
     }
 
-    /// The next number, of 64 bits.
+    /// The next number, 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +21,7 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// The next number, from zero up to one, which it never is.
+    /// The next number, from zero up to but not including one.
     #[expect(clippy::as_conversions, reason = "53 bits fit a double")]
     pub fn share(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64

@@ -1,4 +1,4 @@
-//! What a forecast is, and why there may be none.
+//! What a forecast consists of, and why there may be none.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,24 +17,24 @@ pub struct Forecast {
     pub mean: Vec<f64>,
     /// Quantiles in rising order of their level. They never cross and are never negative.
     pub quantiles: Vec<Quantile>,
-    /// What made it.
+    /// The name of the model that made it.
     pub model: String,
-    /// How far it is to be trusted, from its own recent errors.
+    /// How far it can be trusted, from the recent errors of the model.
     pub confidence: Ratio,
 }
 
 /// One quantile over the steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantile {
-    /// Share of the outcomes at or below it.
+    /// The share of outcomes that are expected at or below it.
     pub level: f64,
     /// One value for each step.
     pub values: Vec<f64>,
 }
 
 impl Forecast {
-    /// The largest value of the quantile at `level`, or the next higher one there is, over the steps that overlap
-    /// `from..to`. `None` where the forecast does not reach.
+    /// The largest value of a quantile over the steps that overlap `from..to`: of the lowest quantile that is at `level` or
+    /// above, else of the highest. `None` outside of the forecast.
     pub fn peak(&self, level: f64, from: Timestamp, to: Timestamp) -> Option<Peak> {
         let quantile =
             self.quantiles.iter().find(|quantile| level <= quantile.level).or(self.quantiles.last())?;
@@ -72,26 +72,26 @@ pub enum NoForecast {
     /// Too few known points.
     #[error("{known} known points are too few; {needed} are needed")]
     TooShort {
-        /// Points there are.
+        /// Known points.
         known: usize,
-        /// Points needed.
+        /// Needed points.
         needed: usize,
     },
-    /// Points enough, and no model of them yet.
+    /// There are enough points, but no model has been trained on them yet.
     #[error("no model of the lead window has been learned from {known} known points yet")]
     NotLearned {
         /// Points there are.
         known: usize,
     },
-    /// The lead window has a model, and beyond it nothing is foreseen: that is left to the cycles of a deployed platform.
+    /// Only the lead window is forecast here. Forecasts beyond it are made in the cycles of a deployed platform.
     #[error("nothing is foreseen beyond the lead window here")]
     LeadWindowOnly,
-    /// A value that no forecast can be calculated with.
+    /// A value is too large for calculations.
     #[error(
         "a value of the history is beyond {LOAD_MAX:e}, with which nothing can be calculated; scale the series"
     )]
     TooLarge,
-    /// The history is on another grid than the one that the model was trained on.
+    /// The history has another step than the one that the model was trained on.
     #[error("the model is for steps of {trained_s} s, and the history has steps of {found_s} s")]
     OtherStep {
         /// Seconds between the steps that it was trained on.
@@ -99,7 +99,7 @@ pub enum NoForecast {
         /// Seconds between the steps of the history.
         found_s: u32,
     },
-    /// The newest point is too old to go on from.
+    /// The newest point is too old for a forecast.
     #[error("the history ends {age_s} s before now")]
     Stale {
         /// Seconds since the newest point.
@@ -107,11 +107,11 @@ pub enum NoForecast {
     },
 }
 
-/// With larger values the sum over a year of five-minute points may be more than a number can hold. CloudWatch takes none above
-/// 2^360, which is 2e108.
+/// With larger values, the sum over a year of five-minute points could overflow. CloudWatch takes none above 2^360, which is
+/// 2e108.
 const LOAD_MAX: f64 = 1e303;
 
-/// Whether a history is one that can be calculated with.
+/// The number of known points of a history that models can be trained on.
 ///
 /// # Errors
 /// When there are too few known points, or one is too large.
@@ -128,7 +128,7 @@ pub(crate) fn usable(history: &Series) -> Result<usize, NoForecast> {
     }
 }
 
-/// Known points that a forecast needs: from fewer no spread of errors can be learned.
+/// The fewest known points of a forecast: from fewer, no distribution of errors can be measured.
 pub const KNOWN_MIN: usize = 6;
 
 #[cfg(test)]

@@ -5,36 +5,20 @@
 
 #![warn(missing_docs)]
 
-mod band;
-mod blend;
-pub mod boost;
+mod boosting;
 pub mod chance;
-mod extra;
+mod codec;
+pub mod ensemble;
 mod forecast;
-mod frame;
-pub mod lead;
-mod linear;
-mod members;
-mod middle;
-mod online;
-mod pack;
+pub mod lead_window;
 mod pattern;
 mod period;
-mod prepare;
 pub mod ratio;
-mod season;
+pub mod seasonal_naive;
 pub mod series;
 pub mod statistics;
-mod trained;
-#[cfg(test)]
-mod trained_tests;
-mod trial;
 
-pub use extra::{Context, EXTRAS_MAX, Extra};
+pub use codec::NotAModel;
 pub use forecast::{Forecast, KNOWN_MIN, NoForecast, Peak, Quantile};
-pub use pack::{MODEL_VERSION, NotAModel};
 pub use pattern::Pattern;
 pub use period::{Period, periods};
-pub use season::forecast;
-pub use trained::{NAME, RetrainReason, Trained};
-pub use trial::Why;

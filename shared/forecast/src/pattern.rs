@@ -2,46 +2,46 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::period::{Period, periods};
+use crate::period::{Period, periods};
 use crate::series::Series;
 use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
-/// Coarser grids have no season within a day.
+/// The fewest steps in a day that can show a daily season.
 const STEPS_A_DAY_MIN: usize = 4;
-/// The share of the variance that a pattern must explain to give the series its name.
+/// A series has a pattern when that explains at least this share of the variance.
 const EXPLAINED_MIN: f64 = 0.4;
-/// A value so many median deviations from the median is a spike, or, if it is new, an anomaly.
+/// A value is a spike when it is so many median absolute deviations from the median.
 const DEVIATIONS_MAX: f64 = 8.0;
 
 /// What kind of load a series is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pattern {
-    /// About the same, or nothing that explains how it moves.
+    /// Roughly constant, or without a pattern that explains its changes.
     Steady,
     /// It grows.
     Increasing,
-    /// It comes back at the same time of day, or of the week.
+    /// It repeats every day or every week.
     Seasonal,
-    /// It comes back, but not by the day.
+    /// It repeats, but not with a period of whole days.
     Cyclical,
-    /// Mostly flat with rare, far higher values.
+    /// Mostly flat, with rare values that are far higher.
     Spiky,
-    /// The newest hour is unlike all before it.
+    /// All values of the newest hour are far outside of the range before it.
     Anomalous,
 }
 
 impl Pattern {
-    /// The pattern of a series. The newest hour decides first, then what explains most of the variance.
+    /// The pattern of a series. An anomaly is looked for first, then a period, growth and spikes.
     pub fn of(history: &Series) -> Pattern {
         let known: Vec<f64> = history.known().collect();
         let steps = |span_s: u32| usize::try_from((span_s / history.step_s()).max(1)).unwrap_or(1);
         let (hour, day) = (steps(HOUR_S), steps(DAY_S));
         let (old, new) = known.split_at(known.len().saturating_sub(hour));
-        let (middle, deviation) = spread(old);
-        let far = |value: &f64| deviation > 0.0 && DEVIATIONS_MAX * deviation < (value - middle).abs();
+        let (median, deviation) = median_and_deviation(old);
+        let far = |value: &f64| deviation > 0.0 && DEVIATIONS_MAX * deviation < (value - median).abs();
         let highest = old.iter().copied().fold(f64::MIN, f64::max);
         let lowest = old.iter().copied().fold(f64::MAX, f64::min);
         let unseen = |value: &f64| far(value) && !(lowest..=highest).contains(value);
@@ -64,17 +64,17 @@ impl Pattern {
     }
 }
 
-/// The median and the median deviation from it.
-fn spread(values: &[f64]) -> (f64, f64) {
+/// The median and the median absolute deviation.
+fn median_and_deviation(values: &[f64]) -> (f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let middle = quantile(&sorted, 0.5);
-    let mut off: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
-    off.sort_by(f64::total_cmp);
-    (middle, quantile(&off, 0.5))
+    let median = quantile(&sorted, 0.5);
+    let mut deviations: Vec<f64> = sorted.iter().map(|value| (value - median).abs()).collect();
+    deviations.sort_by(f64::total_cmp);
+    (median, quantile(&deviations, 0.5))
 }
 
-/// The share of the variance that a straight line explains upwards.
+/// The share of the variance that a rising straight line explains.
 fn explained_by_growth(known: &[f64]) -> f64 {
     let count = real(known.len()).max(1.0);
     let (time, value) = ((count - 1.0) / 2.0, known.iter().sum::<f64>() / count);
@@ -109,7 +109,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_from_the_others() {
+    fn each_pattern_is_distinguished_from_the_others() {
         assert_eq!(pattern(|_| 5.0), Pattern::Steady);
         assert_eq!(pattern(noise), Pattern::Steady);
         assert_eq!(pattern(|index| real(index) + noise(index)), Pattern::Increasing);

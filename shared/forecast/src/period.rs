@@ -1,4 +1,4 @@
-//! The periods of a series, found from its autocorrelation and held against what chance would show.
+//! The periods of a series, found as significant peaks of its autocorrelation.
 
 #![expect(clippy::indexing_slicing, reason = "lags are below the length that they are taken of")]
 
@@ -7,30 +7,31 @@ use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
-/// Days that are looked at: two weeks tell a week from a day.
+/// The days of history that are used: two weeks can show a weekly period.
 const DAYS_MAX: usize = 15;
-/// Bands of chance (standard deviations of an autocorrelation) that a period must clear.
+/// A period is significant when its autocorrelation is so many standard deviations above zero.
 const BANDS: f64 = 3.0;
-/// How far the valley before a peak must lie under it: without one, the series only moves slowly.
+/// By how much the autocorrelation must fall before a peak. Without such a valley, the series only changes slowly.
 const VALLEY: f64 = 0.1;
-/// Values further off than so many median deviations count as so far off: one crowd must not decide.
+/// Values are limited to so many median absolute deviations from the median, so that a single flash crowd has little
+/// influence.
 const DEVIATIONS_MAX: f64 = 7.0;
-/// Of periods about as strong, the shortest is the cause and the others are its multiples.
+/// Among periods of at least this share of the largest autocorrelation, the shortest is taken: the others are its multiples.
 const ALIKE: f64 = 0.9;
 
-/// A period that is more than chance.
+/// A significant period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Period {
-    /// Steps until the series comes back.
+    /// Its length in steps.
     pub steps: usize,
-    /// The autocorrelation at that lag, without trend and outliers.
+    /// The autocorrelation at that lag, after trend and outliers are removed.
     pub strength: f64,
 }
 
-/// The significant periods, the decisive one first: of those as strong as the strongest, the shortest.
+/// The significant periods. The first is the shortest of those that are about as strong as the strongest.
 ///
-/// The series is freed of its straight line and of outliers. A lag counts when its autocorrelation is a peak, stands
-/// over the valley before it, and clears three of Bartlett's bands for a series as slow as this one.
+/// The linear trend is removed and outliers are limited. A lag is a period when the autocorrelation has a peak there, is
+/// well above the valley before it, and is three of Bartlett's standard deviations above zero.
 pub fn periods(history: &Series) -> Vec<Period> {
     let steps = |span_s: u32| usize::try_from((span_s / history.step_s()).max(1)).unwrap_or(1);
     let (hour, day) = (steps(HOUR_S), steps(DAY_S));
@@ -64,7 +65,7 @@ pub fn periods(history: &Series) -> Vec<Period> {
     found
 }
 
-/// A lag next to one that people live by is that one.
+/// A lag within 2 % of an hour, a day or a week is taken as that.
 fn snapped(lag: usize, round: &[usize]) -> usize {
     let near = |round: &&usize| lag.abs_diff(**round) * 50 <= **round;
     round.iter().find(near).copied().unwrap_or(lag)
@@ -74,13 +75,13 @@ fn lowest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::MAX, f64::min)
 }
 
-/// Bartlett's standard deviation of an autocorrelation: the slower a series, the more of it comes by chance.
+/// Bartlett's standard deviation of an autocorrelation, which is larger for series that change slowly.
 fn band(lags: &[f64], count: usize) -> f64 {
     let slow: f64 = lags.iter().skip(1).take_while(|lag| 0.1 < **lag).map(|lag| lag * lag).sum();
     ((1.0 + 2.0 * slow) / real(count).max(1.0)).sqrt()
 }
 
-/// The values less their straight line, outliers drawn in. A gap is zero: it says nothing.
+/// The values without their linear trend, with outliers limited. A gap is zero, and adds nothing to correlations.
 fn flat(values: &[f64]) -> Vec<f64> {
     let drawn = drawn_in(values);
     let known = || drawn.iter().enumerate().filter(|(_, value)| value.is_finite());
@@ -95,28 +96,29 @@ fn flat(values: &[f64]) -> Vec<f64> {
     let flat: Vec<f64> =
         drawn.iter().enumerate().map(|at| if at.1.is_finite() { over(at) } else { 0.0 }).collect();
     let size = flat.iter().map(|value| value.abs()).sum::<f64>() / count;
-    // What rounding leaves of a straight line is no movement.
+    // What is left of a straight line by rounding is not a change.
     let moves = 1e-9
         * drawn.iter().filter(|value| value.is_finite()).fold(0.0, |most: f64, v| most.max(v.abs()))
         < size;
     if moves { flat } else { vec![0.0; flat.len()] }
 }
 
-/// The values with those far from the median drawn in.
+/// The values with outliers limited.
 fn drawn_in(values: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
-    let middle = quantile(&sorted, 0.5);
-    let mut off: Vec<f64> = sorted.iter().map(|value| (value - middle).abs()).collect();
-    off.sort_unstable_by(f64::total_cmp);
-    // Where more than half of the values are the same, the mean deviation stands in for the median one.
-    let usual = quantile(&off, 0.5);
-    let usual = if usual > 0.0 { usual } else { off.iter().sum::<f64>() / real(off.len()).max(1.0) };
+    let median = quantile(&sorted, 0.5);
+    let mut deviations: Vec<f64> = sorted.iter().map(|value| (value - median).abs()).collect();
+    deviations.sort_unstable_by(f64::total_cmp);
+    // The median deviation is zero when more than half of the values are equal. The mean deviation is used then.
+    let usual = quantile(&deviations, 0.5);
+    let usual =
+        if usual > 0.0 { usual } else { deviations.iter().sum::<f64>() / real(deviations.len()).max(1.0) };
     let limit = DEVIATIONS_MAX * usual;
-    values.iter().map(|value| value.clamp(middle - limit, middle + limit)).collect()
+    values.iter().map(|value| value.clamp(median - limit, median + limit)).collect()
 }
 
-/// The autocorrelation of values around zero.
+/// The autocorrelation of values with mean zero.
 fn correlation(values: &[f64], lag: usize) -> f64 {
     let Some(late) = values.get(lag..) else { return 0.0 };
     let both: f64 = values.iter().zip(late).map(|(a, b)| a * b).sum();
@@ -130,8 +132,8 @@ fn correlation(values: &[f64], lag: usize) -> f64 {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::pattern::tests::{noise, wave};
     use super::*;
+    use crate::pattern::tests::{noise, wave};
 
     /// The periods of a series of a quarter of an hour, in steps: 4 an hour, 96 a day.
     fn found(of: impl Fn(usize) -> f64) -> Vec<usize> {

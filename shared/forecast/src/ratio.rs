@@ -1,4 +1,4 @@
-//! Shares.
+//! Shares between zero and one.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,12 @@ pub struct Ratio(f64);
 pub struct NotARatio(f64);
 
 impl Ratio {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Ratio = Ratio(0.0);
-    /// Everything.
+    /// One.
     pub const ONE: Ratio = Ratio(1.0);
 
-    /// The nearest share to `value`; NaN is none.
+    /// The nearest share to `value`; zero for NaN.
     pub fn clamped(value: f64) -> Ratio {
         if value.is_nan() { Ratio::ZERO } else { Ratio(value.clamp(0.0, 1.0)) }
     }

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The grid of forecasts and of the history they learn from. A finer one costs more and knows no more two hours ahead.
+/// The step of forecasts and of the history that they learn from. A finer one costs more and does not improve forecasts of
+/// two hours.
 pub const STEP_S: u32 = 300;
 
 /// A regular series. The value at index `i` covers the time from `start + i * step` to one step later.
@@ -116,8 +117,8 @@ impl Series {
         Series { start: self.start, step_s: self.step_s, values }
     }
 
-    /// The means over coarser cells of `step_s` seconds, aligned to the epoch. A cell is known when at least half of its
-    /// values are, or, for sparser sources, when any is and the source never has more. Finer steps return a copy.
+    /// The means over coarser cells of `step_s` seconds, aligned to the epoch. A cell is known when it has at least half as
+    /// many known values as the fullest cell, so that sparse sources keep their points. With a finer step it is a copy.
     pub fn regrid(&self, step_s: u32) -> Series {
         if step_s <= self.step_s {
             return self.clone();

@@ -1,6 +1,6 @@
 //! Small statistics that several modules share.
 
-/// The largest value at or below which a share `level` of the sorted `errors` lies; between two of them, the line.
+/// The quantile of sorted values at `level`, interpolated between neighbours; zero without values.
 pub fn quantile(sorted: &[f64], level: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let place = level.clamp(0.0, 1.0) * real(last);
@@ -9,11 +9,21 @@ pub fn quantile(sorted: &[f64], level: f64) -> f64 {
     low + (high - low) * (place - real(below)).clamp(0.0, 1.0)
 }
 
+/// The median of sorted values, of which there must be at least one.
+pub(crate) fn median(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        value(sorted, half)
+    } else {
+        f64::midpoint(value(sorted, half.wrapping_sub(1)), value(sorted, half))
+    }
+}
+
 fn value(values: &[f64], index: usize) -> f64 {
     values.get(index).copied().unwrap_or(0.0)
 }
 
-/// A count as a real number. Counts here are lengths of series, far below where this would round.
+/// A count as a real number. Counts are lengths of series, far below where this would lose digits.
 pub fn real(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use headroom_core::forecast::Models;
 use headroom_core::history::Column;
 use headroom_core::name::PlatformName;
-use headroom_forecast::lead::LeadModel;
-use headroom_forecast::{NotAModel, Trained};
+use headroom_forecast::NotAModel;
+use headroom_forecast::ensemble::Ensemble;
+use headroom_forecast::lead_window::LeadModel;
 use jiff::Timestamp;
 
 use super::{Store, StoreError, days_after};
@@ -37,10 +38,10 @@ impl<T: Table> Store<T> {
             let place = item.key.sort.as_str();
             let read = if let Some(column) = place.strip_suffix(LOAD) {
                 let of = models.entry(Column(column.to_owned())).or_default();
-                Trained::unpack(bytes).map(|load| of.load = Some(load))
+                Ensemble::decode(bytes).map(|load| of.load = Some(load))
             } else if let Some(column) = place.strip_suffix(LEAD) {
                 let of = models.entry(Column(column.to_owned())).or_default();
-                LeadModel::unpack(bytes).map(|lead| of.lead = Some(lead))
+                LeadModel::decode(bytes).map(|lead| of.lead = Some(lead))
             } else {
                 Ok(())
             };
@@ -69,8 +70,8 @@ impl<T: Table> Store<T> {
             expires: days_after(now, MODEL_DAYS),
         };
         let items = models.iter().flat_map(|(column, models)| {
-            let load = models.load.as_ref().map(|load| item(column, LOAD, load.pack()));
-            let lead = models.lead.as_ref().map(|lead| item(column, LEAD, lead.pack()));
+            let load = models.load.as_ref().map(|load| item(column, LOAD, load.encode()));
+            let lead = models.lead.as_ref().map(|lead| item(column, LEAD, lead.encode()));
             [load, lead]
         });
         Ok(self.state.put_many(items.flatten().collect()).await?)

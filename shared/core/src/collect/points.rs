@@ -13,7 +13,7 @@ use crate::series::Series;
 
 /// The points of one query, and whether CloudWatch says that these are all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct MetricAnswer {
     /// The start of each period and its value, in order.
     pub points: Vec<(Timestamp, f64)>,
     /// Whether nothing is missing of what CloudWatch has. Only then can the absence of points mean anything.
@@ -50,7 +50,7 @@ pub fn note_seen<'a>(
 /// misspelt metric never had any, and stays unknown; AWS's own metrics of what goes wrong need not have had any.
 pub fn add_idle(
     query: &Query,
-    answer: &mut Answer,
+    answer: &mut MetricAnswer,
     seen: &LastSeen,
     now: Timestamp,
     window: (Timestamp, Timestamp),
@@ -67,14 +67,14 @@ pub fn add_idle(
 }
 
 /// Adds zeros to a past that was read to its end, from its first point on: before that there may have been no resource.
-pub fn add_idle_past(query: &Query, answer: &mut Answer, until: Timestamp, step_s: u32) {
+pub fn add_idle_past(query: &Query, answer: &mut MetricAnswer, until: Timestamp, step_s: u32) {
     if let Some((first, _)) = answer.points.first().filter(|_| query.missing_is_zero && answer.complete) {
         let from_s = first.as_second();
         add_zeros(answer, from_s, until.as_second(), step_s);
     }
 }
 
-fn add_zeros(answer: &mut Answer, from_s: i64, until_s: i64, step_s: u32) {
+fn add_zeros(answer: &mut MetricAnswer, from_s: i64, until_s: i64, step_s: u32) {
     let step = i64::from(step_s.max(1));
     let first = aligned(from_s + step - 1, step_s.max(1));
     let zeros = (0..).map(|index| first + index * step).take_while(|at| *at < until_s);

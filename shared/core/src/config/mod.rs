@@ -57,8 +57,7 @@ impl fmt::Display for DefaultUsed {
 pub fn parse(text: &str) -> Result<Parsed, Faults> {
     let (root, mut faults) = yaml::read(text).map_err(|fault| Faults(vec![fault]))?;
     let root = unwrapped(&root);
-    let schema = schema::platform();
-    let found = check::check(root, &schema);
+    let found = check::check(root, schema::platform());
     faults.extend(found.faults);
     let dropped = found.dropped;
     let json = root.to_json(&Path::default(), &|path| dropped.contains(path));

@@ -1,5 +1,7 @@
 //! The JSON Schema of `platform.yaml`, made from the types it is read into.
 
+use std::sync::LazyLock;
+
 use schemars::generate::SchemaSettings;
 use serde_json::{Value as Json, json};
 
@@ -10,7 +12,7 @@ pub(crate) const WRAPPER: &str = "Multi_Service_Scaling_Configuration";
 
 /// The JSON Schema (draft 2020-12) of a platform file, with or without the wrapping key.
 pub fn schema() -> Json {
-    let mut platform = platform();
+    let mut platform = platform().clone();
     let definitions = platform.as_object_mut().and_then(|object| object.remove("$defs")).unwrap_or_default();
     let title = platform.as_object_mut().and_then(|object| object.remove("title")).unwrap_or_default();
     let mut schema = json!({
@@ -32,7 +34,11 @@ pub fn schema() -> Json {
     schema
 }
 
-/// The schema of an unwrapped file, as the check walks it.
-pub(crate) fn platform() -> Json {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<raw::Platform>().to_value()
+/// The schema of an unwrapped file, as the check walks it. Making it takes longer than reading a file with it, so it is made
+/// once.
+pub(crate) fn platform() -> &'static Json {
+    static PLATFORM: LazyLock<Json> = LazyLock::new(|| {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<raw::Platform>().to_value()
+    });
+    &PLATFORM
 }

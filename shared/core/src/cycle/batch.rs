@@ -88,16 +88,26 @@ impl TryFrom<String> for Batch {
 mod tests {
     use super::*;
 
+    /// A group of so many services. To read a file with ten thousand of them would take longer than all other tests.
     fn platform(services: usize) -> Platform {
-        let list: String = (0..services)
+        let text = "configuration_name: shop
+scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: service, min_capacity: 1, max_capacity: 3}]}}
+";
+        let mut platform = crate::config::parse(text).unwrap().platform;
+        let group = platform.groups.first_mut().unwrap();
+        let service = group.resources.remove(0);
+        group.resources = (0..services)
             .map(|i| {
-                format!(
-                    "      - {{type: ECS_SERVICE, name: service-{i}, min_capacity: 1, max_capacity: 3}}\n"
-                )
+                let mut service = service.clone();
+                service.id = format!("service-{i}").as_str().into();
+                service
+                    .dimensions
+                    .iter_mut()
+                    .for_each(|dimension| dimension.key.resource = service.id.clone());
+                service
             })
             .collect();
-        let text = format!("configuration_name: shop\nscaling_groups:\n  app:\n    resources:\n{list}");
-        crate::config::parse(&text).unwrap().platform
+        platform
     }
 
     #[test]

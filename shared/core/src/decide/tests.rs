@@ -1,9 +1,12 @@
 //! Decisions as data: a world in, one line out.
 
+pub(crate) mod any_world;
 mod laws;
+mod world_laws;
 
 use std::collections::BTreeMap;
 
+use headroom_forecast::lead_window::LeadForecast;
 use headroom_forecast::{Forecast, NoForecast, Quantile};
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,8 +52,12 @@ struct Case {
     failed: bool,
     /// Load forecast at every level, and how far it is trusted.
     forecast: Option<(f64, f64)>,
+    /// The load that the lead window most likely brings, and how far that is trusted.
+    lead: Option<(f64, f64)>,
     /// Seconds since the last change, and whether it was out.
     changed: Option<(i64, bool)>,
+    /// Whether the changes of the last hour were out, oldest first, all of them longer ago than any cooldown.
+    turned: Vec<bool>,
     manual: Option<u32>,
     aws_max: Option<u32>,
     decreases_left: Option<u32>,
@@ -67,7 +74,9 @@ fn case(rest: &str) -> Case {
         busy: None,
         failed: false,
         forecast: None,
+        lead: None,
         changed: None,
+        turned: Vec::new(),
         manual: None,
         aws_max: None,
         decreases_left: None,
@@ -117,24 +126,21 @@ impl Case {
                 model: "test".into(),
                 confidence: Ratio::clamped(confidence),
             };
-            (
-                key.clone(),
-                vec![MetricForecast {
-                    outcome: Ok(forecast),
-                    ..MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 })
-                }],
-            )
+            let lead = self.lead.map(|(load, confidence)| LeadForecast {
+                confidence: Ratio::clamped(confidence),
+                ..any_world::lead(load)
+            });
+            let none = MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 });
+            (key.clone(), vec![MetricForecast { outcome: Ok(forecast), lead, ..none }])
         });
-        let changes: Vec<Change> = self
-            .changed
-            .map(|(ago_s, out)| Change {
-                key: key.clone(),
-                at: now() - SignedDuration::from_secs(ago_s),
-                from: Units(if out { 5 } else { 15 }),
-                to: Units(10),
-            })
-            .into_iter()
-            .collect();
+        let change = |(ago_s, out): (i64, bool)| Change {
+            key: key.clone(),
+            at: now() - SignedDuration::from_secs(ago_s),
+            from: Units(if out { 5 } else { 15 }),
+            to: Units(10),
+        };
+        let turned = (0..).map(|place| 3_500 - 60 * place).zip(self.turned.iter().copied());
+        let changes: Vec<Change> = turned.chain(self.changed).map(change).collect();
         let world = World {
             platform: &self.platform,
             now: now(),
@@ -152,7 +158,7 @@ impl Case {
         let decision = self.decide();
         let codes: Vec<String> = decision.reasons.iter().map(code).collect();
         let head = match decision.change() {
-            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.strategy.unwrap()),
+            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.source.unwrap()),
             None => decision.observed.map_or("hold".to_owned(), |set| format!("hold {set}")),
         };
         assert_eq!(format!("{head}: {}", codes.join(" ")), expected);
@@ -243,6 +249,39 @@ fn guardrails_bite_with_a_reason() {
         "{FULL}calendar: [{{name: freeze, cron: '0 0 * * *', duration: 1d, no_scale_in: true}}]\n"
     ));
     Case { cpu: Some(20.0), ..frozen }.check("hold 10: no_forecast measured_load no_scale_in");
+}
+
+#[test]
+fn a_capacity_that_turns_too_often_stays_at_the_larger_size() {
+    let two = case(&format!("{FULL}guardrails: {{direction_changes_per_hour: 2}}\n"));
+    let low = Case { cpu: Some(40.0), ..two };
+    // In after out is a turn more than those before it.
+    Case { turned: vec![false, true], ..low.clone() }.check("10 -> 8 by Reactive: no_forecast measured_load");
+    Case { turned: vec![true, false, true], ..low.clone() }
+        .check("hold 10: no_forecast measured_load turns_too_often");
+    // In after in is none, and out is never held.
+    Case { turned: vec![false, true, false], ..low.clone() }
+        .check("10 -> 8 by Reactive: no_forecast measured_load");
+    Case { turned: vec![true, false, true, false], cpu: Some(60.0), ..low }
+        .check("10 -> 12 by Reactive: no_forecast measured_load");
+}
+
+#[test]
+fn what_will_be_needed_again_before_it_could_be_replaced_stays() {
+    let quiet = Case { cpu: Some(20.0), lead: Some((200.0, 0.95)), ..case(FULL) };
+    // The lead window needs about five units; the median of the curve beyond it needs what is said.
+    let soon = |units: f64| Case { forecast: Some((units * 50.0, 0.95)), ..quiet.clone() };
+    soon(5.0).check("10 -> 5 by Predictive: lead_window");
+    soon(8.0).check("10 -> 8 by Predictive: lead_window straight_back");
+    soon(12.0).check("hold 10: lead_window straight_back");
+}
+
+#[test]
+fn a_forecast_of_a_lead_window_must_be_trusted_to_go_below_the_measured_load() {
+    let low = Case { cpu: Some(40.0), forecast: Some((50.0, 0.95)), ..case(FULL) };
+    let trusted = |confidence: f64| Case { lead: Some((200.0, confidence)), ..low.clone() };
+    trusted(0.9).check("10 -> 5 by Predictive: lead_window");
+    trusted(0.89).check("10 -> 8 by Hybrid: lead_window not_trusted_in");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use headroom_forecast::Forecast;
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::LeadForecast;
 use jiff::Timestamp;
 
 use crate::calendar::{self, Factors};
@@ -17,7 +17,7 @@ use crate::units::Units;
 use crate::world::World;
 
 /// A dimension, and what is known of it as a whole.
-pub(super) struct Facts<'a> {
+pub(super) struct DemandFacts<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
@@ -33,13 +33,13 @@ pub(super) struct Facts<'a> {
     pub(super) rise: f64,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> DemandFacts<'a> {
     pub(super) fn of(
         world: &'a World<'a>,
         place: Place<'a>,
         window: LeadWindow,
         (capacity, observation): (&'a Capacity, &'a Observation),
-    ) -> Facts<'a> {
+    ) -> DemandFacts<'a> {
         let horizon = world.platform.predictive.horizon;
         let after = |span: Duration| world.now.checked_add(span).unwrap_or(Timestamp::MAX);
         let (lead, keep) = (after(window.length().min(horizon)), after(horizon));
@@ -47,7 +47,7 @@ impl<'a> Facts<'a> {
         let before = world.now.checked_sub(world.platform.orchestration.cycle).unwrap_or(Timestamp::MIN);
         let factor = factors(world.now, lead);
         let rise = (factor / factors(before, world.now)).max(1.0);
-        Facts { world, place, capacity, observation, lead, keep, factor, rise }
+        DemandFacts { world, place, capacity, observation, lead, keep, factor, rise }
     }
 
     /// Which events multiply the load until the end of the lead window, as reasons.
@@ -85,10 +85,10 @@ impl<'a> Facts<'a> {
 
     /// What the lead window of a metric may bring, or the reason why that is not trusted to scale out by; `None` where
     /// nothing is known of it.
-    pub(super) fn outlook(&self, metric: &Metric) -> Option<Result<&'a Outlook, Reason>> {
-        let outlook = self.made(metric)?.lead.as_ref().filter(|_| self.place.group.policy.predictive)?;
-        let (confidence, needed) = (outlook.confidence, self.world.scale_out_confidence());
-        Some(if needed <= confidence { Ok(outlook) } else { Err(Reason::NotTrusted { confidence, needed }) })
+    pub(super) fn lead(&self, metric: &Metric) -> Option<Result<&'a LeadForecast, Reason>> {
+        let lead = self.made(metric)?.lead.as_ref().filter(|_| self.place.group.policy.predictive)?;
+        let (confidence, needed) = (lead.confidence, self.world.scale_out_confidence());
+        Some(if needed <= confidence { Ok(lead) } else { Err(Reason::NotTrusted { confidence, needed }) })
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) struct MetricFacts<'a> {
     /// Units that carry the measured load, as far as this metric and those before it say.
     pub(super) measured: Option<Units>,
     /// What its lead window may bring, where that is trusted.
-    pub(super) outlook: Option<&'a Outlook>,
+    pub(super) lead: Option<&'a LeadForecast>,
     /// Whether the measured load counts: nothing trusted is known of the lead window, or the newest hour was like nothing
     /// expected.
     pub(super) followed: bool,
@@ -115,7 +115,11 @@ pub(super) struct MetricFacts<'a> {
 
 impl<'a> MetricFacts<'a> {
     /// `measured` is what the metrics before this one say.
-    pub(super) fn of(facts: &Facts<'a>, metric: &'a Metric, measured: Option<Units>) -> MetricFacts<'a> {
+    pub(super) fn of(
+        facts: &DemandFacts<'a>,
+        metric: &'a Metric,
+        measured: Option<Units>,
+    ) -> MetricFacts<'a> {
         let metric = facts.planned(metric);
         let known = facts.load(&metric);
         let mut notes = Vec::new();
@@ -129,8 +133,8 @@ impl<'a> MetricFacts<'a> {
         let anomaly = facts.made(&metric).and_then(|made| made.anomaly).filter(|_| !is_queue);
         let burst = anomaly.filter(|anomaly| ANOMALY <= anomaly.get());
         notes.extend(burst.map(|anomaly| Reason::Burst { metric: name(), anomaly }));
-        let outlook = match facts.outlook(&metric).filter(|_| !is_queue) {
-            Some(Ok(outlook)) => Some(outlook),
+        let lead = match facts.lead(&metric).filter(|_| !is_queue) {
+            Some(Ok(lead)) => Some(lead),
             Some(Err(reason)) => {
                 notes.push(reason);
                 None
@@ -146,14 +150,14 @@ impl<'a> MetricFacts<'a> {
         };
         let (predictive, policy) = (&facts.world.platform.predictive, &facts.place.group.policy);
         let fallback = predictive.reactive_fallback || !policy.predictive;
-        let followed = (outlook.is_none() && fallback) || burst.is_some();
-        let foreseen = outlook.is_some() || facts.reaching(&metric).is_ok();
+        let followed = (lead.is_none() && fallback) || burst.is_some();
+        let foreseen = lead.is_some() || facts.reaching(&metric).is_ok();
         let says = is_queue || foreseen || followed || metric.measure.target_per_unit().is_none();
         let carrying = |load: &Load| Some(Units::at_least(load.mean / metric.measure.carried_per_unit()?));
         MetricFacts {
             measured: measured.max(load.filter(|_| !is_queue).and_then(carrying)),
             load,
-            outlook,
+            lead,
             followed,
             foreseen,
             // Where the measured load may not step in, nothing says that units can go.
@@ -172,7 +176,7 @@ pub(super) const LEVEL: f64 = 0.9;
 /// Why the forecast of the horizon says nothing; no sentence where none is wanted.
 pub(super) type Silent = Option<String>;
 
-impl<'a> Facts<'a> {
+impl<'a> DemandFacts<'a> {
     /// The forecast of a metric, where it is wanted and reaches to the end of the lead window and of the horizon.
     pub(super) fn reaching(&self, metric: &Metric) -> Result<&'a Forecast, Silent> {
         if !self.place.group.policy.predictive || metric.measure.target_per_unit().is_none() {

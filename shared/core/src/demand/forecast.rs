@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Facts, LEVEL, MetricFacts};
+use super::facts::{DemandFacts, LEVEL, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use super::newsvendor::{self, Scales, Worth};
 use crate::reason::Reason;
@@ -10,29 +10,29 @@ use crate::units::{Ratio, Units};
 
 /// Units that are worth their price in the lead window. Ordered units serve in the arrival window; kept units serve in the
 /// whole.
-pub(super) fn lead_window(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
-    let known = metric.outlook.zip(metric.metric.measure.carried_per_unit());
-    let Some((outlook, per_unit)) = known else { return Needs::default() };
+pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
+    let known = metric.lead.zip(metric.metric.measure.carried_per_unit());
+    let Some((lead, per_unit)) = known else { return Needs::default() };
     let objective = newsvendor::objective(facts.world.platform.predictive.objective, facts.capacity.mode);
-    let provisioning = outlook.ready.duration_since(outlook.from).unsigned_abs();
+    let provisioning = lead.ready.duration_since(lead.from).unsigned_abs();
     let scales = Scales { per_unit, objective, provisioning, bounds: facts.place.dimension.bounds };
-    let source = source(facts, metric.measured, outlook.confidence);
+    let source = source(facts, metric.measured, lead.confidence);
     let need = |Worth { units, chance }: Worth| {
         let load = units.real() * per_unit;
         let metric = metric.metric.name.clone();
         let reason = Reason::LeadWindow { metric, load, chance, per_unit, needed: units };
         Need { units, source, reason }
     };
-    let out = newsvendor::worth(&outlook.arrival, &scales);
-    let whole = newsvendor::worth(&outlook.whole, &scales);
+    let out = newsvendor::worth(&lead.arrival, &scales);
+    let whole = newsvendor::worth(&lead.whole, &scales);
     let keep = if whole.units < out.units { out } else { whole };
     let pair = Pair { out: need(out), keep: need(keep) };
-    Needs { predictive: Some(pair), confidence: Some(outlook.confidence), ..Needs::default() }
+    Needs { predictive: Some(pair), confidence: Some(lead.confidence), ..Needs::default() }
 }
 
 /// What decides where the lead window is known: the measured load where it is more than the ready units carry, for then
 /// nothing has to be foreseen; the forecast where it may even scale in; otherwise both, the one bounding the other.
-fn source(facts: &Facts<'_>, measured: Option<Units>, confidence: Ratio) -> DemandSource {
+fn source(facts: &DemandFacts<'_>, measured: Option<Units>, confidence: Ratio) -> DemandSource {
     if measured.is_some_and(|measured| facts.capacity.ready < measured) {
         DemandSource::Reactive
     } else if facts.world.scale_in_confidence() <= confidence {
@@ -43,12 +43,12 @@ fn source(facts: &Facts<'_>, measured: Option<Units>, confidence: Ratio) -> Dema
 }
 
 /// What the forecast of the horizon needs, where the lead window is not known.
-pub(super) fn horizon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn horizon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let measure = &metric.metric.measure;
     let Some(per_unit) = measure.target_per_unit().filter(|_| measure.is_foreseen()) else {
         return Needs::default();
     };
-    if metric.outlook.is_some() {
+    if metric.lead.is_some() {
         return Needs::default();
     }
     let metric = &metric.metric;
@@ -72,7 +72,7 @@ pub(super) fn horizon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 
 /// What the median of the forecast wants within two lead windows: what goes now and is wanted then would have to be ordered
 /// again at once.
-pub(super) fn soon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn soon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let soon = || {
         let measure = &metric.metric.measure;
         let per_unit = measure.carried_per_unit().filter(|_| measure.is_foreseen())?;

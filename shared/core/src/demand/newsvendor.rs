@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use headroom_forecast::lead::Spread;
+use headroom_forecast::lead_window::LoadDistribution;
 
 use crate::platform::Mode;
 use crate::units::{Bounds, Ratio, Units};
@@ -79,9 +79,9 @@ fn allowed(objective: Ratio) -> f64 {
 const WEIGHED_MAX: u32 = 256;
 
 /// The units that cost the least, short and idle taken together.
-pub(super) fn worth(spread: &Spread, scales: &Scales) -> Worth {
-    let at = |level: f64| Units::at_least(spread.quantile(level) / scales.per_unit);
-    let chance = |units: Units| spread.chance_above(units.real() * scales.per_unit);
+pub(super) fn worth(load: &LoadDistribution, scales: &Scales) -> Worth {
+    let at = |level: f64| Units::at_least(load.quantile(level) / scales.per_unit);
+    let chance = |units: Units| load.chance_above(units.real() * scales.per_unit);
     let usual = at(0.5).real().max(1.0);
     let (least, most) =
         (at(1.0 - chance_max(scales.objective, scales.provisioning)).max(Units(1)), at(1.0 - 1e-6));
@@ -108,5 +108,19 @@ mod tests {
         assert!(chance(0.999, 1) < chance(0.999, 5) && chance(0.999, 5) < chance(0.999, 15));
         assert_eq!((chance(0.999, 15), chance(0.999, 0)), (chance(0.999, 600), chance(0.999, 1)));
         assert!(chance(0.5, 15) <= 0.5 && 0.0 < chance(1.0, 1));
+    }
+
+    #[test]
+    fn the_guide_tells_the_bounds_that_are_built() {
+        const GUIDE: &str = include_str!("../../../../docs/guide.md");
+        for objective in [99.0, 99.9, 99.95] {
+            let bounds = [60, 300, 900].map(|provisioning_s| {
+                let chance =
+                    chance_max(Ratio::clamped(objective / 100.0), Duration::from_secs(provisioning_s));
+                format!("{:.1} %", chance * 100.0)
+            });
+            let row = format!("| {objective} | {} |", bounds.join(" | "));
+            assert!(GUIDE.contains(&row), "docs/guide.md must say {row}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Queues: units to keep up with what arrives, and more to work off the backlog in time.
 
-use super::facts::{Facts, MetricFacts};
+use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::observe::Load;
 use crate::platform::{Measure, Metric};
@@ -21,7 +21,7 @@ struct Arrivals {
 }
 
 /// What a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
-pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn backlog(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(backlog) = metric.load else { return Needs::default() };
     // What arrives is forecast, and so bounded as forecasts are.
     let foreseen = foreseen(facts);
@@ -39,16 +39,16 @@ pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 }
 
 /// What is expected to arrive until new capacity is ready, where that is known.
-fn foreseen(facts: &Facts<'_>) -> Option<Arrivals> {
+fn foreseen(facts: &DemandFacts<'_>) -> Option<Arrivals> {
     let metric = &*facts.planned(facts.place.dimension.arrivals()?);
-    let outlook = facts.outlook(metric)?.ok()?;
-    let load = (outlook.arrival.quantile(LEVEL), outlook.whole.quantile(LEVEL));
+    let lead = facts.lead(metric)?.ok()?;
+    let load = (lead.arrival.quantile(LEVEL), lead.whole.quantile(LEVEL));
     let per_unit = metric.measure.carried_per_unit()?;
     Some(Arrivals { load: (load.0, load.0.max(load.1)), per_unit, counted_s: metric.counted_s()? })
 }
 
 /// What arrives now.
-fn arriving(facts: &Facts<'_>) -> Option<Arrivals> {
+fn arriving(facts: &DemandFacts<'_>) -> Option<Arrivals> {
     let metric = &*facts.planned(facts.place.dimension.arrivals()?);
     let counted_s = metric.counted_s()?;
     let load = facts.load(metric).ok()?;
@@ -180,11 +180,11 @@ orchestration: {{rollout_phase: full}}
     fn foreseen(orders: f64, confidence: f64) -> Vec<MetricForecast> {
         let tail = json!({"body": [0.0], "from": 1.0, "share": 0.0, "shape": 0.0, "size": 1e-6});
         let spread = json!({"unit": 1.0, "location": orders.ln_1p(), "scale": 1e-9, "tail": tail});
-        let outlook = json!({
+        let lead = json!({
             "from": "2026-11-24T12:00:00Z", "ready": "2026-11-24T12:01:00Z", "until": "2026-11-24T12:06:00Z",
             "arrival": spread, "whole": spread, "confidence": confidence,
         });
-        let lead = Some(serde_json::from_value(outlook).unwrap());
+        let lead = Some(serde_json::from_value(lead).unwrap());
         let none = MetricForecast::none("orders", NoForecast::Stale { age_s: 0 });
         vec![MetricForecast { lead, ..none }]
     }

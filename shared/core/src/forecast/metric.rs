@@ -1,25 +1,25 @@
-//! What is forecast of one metric.
+//! The forecasts of one metric.
 
-use headroom_forecast::lead::Outlook;
+use headroom_forecast::lead_window::LeadForecast;
 use headroom_forecast::{Forecast, NoForecast, Pattern};
 use serde::{Deserialize, Serialize};
 
 use crate::units::Ratio;
 
-/// What is forecast of one metric.
+/// The forecasts of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricForecast {
     /// The metric's name in its dimension.
     pub metric: String,
     /// The forecast, or why there is none.
     pub outcome: Result<Forecast, NoForecast>,
-    /// What the lead window may bring, where that has been learned.
+    /// The forecast of the lead window, if there is a model of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lead: Option<Outlook>,
-    /// What kind of load it is.
+    pub lead: Option<LeadForecast>,
+    /// The kind of load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<Pattern>,
-    /// How unlike what was expected the newest hour is.
+    /// How far the newest hour is from its forecast, from zero to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<Ratio>,
 }

@@ -1,16 +1,16 @@
 //! Decisions in a closed loop: what happened comes in, a decision goes out.
 //!
 //! The same [`crate::decide`] as in a cycle, with state in memory instead of tables: a [`Pilot`] for one dimension, a
-//! [`Fleet`] for all of a platform together. `headroom policy` and `headroom simulate` are shells around them.
+//! [`SteeredFleet`] for all of a platform together. `headroom policy` and `headroom simulate` are shells around them.
 
 mod fleet;
 
-pub use fleet::{Decided, Fleet};
+pub use fleet::{SteeredDecision, SteeredFleet};
 
 use std::collections::BTreeMap;
 
 use headroom_forecast::NoForecast;
-use headroom_forecast::lead::Lead;
+use headroom_forecast::lead_window::LeadForecaster;
 use jiff::Timestamp;
 
 use crate::calendar::Factors;
@@ -35,7 +35,7 @@ pub struct Pilot<'a> {
     group: &'a GroupName,
     key: DimensionKey,
     metric: &'a Metric,
-    lead: Lead,
+    lead: LeadForecaster,
     /// What the load was before an event, and the newest of it.
     usual: Option<f64>,
     recent: Series,
@@ -98,7 +98,7 @@ impl<'a> Pilot<'a> {
             group,
             key: key.clone(),
             metric,
-            lead: Lead::new(setting, &plain),
+            lead: LeadForecaster::new(setting, &plain),
             usual,
             recent: history.tail(RECENT),
             changes: Vec::new(),
@@ -146,10 +146,10 @@ impl<'a> Pilot<'a> {
         let observation =
             Observation { key: self.key.clone(), capacity: Observed::Known(capacity), readings };
         let none = self.no_forecast(now);
-        let outlook = self.lead.outlook().filter(|_| !matches!(none, NoForecast::Stale { .. }));
-        let lead = outlook.map(|outlook| {
-            let factors = Factors::of(self.platform, self.group, outlook.from, outlook.until);
-            outlook.multiplied(|from, to| factors.during(from, to))
+        let forecast = self.lead.forecast().filter(|_| !matches!(none, NoForecast::Stale { .. }));
+        let lead = forecast.map(|forecast| {
+            let factors = Factors::of(self.platform, self.group, forecast.from, forecast.until);
+            forecast.multiplied(|from, to| factors.during(from, to))
         });
         let made = MetricForecast { lead, ..MetricForecast::none(&self.metric.name, none) };
         (observation, made)

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerState};
-pub use calibration::{Calibration, Figures, Tally};
+pub use calibration::{Calibration, CalibrationFigures, Tally};
 pub use lead_window::{LeadWindow, LeadWindows};
 pub use learned::{CARRIED_SHARE_MAX, ConfidenceAdjustment, Provisioned, within_share};
 pub use requests::{InvalidRequest, OperatorRequests, Override, Pause, REQUESTS_MAX, TERM_MAX};

@@ -21,7 +21,7 @@ fn any_case() -> impl proptest::strategy::Strategy<Value = Case> {
 }
 
 /// Nothing in progress, or each way in which something may be.
-fn any_busy() -> Vec<Option<Busy>> {
+pub(super) fn any_busy() -> Vec<Option<Busy>> {
     let all: [fn(String) -> Busy; 3] = [Busy::Locked, Busy::Held, Busy::ScaleInHeld];
     let busy = all.map(|busy| Some(busy("something is in progress".into())));
     [None, None, None].into_iter().chain(busy).collect()

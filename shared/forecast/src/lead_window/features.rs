@@ -1,36 +1,37 @@
-//! What a prediction looks at: the recent level and its slope, its unrest, and the same time on the days before.
+//! The features of the lead window: recent levels and their slope and variation, and the same time on earlier days.
 
 use jiff::Timestamp;
 
-use super::{DAY_S, Weighs, Window, steps};
+use super::{DAY_S, Window, WindowStatistic, steps};
 use crate::series::Series;
 use crate::statistics::real;
 
-/// The series in units, as `ln(1 + units)`: proportions where there is much, differences where there is little.
+/// A series as levels, `ln(1 + units)`, from which features are computed. Differences of levels are proportions where the
+/// load is high, and differences in units where it is low.
 #[derive(Clone, Debug)]
-pub(super) struct Views {
+pub(super) struct LevelFeatures {
     start: Timestamp,
     step_s: u32,
     unit: f64,
-    /// Levels; a gap is bridged by the last level, and known as a gap.
+    /// A gap has the level before it, and is not `known`.
     levels: Vec<f32>,
     known: Vec<bool>,
 }
 
-/// Features of a row.
+/// The number of features.
 pub(super) const WIDTH: usize = 31;
 
-impl Views {
-    pub(super) fn new(unit: f64, history: &Series) -> Views {
-        let mut views = Views {
+impl LevelFeatures {
+    pub(super) fn new(unit: f64, history: &Series) -> LevelFeatures {
+        let mut features = LevelFeatures {
             start: history.start(),
             step_s: history.step_s(),
             unit: if unit > 0.0 { unit } else { 1.0 },
             levels: Vec::new(),
             known: Vec::new(),
         };
-        (0..history.len()).for_each(|index| views.push(history.get(index)));
-        views
+        (0..history.len()).for_each(|index| features.push(history.get(index)));
+        features
     }
 
     pub(super) fn push(&mut self, value: Option<f64>) {
@@ -62,12 +63,12 @@ impl Views {
         self.unit
     }
 
-    /// The level that predictions at `now` are relative to.
+    /// The newest level before `now`. Predictions are relative to it.
     pub(super) fn base(&self, now: usize) -> f64 {
         f64::from(self.level(now.saturating_sub(1)))
     }
 
-    /// The largest level of a window, if it is over and half of it is known.
+    /// The largest level of a window; none before the window is over, or if less than half of it is known.
     pub(super) fn peak(&self, now: usize, window: Window) -> Option<f64> {
         let (from, to) = (now + window.from, now + window.to);
         let levels = self.levels.get(from..to)?;
@@ -75,18 +76,18 @@ impl Views {
         (levels.len() <= 2 * known).then(|| f64::from(largest(levels)))
     }
 
-    /// The levels of a window that are weighed; none unless it is over and half of it is known.
-    pub(super) fn weighed(&self, now: usize, window: Window) -> Vec<f32> {
+    /// The levels of a window that errors are measured at; none before it is over, or if less than half of it is known.
+    pub(super) fn samples(&self, now: usize, window: Window) -> Vec<f32> {
         let Some(peak) = self.peak(now, window) else { return Vec::new() };
-        match window.weighs {
-            Weighs::Largest => vec![narrow(peak)],
-            Weighs::Steps => {
+        match window.statistic {
+            WindowStatistic::Largest => vec![narrow(peak)],
+            WindowStatistic::EachStep => {
                 let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
-                let count = levels.len().min(window.weighs.steps());
-                let middle = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
-                // What bridges a gap was not seen.
-                let seen = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
-                (0..count).map(middle).filter(seen).filter_map(|at| levels.get(at)).copied().collect()
+                let count = levels.len().min(window.statistic.samples());
+                let middle_of = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
+                // Levels in gaps were not measured.
+                let measured = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
+                (0..count).map(middle_of).filter(measured).filter_map(|at| levels.get(at)).copied().collect()
             }
         }
     }
@@ -95,13 +96,13 @@ impl Views {
         self.levels.get(index).copied().unwrap_or(0.0)
     }
 
-    /// The levels of the `span_s` seconds before `now`, at least one.
-    fn last(&self, now: usize, span_s: u32) -> &[f32] {
+    /// The levels of the last `span_s` seconds before `now`, at least one.
+    fn newest(&self, now: usize, span_s: u32) -> &[f32] {
         let from = now.saturating_sub(steps(span_s, self.step_s).max(1));
         self.levels.get(from..now).unwrap_or_default()
     }
 
-    /// Every feature at `now`, from levels before it only; `reach` is the end of the longest window.
+    /// All features at `now`, from earlier levels only. `reach` is the number of steps to the end of the windows.
     pub(super) fn row(&self, now: usize, reach: usize) -> Vec<f32> {
         let mut row = Vec::with_capacity(WIDTH);
         let base = self.level(now.saturating_sub(1));
@@ -112,49 +113,49 @@ impl Views {
         row
     }
 
-    /// Where the newest steps point, and how the means of the last minutes move.
+    /// The newest slope, extrapolated over the window, and changes of recent means.
     fn slopes(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         row.push(base);
         let back = |count: usize| self.level(now.saturating_sub(1 + count));
         let units = |level: f32| level.exp_m1();
         let slope = units(base) - units(back(1));
         for ahead in [real(reach) / 2.0, real(reach)] {
-            let pointed = (units(base) + slope * narrow(ahead)).max(0.0).ln_1p();
-            row.push(pointed - base);
+            let extrapolated = (units(base) + slope * narrow(ahead)).max(0.0).ln_1p();
+            row.push(extrapolated - base);
         }
         row.push(base - self.level(now.saturating_sub(1 + steps(300, self.step_s))));
         for (span_s, apart_s) in [(300, 900), (900, 3_600)] {
             let before = now.saturating_sub(steps(apart_s, self.step_s));
-            row.push(mean(self.last(now, span_s)) - mean(self.last(before, span_s)));
+            row.push(mean(self.newest(now, span_s)) - mean(self.newest(before, span_s)));
         }
     }
 
-    /// Means, extremes and deviations of the last minutes, hours and day.
+    /// Means, extremes and standard deviations of the last minutes, hours and day.
     fn recent(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
-        row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.last(now, span_s)) - base));
+        row.extend([300, 900, 3_600, 14_400].map(|span_s| mean(self.newest(now, span_s)) - base));
         let reach_s = u32::try_from(reach).unwrap_or(u32::MAX).saturating_mul(self.step_s);
         row.extend(
-            [reach_s, 1_800, 7_200, 43_200, DAY_S].map(|span_s| largest(self.last(now, span_s)) - base),
+            [reach_s, 1_800, 7_200, 43_200, DAY_S].map(|span_s| largest(self.newest(now, span_s)) - base),
         );
-        row.extend([600, 3_600, 21_600].map(|span_s| deviation(self.last(now, span_s))));
-        row.push(smallest(self.last(now, 3_600)) - base);
+        row.extend([600, 3_600, 21_600].map(|span_s| deviation(self.newest(now, span_s))));
+        row.push(smallest(self.newest(now, 3_600)) - base);
     }
 
-    /// The same window on the days before: yesterday's, the one before's and last week's, as they were and moved by how
-    /// today differs, and the mean and largest of a week.
+    /// The largest level of the same window one, two and seven days ago, as it was and shifted by the difference between the
+    /// last half hour and the same half hour then; and the mean and the largest of the last seven days.
     fn days(&self, now: usize, reach: usize, base: f32, row: &mut Vec<f32>) {
         let day = steps(DAY_S, self.step_s);
-        let today = mean(self.last(now, 1_800));
+        let today = mean(self.newest(now, 1_800));
         let ago = |days: usize| {
             let then = now.checked_sub(days * day)?;
             Some((largest(self.levels.get(then..then + reach)?), then))
         };
         for days in [1, 2, 7] {
-            let seen = ago(days).filter(|(_, then)| 0 < *then);
-            let (plain, moved) = seen.map_or((0.0, 0.0), |(peak, then)| {
-                (peak - base, peak - mean(self.last(then, 1_800)) + today - base)
+            let measured = ago(days).filter(|(_, then)| 0 < *then);
+            let (plain, shifted) = measured.map_or((0.0, 0.0), |(peak, then)| {
+                (peak - base, peak - mean(self.newest(then, 1_800)) + today - base)
             });
-            row.extend([plain, moved]);
+            row.extend([plain, shifted]);
         }
         let week: Vec<f32> = (1..=7).filter_map(ago).map(|(peak, _)| peak).collect();
         let known = !week.is_empty();
@@ -162,9 +163,10 @@ impl Views {
         row.push(if known { largest(&week) - base } else { 0.0 });
     }
 
-    /// Time of day, day of week, and time of hour: batches start on the hour.
+    /// Minute of the day, day of the week, and minute of the hour, because batches often start on the hour.
     ///
-    /// A clock that has not come round yet only says how late it is: what came once would be expected of all that is later.
+    /// During the first day they are zero. Until then, a time of day only tells how much time has passed, and trees would
+    /// expect an event that came once at all later times.
     fn clock(&self, now: usize, row: &mut Vec<f32>) {
         if now < steps(DAY_S, self.step_s) {
             return row.extend([0.0; 3]);
@@ -195,7 +197,7 @@ fn deviation(levels: &[f32]) -> f32 {
     (squares / narrow(real(levels.len().max(1)))).sqrt()
 }
 
-/// Levels need seven digits.
+/// A number with the seven digits that levels need.
 #[expect(clippy::as_conversions, reason = "there is no other way from 64 to 32 bits")]
 pub(super) fn narrow(value: f64) -> f32 {
     value as f32
@@ -204,23 +206,26 @@ pub(super) fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lead::Weighs;
+    use crate::lead_window::WindowStatistic;
 
     #[test]
     fn ordered_capacity_is_weighed_step_by_step_and_kept_capacity_by_the_largest() {
         let spike = (0..20).map(|minute| Some(if minute == 12 { 9.0 } else { 1.0 }));
-        let views = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, spike));
-        let weighed = |weighs: Weighs| views.weighed(8, Window { from: 2, to: 7, weighs });
+        let features = LevelFeatures::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, spike));
+        let samples = |statistic: WindowStatistic| features.samples(8, Window { from: 2, to: 7, statistic });
         let (low, high) = (2.0_f64.ln(), 10.0_f64.ln());
-        assert_eq!(weighed(Weighs::Steps), [low, low, high, low, low].map(narrow));
-        assert_eq!(weighed(Weighs::Largest), [narrow(high)]);
+        assert_eq!(samples(WindowStatistic::EachStep), [low, low, high, low, low].map(narrow));
+        assert_eq!(samples(WindowStatistic::Largest), [narrow(high)]);
         let gap = (0..20).map(|minute| (minute != 12).then_some(1.0));
-        let gap = Views::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, gap));
+        let gap = LevelFeatures::new(1.0, &Series::new(Timestamp::UNIX_EPOCH, 60, gap));
         assert_eq!(
-            gap.weighed(8, Window { from: 2, to: 7, weighs: Weighs::Steps }).len(),
+            gap.samples(8, Window { from: 2, to: 7, statistic: WindowStatistic::EachStep }).len(),
             4,
             "a gap is no step"
         );
-        assert!(views.weighed(15, Window { from: 2, to: 7, weighs: Weighs::Steps }).is_empty(), "not over");
+        assert!(
+            features.samples(15, Window { from: 2, to: 7, statistic: WindowStatistic::EachStep }).is_empty(),
+            "not over"
+        );
     }
 }

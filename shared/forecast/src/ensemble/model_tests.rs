@@ -3,13 +3,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Context, Extra, MODEL_VERSION, NotAModel, RetrainReason, Trained, Why};
+use super::{Context, Covariate, Ensemble, Exclusion, MODEL_VERSION, RetrainReason};
+use crate::codec::NotAModel;
 use crate::forecast::NoForecast;
 use crate::series::Series;
 use crate::statistics::real;
 
 const HOURLY: u32 = 3_600;
-const NONE: Context<'static> = Context { extras: &[] };
+const NONE: Context<'static> = Context { covariates: &[] };
 
 fn series(step_s: u32, values: impl IntoIterator<Item = Option<f64>>) -> Series {
     Series::new(Timestamp::UNIX_EPOCH, step_s, values)
@@ -40,8 +41,8 @@ fn days(days: usize) -> Series {
     hours(days * 24, load)
 }
 
-fn trained(history: &Series) -> Trained {
-    Trained::train(history, &NONE, 6).unwrap()
+fn trained(history: &Series) -> Ensemble {
+    Ensemble::train(history, &NONE, 6).unwrap()
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn the_day_is_learned_and_the_band_holds() {
 #[test]
 fn two_hours_are_enough_to_begin_with() {
     let history = series(300, (0..24).map(|index| Some(100.0 + 10.0 * noise(index))));
-    let model = Trained::train(&history, &NONE, 24).unwrap();
+    let model = Ensemble::train(&history, &NONE, 24).unwrap();
     let forecast = model.predict(&history, &NONE, 24, &[0.05, 0.95]).unwrap();
     for ahead in 0..24 {
         let (low, high) = (forecast.quantiles[0].values[ahead], forecast.quantiles[1].values[ahead]);
@@ -79,7 +80,7 @@ fn two_hours_are_enough_to_begin_with() {
         assert!(high - low > 9.0 && low < 102.0 && 108.0 < high, "{ahead}: {low}..{high}");
     }
     assert!(model.confidence().get() < 0.5, "{:?}", model.confidence());
-    assert!(model.dropped().contains(&("boosted_line", Why::ShortHistory)));
+    assert!(model.excluded().contains(&("boosted_line", Exclusion::ShortHistory)));
     let later = series(300, (0..48).map(|index| Some(100.0 + 10.0 * noise(index))));
     let mut model = model;
     assert_eq!(model.retrain_reason(history.end(), None), None);
@@ -108,7 +109,7 @@ fn odd_histories_are_served() {
         let forecast = model.predict(&history, &NONE, 30, &[0.05, 0.5, 0.999]).unwrap();
         let mut values = forecast.quantiles.iter().flat_map(|quantile| &quantile.values);
         assert!(values.all(|value| value.is_finite() && 0.0 <= *value), "{name}: {forecast:?}");
-        assert!(model.pack().len() < 64 * 1_024, "{name}");
+        assert!(model.encode().len() < 64 * 1_024, "{name}");
     }
     let constant = series(HOURLY, (0..240).map(|_| Some(7.0)));
     let forecast = trained(&constant).predict(&constant, &NONE, 6, &[0.95]).unwrap();
@@ -118,7 +119,7 @@ fn odd_histories_are_served() {
 #[test]
 fn too_little_and_another_grid_are_refused() {
     let few = series(HOURLY, (0..50).map(|index| (index < 5).then_some(1.0)));
-    assert_eq!(Trained::train(&few, &NONE, 6), Err(NoForecast::TooShort { known: 5, needed: 6 }));
+    assert_eq!(Ensemble::train(&few, &NONE, 6), Err(NoForecast::TooShort { known: 5, needed: 6 }));
     let mut model = trained(&hours(40, load));
     let finer = series(300, [Some(1.0)]);
     let refused = NoForecast::OtherStep { trained_s: HOURLY, found_s: 300 };
@@ -176,7 +177,7 @@ fn bands_widen_when_the_load_becomes_wilder() {
         if origin < 400 {
             continue;
         }
-        let misses = |model: &Trained| {
+        let misses = |model: &Ensemble| {
             let forecast = model.predict(&history, &NONE, 2, &[0.05, 0.95]).unwrap();
             let band = forecast.quantiles[0].values[1]..=forecast.quantiles[1].values[1];
             usize::from(!band.contains(&wild(origin + 1)))
@@ -202,10 +203,10 @@ fn what_is_known_beside_the_load_is_used() {
     let of = |index: usize| load(index) + if sale(index) { 200.0 } else { 0.0 };
     let (history, start) = (hours(18 * 24 + 7, of), 18 * 24 + 7);
     let column = hours(start + 6, |index| if sale(index) { 1.0 } else { 0.0 });
-    let extras = [Extra { name: "sale".into(), series: column }];
-    let told = Context { extras: &extras };
+    let covariates = [Covariate { name: "sale".into(), series: column }];
+    let told = Context { covariates: &covariates };
     let said = |context: &Context<'_>| {
-        let model = Trained::train(&history, context, 6).unwrap();
+        let model = Ensemble::train(&history, context, 6).unwrap();
         model.predict(&history, context, 6, &[0.5]).unwrap().mean[3]
     };
     assert!(sale(start + 3));
@@ -217,20 +218,20 @@ fn what_is_known_beside_the_load_is_used() {
 #[test]
 fn a_stored_model_says_the_same_and_stays_small() {
     let model = trained(&days(14));
-    let bytes = model.pack();
+    let bytes = model.encode();
     assert!(bytes.len() < 64 * 1_024, "{} bytes", bytes.len());
-    let stored = Trained::unpack(&bytes).unwrap();
+    let stored = Ensemble::decode(&bytes).unwrap();
     assert_eq!(stored, model);
-    assert_eq!(stored.pack(), bytes);
-    assert_eq!(trained(&days(14)).pack(), bytes, "the same history gives the same bytes");
+    assert_eq!(stored.encode(), bytes);
+    assert_eq!(trained(&days(14)).encode(), bytes, "the same history gives the same bytes");
     let mut other = bytes.clone();
     other[4] = 250;
-    let refused = Trained::unpack(&other).unwrap_err();
+    let refused = Ensemble::decode(&other).unwrap_err();
     assert_eq!(refused, NotAModel::Version { found: 250, expected: MODEL_VERSION });
     let text = refused.to_string();
     assert!(text.contains("250") && text.contains(&MODEL_VERSION.to_string()), "{text}");
     for cut in [0, 3, 5, 6, 60, bytes.len() - 1] {
-        assert!(matches!(Trained::unpack(&bytes[..cut]), Err(NotAModel::Garbled { .. })), "{cut}");
+        assert!(matches!(Ensemble::decode(&bytes[..cut]), Err(NotAModel::Garbled { .. })), "{cut}");
     }
 }
 
@@ -238,8 +239,8 @@ fn a_stored_model_says_the_same_and_stays_small() {
 fn ninety_days_of_five_minutes_stay_small() {
     let of = |index: usize| Some(load(index / 12) + noise(index));
     let history = series(300, (0..90 * 288).map(of));
-    let model = Trained::train(&history, &NONE, 24).unwrap();
-    assert!(model.pack().len() < 64 * 1_024);
+    let model = Ensemble::train(&history, &NONE, 24).unwrap();
+    assert!(model.encode().len() < 64 * 1_024);
     let whole = model.predict(&history, &NONE, 24, &[0.9]);
     assert_eq!(whole, model.predict(&history.tail(14 * 288), &NONE, 24, &[0.9]), "the tail is enough");
 }
@@ -254,7 +255,7 @@ fn points_count_once_however_many_cycles_were_missed() {
     }
     late.update(&hours(159, load), &NONE).unwrap();
     assert_eq!(each.seen_until(), late.seen_until());
-    assert_eq!(each.pack(), late.pack());
+    assert_eq!(each.encode(), late.encode());
     late.update(&hours(150, load), &NONE).unwrap();
     assert_eq!(each, late, "an older history brings nothing");
 }
@@ -272,7 +273,7 @@ proptest! {
             let mut model = trained(&history.until(hours(110, load).end()));
             model.update(history, &NONE).unwrap();
             let levels = [0.01, 0.05, 0.5, 0.9, 0.95, 0.999];
-            (model.predict(history, &NONE, 12, &levels).unwrap(), model.pack())
+            (model.predict(history, &NONE, 12, &levels).unwrap(), model.encode())
         };
         let said = say(&past);
         prop_assert_eq!(&said, &say(&longer.until(past.end())));

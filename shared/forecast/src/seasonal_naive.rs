@@ -1,4 +1,5 @@
-//! Seasonal naive with a level correction; the moving average where there is no season yet.
+//! The seasonal naive forecast with a correction of the level, and a moving average for histories without a season. Neither
+//! needs training.
 
 use crate::forecast::{Forecast, NoForecast, Quantile, usable};
 use crate::ratio::Ratio;
@@ -7,14 +8,14 @@ use crate::statistics::{quantile, real};
 
 const DAY_S: u32 = 86_400;
 const HOUR_S: u32 = 3_600;
-/// Origins within the history at which the method is tried: enough for a 95 % quantile of errors, few enough to be quick.
+/// The most origins within the history that errors are measured from: enough for a 95 % quantile, few enough to be fast.
 const ORIGINS_MAX: usize = 200;
 
 /// Forecasts `horizon` steps from the end of `history`.
 ///
-/// With a day of data or more: the value of the same time a season ago (a week where there is one, else a day), corrected
-/// by how the last hour differs from its season; with less: the mean of the last hour. Quantiles are those of the errors
-/// that the same method made at origins within the history.
+/// With a day of history or more, it is the value one season ago (a week if the history is long enough, else a day),
+/// corrected by the difference of the last hour from the same hour then. With less, it is the mean of the last hour.
+/// Quantiles come from the errors of the same method at origins within the history.
 ///
 /// # Errors
 /// When there are too few known points, or one is too large.
@@ -24,19 +25,19 @@ pub fn forecast(history: &Series, horizon: usize, levels: &[f64]) -> Result<Fore
     let now = history.len();
     let mean: Vec<f64> =
         (0..horizon).map(|ahead| method.predict(history, now, ahead).unwrap_or(0.0)).collect();
-    let trials = trials(history, &method, horizon);
-    let quantiles = levels.iter().map(|level| band(&mean, &trials, *level)).collect();
+    let past_errors = past_errors(history, &method, horizon);
+    let quantiles = levels.iter().map(|level| quantile_of(&mean, &past_errors, *level)).collect();
     Ok(Forecast {
         start: history.end(),
         step_s: history.step_s(),
-        confidence: confidence(&trials),
+        confidence: confidence(&past_errors),
         model: method.name().to_owned(),
         quantiles,
         mean,
     })
 }
 
-/// How the next values are guessed.
+/// How values are predicted.
 enum Method {
     /// From the values one season ago.
     Seasonal { period: usize, hour: usize },
@@ -49,7 +50,8 @@ impl Method {
         let per = |seconds: u32| usize::try_from((seconds / history.step_s()).max(1)).unwrap_or(1);
         let (hour, day, week) = (per(HOUR_S), per(DAY_S), per(7 * DAY_S));
         match history.len() {
-            // One season more than the longest, so that the correction has a past of its own.
+            // A week needs a day more, and a day an hour more, so that the correction can be computed at earlier origins
+            // too.
             len if week + day <= len => Method::Seasonal { period: week, hour },
             len if day + hour <= len => Method::Seasonal { period: day, hour },
             _ => Method::Average { hour },
@@ -63,7 +65,7 @@ impl Method {
         }
     }
 
-    /// The guess at `origin` (the first unknown index) for `ahead` steps later, from values before `origin` only.
+    /// The prediction for `ahead` steps after `origin`, the first unknown index, from values before `origin` only.
     fn predict(&self, history: &Series, origin: usize, ahead: usize) -> Option<f64> {
         match self {
             Method::Average { hour } => mean(history, origin.saturating_sub(*hour), origin),
@@ -76,7 +78,7 @@ impl Method {
                 let lately = mean(history, from, origin);
                 let then = from.checked_sub(*period).and_then(|from| mean(history, from, from + hour));
                 let shift = lately.zip(then).map_or(0.0, |(lately, then)| lately - then);
-                // What differs now fades: after an hour or so the season knows better than the last hour does.
+                // The correction fades over the horizon: after about an hour, the season alone is the better prediction.
                 let fade = 1.0 / (1.0 + real(ahead) / real(*hour));
                 Some((season + shift * fade).max(0.0))
             }
@@ -84,7 +86,7 @@ impl Method {
     }
 }
 
-/// The value at an index, or near it where it is a gap; never at or after `origin`.
+/// The value at an index, or the mean around it if that is a gap; only from values before `origin`.
 fn around(history: &Series, index: usize, origin: usize) -> Option<f64> {
     history
         .get(index)
@@ -97,14 +99,14 @@ fn mean(history: &Series, from: usize, to: usize) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / real(known.len()))
 }
 
-/// Errors of the method at origins within the history, by steps ahead, each list sorted.
-struct Trials {
+/// The errors of the method at origins within the history: a sorted list for each number of steps ahead.
+struct PastErrors {
     errors: Vec<Vec<f64>>,
-    /// Mean size of the errors over the mean load.
+    /// The mean absolute error over the mean load.
     relative: Option<f64>,
 }
 
-fn trials(history: &Series, method: &Method, horizon: usize) -> Trials {
+fn past_errors(history: &Series, method: &Method, horizon: usize) -> PastErrors {
     let first = match method {
         Method::Seasonal { period, hour } => period + hour,
         Method::Average { hour } => *hour.min(&(history.len() / 2)),
@@ -112,35 +114,36 @@ fn trials(history: &Series, method: &Method, horizon: usize) -> Trials {
     let last = history.len();
     let stride = (last.saturating_sub(first) / ORIGINS_MAX).max(1);
     let mut errors = vec![Vec::new(); horizon];
-    let (mut missed, mut load) = (0.0, 0.0);
+    let (mut error_sum, mut load_sum) = (0.0, 0.0);
     for origin in (first..last).rev().step_by(stride) {
         for (ahead, errors) in errors.iter_mut().enumerate() {
             let Some(actual) = history.get(origin + ahead) else { continue };
-            let Some(guess) = method.predict(history, origin, ahead) else { continue };
-            errors.push(actual - guess);
-            missed += (actual - guess).abs();
-            load += actual.abs();
+            let Some(prediction) = method.predict(history, origin, ahead) else { continue };
+            errors.push(actual - prediction);
+            error_sum += (actual - prediction).abs();
+            load_sum += actual.abs();
         }
     }
-    let tried = errors.first().is_some_and(|errors| !errors.is_empty());
-    let relative = tried.then(|| if load == 0.0 { missed } else { missed / load });
+    let has_errors = errors.first().is_some_and(|errors| !errors.is_empty());
+    let relative = has_errors.then(|| if load_sum == 0.0 { error_sum } else { error_sum / load_sum });
     errors.iter_mut().for_each(|errors| errors.sort_by(f64::total_cmp));
-    Trials { errors, relative }
+    PastErrors { errors, relative }
 }
 
-fn band(mean: &[f64], trials: &Trials, level: f64) -> Quantile {
-    let near: Vec<f64> = trials.errors.iter().find(|errors| !errors.is_empty()).cloned().unwrap_or_default();
-    let values = mean.iter().zip(&trials.errors).map(|(mean, errors)| {
-        // The furthest steps of a short history were never tried; the nearest errors are the best there are.
+fn quantile_of(mean: &[f64], past_errors: &PastErrors, level: f64) -> Quantile {
+    let near: Vec<f64> =
+        past_errors.errors.iter().find(|errors| !errors.is_empty()).cloned().unwrap_or_default();
+    let values = mean.iter().zip(&past_errors.errors).map(|(mean, errors)| {
+        // A short history has no errors for the furthest steps. Those of the nearest steps are used instead.
         let errors = if errors.is_empty() { &near } else { errors };
         (mean + quantile(errors, level)).max(0.0)
     });
     Quantile { level, values: values.collect() }
 }
 
-/// One minus the mean relative error at the origins tried; nothing was tried, nothing is trusted.
-fn confidence(trials: &Trials) -> Ratio {
-    trials.relative.map_or(Ratio::ZERO, |relative| Ratio::clamped(1.0 - relative))
+/// One minus the relative error; zero if no error could be measured.
+fn confidence(past_errors: &PastErrors) -> Ratio {
+    past_errors.relative.map_or(Ratio::ZERO, |relative| Ratio::clamped(1.0 - relative))
 }
 
 #[cfg(test)]

@@ -1,23 +1,23 @@
-//! A history made whole: gaps filled, and the values that a season is read from cleaned of what came once.
+//! Cleaning of a history: gaps are filled, and flash crowds are cut out of the values that seasons are computed from.
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 
-use crate::statistics::real;
+use crate::statistics::{median, real};
 
-/// Days that a value is compared with, and the fewest that make a comparison.
+/// A value is compared with the same time on so many days before, and with no fewer than so many.
 const DAYS_MAX: usize = 7;
 const DAYS_MIN: usize = 3;
-/// A value so many usual deviations from its time of day is out of the ordinary.
+/// A value is an outlier when it deviates from its time of day by so many usual deviations.
 const DEVIATIONS_MAX: f64 = 8.0;
-/// What is out of the ordinary for more hours than this is a new level, not a crowd.
+/// Outliers for more hours than this are a new level of the load, and no flash crowd.
 const CROWD_HOURS_MAX: usize = 3;
-/// What came more often than this within so many days is a habit of the load, and is left as it is.
+/// Flash crowds that come more often than this within so many days are usual for the load, and are left as they are.
 const HABIT: usize = 1;
 const HABIT_DAYS: usize = 14;
-/// A deviation smaller than this share of the value is never out of the ordinary, however regular the series.
+/// A deviation below this share of the value is never an outlier, however regular the series is.
 const DEVIATION_MIN: f64 = 0.05;
 
-/// The values with gaps of up to an hour bridged by a line, and longer ones filled from the days before.
+/// The values with gaps filled: by interpolation up to an hour, longer ones with the values of the day before.
 pub(super) fn fill(raw: &[f64], day: usize) -> Vec<f64> {
     let mut values = raw.to_vec();
     let mut index = 0;
@@ -46,11 +46,10 @@ fn bridge(values: &mut [f64], from: usize, to: usize, day: usize) {
     }
 }
 
-/// The values with flash crowds cut down to the largest ordinary deviation from the same time on the days before.
+/// The values with flash crowds cut to the largest usual deviation from the same time on the days before.
 ///
-/// Each is cleaned by what came before it alone, so that what a model is taught with is what it would have seen. A crowd
-/// that stays for more than three hours is a new level, and crowds that come all the time are the load's habit: both are left
-/// as they are.
+/// Each value is cleaned by earlier values alone, so that models are trained on what they would have seen at the time.
+/// Crowds of more than three hours are a new level, and frequent crowds are usual for the load: both are left as they are.
 pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
     let mut cleaned = values.to_vec();
     let mut crowds: Vec<usize> = Vec::new();
@@ -62,7 +61,8 @@ pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
         for (ago, value) in days.iter_mut().take(count).enumerate() {
             *value = cleaned[index - (ago + 1) * day];
         }
-        let season = median(&mut days[..count]);
+        days[..count].sort_unstable_by(f64::total_cmp);
+        let season = median(&days[..count]);
         let off = values[index] - season;
         let limit = DEVIATIONS_MAX * f64::max(usual, DEVIATION_MIN * season.abs() / DEVIATIONS_MAX);
         let settled = (DAYS_MIN + 1) * day <= index;
@@ -74,19 +74,13 @@ pub(super) fn clean(values: &[f64], day: usize, hour: usize) -> Vec<f64> {
         let lately = crowds.iter().rev().take_while(|begun| index - **begun < HABIT_DAYS * day).count();
         let once = lately <= HABIT && run <= CROWD_HOURS_MAX * hour;
         let kept = if far && once { off.clamp(-limit, limit) } else { off };
-        // Adding up again what was taken apart would move every value by its last digit.
+        // The sum of season and deviation can differ from the value in its last digit.
         cleaned[index] = if kept == off { values[index] } else { season + kept };
-        // The first day of comparisons learns at once what is usual; later ones move it slowly.
+        // On the first day of comparisons the usual deviation is their mean; later it moves slowly.
         let weight = if settled { memory } else { 1.0 / real(index - DAYS_MIN * day + 1) };
         usual += weight * (kept.abs().min(if settled { 2.0 * limit } else { f64::MAX }) - usual);
     }
     cleaned
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    let half = values.len() / 2;
-    values.sort_unstable_by(f64::total_cmp);
-    if values.len() % 2 == 1 { values[half] } else { f64::midpoint(values[half - 1], values[half]) }
 }
 
 #[cfg(test)]

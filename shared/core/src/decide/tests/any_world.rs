@@ -1,0 +1,289 @@
+//! Worlds drawn at random: three tiers, with everything that a decision may have to look at.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
+
+use super::*;
+use crate::forecast::MetricForecast;
+use crate::state::Override;
+use headroom_forecast::lead_window::LeadForecast;
+
+/// A world with everything that it is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct AnyWorld {
+    pub(crate) platform: Platform,
+    pub(crate) observations: BTreeMap<DimensionKey, Observation>,
+    pub(crate) forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) manual: BTreeMap<DimensionKey, Units>,
+    pub(crate) state: PlatformState,
+}
+
+impl AnyWorld {
+    pub(crate) fn world(&self) -> World<'_> {
+        World {
+            platform: &self.platform,
+            now: now(),
+            observations: &self.observations,
+            forecasts: &self.forecasts,
+            changes: &self.changes,
+            manual: &self.manual,
+            state: &self.state,
+        }
+    }
+
+    pub(crate) fn decide(&self) -> Vec<Decision> {
+        decide(&self.world())
+    }
+
+    /// What was seen of a dimension, if its capacity could be seen.
+    pub(crate) fn capacity(&self, key: &DimensionKey) -> Option<&Capacity> {
+        self.observations.get(key)?.capacity.known()
+    }
+}
+
+/// The dimensions of the platform, and what a unit of each carries of its first metric at its target.
+pub(crate) const DIMENSIONS: [(&str, &str, f64); 4] = [
+    ("users/read", "consumed", 0.7),
+    ("users/write", "consumed", 0.7),
+    ("api/desired", "jobs", 10.0),
+    ("web/desired", "cpu", 50.0),
+];
+
+/// The bounds of every dimension.
+const LARGEST: u32 = 60;
+
+fn file() -> impl Strategy<Value = String> {
+    let mode = || prop::sample::select(vec!["", "mode: desired,", "mode: floor,"]);
+    let order = prop::sample::select(vec![
+        "scaling_order: [data, app, web]",
+        "strategy: parallel",
+        "dependencies: [{source: web, target: app}, {source: app, target: data, connections_per_unit: 10, connection_limit: 300}]",
+    ]);
+    let phase = prop::sample::select(vec!["observe", "limited", "full", "optimized"]);
+    let budget = prop::sample::select(vec!["", "budget: {hourly: 2.5},", "budget: {monthly: 2000},"]);
+    let event = prop::sample::select(vec![
+        "",
+        "{name: sale, cron: '0 0 * * *', duration: 1d, groups: [web], floor: 12}",
+        "{name: freeze, cron: '0 0 * * *', duration: 1d, no_scale_in: true}",
+        "{name: fair, cron: '0 0 * * *', duration: 1d, multiply: 1.5}",
+        "{name: rest, cron: '0 0 * * *', duration: 1d, multiply: 0.5}",
+    ]);
+    (mode(), mode(), mode(), order, phase, budget, event).prop_map(
+        |(data, app, web, order, phase, budget, event)| {
+            format!(
+                "configuration_name: shop
+scaling_groups:
+  data:
+    resources:
+      - {{type: DYNAMODB_TABLE, name: users, {data} read_capacity: {{min: 2, max: {LARGEST}}}, write_capacity: {{min: 2, max: {LARGEST}}}}}
+  app:
+    resources:
+      - type: ECS_SERVICE
+        name: api
+        min_capacity: 2
+        max_capacity: {LARGEST}
+        {app}
+        metrics:
+          - {{name: jobs, kind: load, namespace: shop, target_per_unit: 10}}
+          - {{name: waiting, kind: queue_depth, namespace: shop, target_per_unit: 5}}
+          - {{name: slow, kind: latency, namespace: shop, target_value: 1}}
+  web:
+    resources:
+      - {{type: EC2_AUTO_SCALING_GROUP, name: web, {web} min_capacity: 2, max_capacity: {LARGEST}, target_cpu_utilization: 50}}
+orchestration: {{rollout_phase: {phase}, {order}}}
+guardrails: {{{budget} max_scale_out_percent: 200}}
+calendar: [{event}]
+",
+                app = app.trim_end_matches(',')
+            )
+        },
+    )
+}
+
+fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
+    let busy = prop::sample::select(super::laws::any_busy());
+    let limits = (option::weighted(0.2, 1_u32..40), option::weighted(0.3, 10_u32..80), option::of(0_u32..5));
+    let known = (1_u32..50, 0_u32..55, busy, any::<bool>(), limits).prop_map(
+        |(set, ready, busy, failed, (least, most, decreases))| {
+            Observed::Known(Capacity {
+                mode: Mode::Desired,
+                set: Units(set),
+                // Most of the time what is set is there.
+                ready: Units(if failed { ready } else { set }),
+                busy,
+                failed: (failed && ready < set).then(|| "its deployment failed".to_owned()),
+                aws_min: least.map(Units),
+                aws_max: most.map(Units),
+                decreases_left: decreases,
+                overshoot: Units(0),
+            })
+        },
+    );
+    prop_oneof![9 => known, 1 => Just(Observed::Unknown("access was denied".to_owned()))]
+}
+
+/// A load that so many units carry at their target, or nothing known.
+fn load(per_unit: f64) -> impl Strategy<Value = Observed<Load>> {
+    let known = (0.0..50.0, 1.0..1.3, prop::bool::weighted(0.1)).prop_map(move |(units, peak, saturated)| {
+        let mean = units * per_unit;
+        Observed::Known(Load { mean, peak: mean * peak, at: now(), saturated })
+    });
+    prop_oneof![8 => known, 1 => Just(Observed::Unknown("it has no points".to_owned()))]
+}
+
+fn observations() -> impl Strategy<Value = BTreeMap<DimensionKey, Observation>> {
+    let of = |(key, metric, per_unit): (&'static str, &'static str, f64)| {
+        let queue = (load(20.0), load(0.04));
+        (capacity(), load(per_unit), queue).prop_map(move |(capacity, load, (waiting, slow))| {
+            let reading = |metric: &str, load| Reading { metric: metric.to_owned(), load };
+            let mut readings = vec![reading(metric, load)];
+            if key == "api/desired" {
+                // What waits is all there is to know of a queue, however little the units carry.
+                let waiting = match waiting {
+                    Observed::Known(load) => Observed::Known(Load { saturated: false, ..load }),
+                    Observed::Unknown(why) => Observed::Unknown(why),
+                };
+                readings.extend([reading("waiting", waiting), reading("slow", slow)]);
+            }
+            Observation { key: key.parse().unwrap(), capacity, readings }
+        })
+    };
+    let [a, b, c, d] = DIMENSIONS.map(of);
+    (a, b, c, d).prop_map(|(a, b, c, d)| {
+        [a, b, c, d].into_iter().map(|observation| (observation.key.clone(), observation)).collect()
+    })
+}
+
+/// What a trained lead model said of some load, as a stored one reads.
+pub(super) fn lead(load: f64) -> LeadForecast {
+    const STORED: &str = include_str!("../../../../forecast/tests/stored/lead-forecast.json");
+    let stored: LeadForecast = serde_json::from_str(STORED).unwrap();
+    let usual = stored.whole.quantile(0.5);
+    let seconds = |seconds| now() + SignedDuration::from_secs(seconds);
+    let lead = LeadForecast { from: now(), ready: seconds(300), until: seconds(600), ..stored };
+    lead.multiplied(|_, _| load / usual)
+}
+
+fn forecast(
+    (key, metric, per_unit): (&'static str, &'static str, f64),
+) -> impl Strategy<Value = Option<(DimensionKey, Vec<MetricForecast>)>> {
+    let drawn = (1.0..50.0, 0.2..3.0, 0.0..1.0, any::<bool>(), any::<bool>());
+    option::weighted(
+        0.8,
+        drawn.prop_map(move |(units, rise, confidence, has_curve, has_lead): (f64, f64, f64, bool, bool)| {
+            let (start, end) = (units * per_unit, (units * rise).min(55.0) * per_unit);
+            let at = |step: usize| start + (end - start) * f64::from(u32::try_from(step).unwrap()) / 23.0;
+            let values = |factor: f64| -> Vec<f64> { (0..24).map(|step| at(step) * factor).collect() };
+            let quantiles = [(0.05, 0.8), (0.5, 1.0), (0.9, 1.15), (0.95, 1.2), (0.99, 1.3)];
+            let curve = Forecast {
+                start: now(),
+                step_s: 300,
+                mean: values(1.0),
+                quantiles: quantiles.map(|(level, factor)| Quantile { level, values: values(factor) }).into(),
+                model: "test".into(),
+                confidence: Ratio::clamped(confidence),
+            };
+            let none = MetricForecast::none(metric, NoForecast::Stale { age_s: 0 });
+            let outcome = if has_curve { Ok(curve) } else { none.outcome.clone() };
+            (
+                key.parse().unwrap(),
+                vec![MetricForecast { outcome, lead: has_lead.then(|| lead(end)), ..none }],
+            )
+        }),
+    )
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let one =
+        (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 0_i64..4_000, 1_u32..30, 1_u32..30);
+    vec(one, 0..8).prop_map(|drawn| {
+        let mut changes: Vec<Change> = drawn
+            .into_iter()
+            .filter(|(_, _, from, to)| from != to)
+            .map(|(key, ago_s, from, to)| Change {
+                key: key.parse().unwrap(),
+                at: now() - SignedDuration::from_secs(ago_s),
+                from: Units(from),
+                to: Units(to),
+            })
+            .collect();
+        changes.sort_by_key(|change| change.at);
+        changes
+    })
+}
+
+fn state() -> impl Strategy<Value = PlatformState> {
+    let resources = || prop::sample::select(vec!["users", "api", "web"]);
+    let breakers = btree_map(resources(), (1_u32..5, 0_i64..4_000), 0..2);
+    let pause = option::weighted(0.2, (option::of(resources()), option::of(any::<bool>())));
+    let floor =
+        option::weighted(0.2, (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 1_u32..40));
+    (breakers, pause, floor, -0.2..0.2, 60.0..900.0).prop_map(|(breakers, pause, floor, moved, took_s)| {
+        let ago = |seconds| now() - SignedDuration::from_secs(seconds);
+        let until = now() + SignedDuration::from_secs(600);
+        let breaker = |(resource, (failures, ago_s)): (&str, _)| {
+            (resource.into(), Breaker { failures, failed_at: Some(ago(ago_s)) })
+        };
+        let pauses = pause.map(|(resource, out): (Option<&str>, Option<bool>)| Pause {
+            group: None,
+            resource: resource.map(Into::into),
+            direction: out.map(|out| if out { Direction::Out } else { Direction::In }),
+            until,
+            by: "ana".into(),
+        });
+        let overrides = floor.map(|(key, units)| Override {
+            key: key.parse().unwrap(),
+            units: Units(units),
+            until,
+            by: "ana".into(),
+        });
+        let provisioned = Provisioned { seconds: took_s, seen: 5, at: now() };
+        PlatformState {
+            requests: OperatorRequests {
+                pauses: pauses.into_iter().collect(),
+                overrides: overrides.into_iter().collect(),
+            },
+            breakers: breakers.into_iter().map(breaker).collect(),
+            provisioning: BTreeMap::from([("web".into(), provisioned)]),
+            confidence_adjustment: ConfidenceAdjustment { out: moved, inward: -moved, at: None },
+            ..PlatformState::default()
+        }
+    })
+}
+
+/// Any world.
+pub(crate) fn any_world() -> impl Strategy<Value = AnyWorld> {
+    let [a, b, c, d] = DIMENSIONS.map(forecast);
+    let manual =
+        option::weighted(0.1, (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 1_u32..70));
+    (file(), observations(), (a, b, c, d), changes(), manual, state()).prop_map(
+        |(file, mut observations, (a, b, c, d), changes, manual, state)| {
+            let platform = parse(&file).unwrap().platform;
+            for place in platform.dimensions() {
+                let key = &place.dimension.key;
+                let Some(Observed::Known(capacity)) = observations.get_mut(key).map(|one| &mut one.capacity)
+                else {
+                    continue;
+                };
+                // Without a word from the operator the mode is what AWS has; here some have a native policy.
+                capacity.mode = place.resource.mode.unwrap_or(Mode::Desired);
+                if capacity.mode == Mode::Floor || place.dimension.facts.daily_limit.is_none() {
+                    capacity.decreases_left = None;
+                }
+                if let (Some(least), Some(most)) = (capacity.aws_min, capacity.aws_max) {
+                    capacity.aws_min = Some(least.min(most));
+                }
+            }
+            AnyWorld {
+                platform,
+                observations,
+                forecasts: [a, b, c, d].into_iter().flatten().collect(),
+                changes,
+                manual: manual.map(|(key, units)| (key.parse().unwrap(), Units(units))).into_iter().collect(),
+                state,
+            }
+        },
+    )
+}
