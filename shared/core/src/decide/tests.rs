@@ -188,6 +188,11 @@ fn forecasts_come_before_the_load() {
         .check("10 -> 8 by Predictive: forecast_load");
     Case { forecast: Some((300.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
         .check("10 -> 6 by Hybrid: forecast_load");
+    // What agrees with the measured load by chance decides nothing where it is not trusted.
+    Case { forecast: Some((750.0, 0.5)), cpu: Some(75.0), ..quiet.clone() }
+        .check("10 -> 15 by Reactive: not_trusted measured_load");
+    Case { forecast: Some((750.0, 0.7)), cpu: Some(75.0), ..quiet.clone() }
+        .check("10 -> 15 by Hybrid: forecast_load");
     // Half of the capacity is the most that may rest on a forecast alone here; what is measured may go on.
     let quiet = case(&format!("{FULL}predictive: {{max_predictive_scaling_percent: 50}}\n"));
     Case { forecast: Some((900.0, 0.95)), ..quiet.clone() }

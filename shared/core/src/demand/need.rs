@@ -141,9 +141,9 @@ impl Needs {
         let predictive = self.predictive.as_ref().filter(|_| with_forecast);
         let all = [self.reactive.as_ref(), predictive, self.scheduled.as_ref()];
         let largest = all.into_iter().flatten().map(of).max_by_key(|need| need.units)?;
-        let agreed = |pair: &Option<Pair>| pair.as_ref().is_some_and(|pair| of(pair).units == largest.units);
+        let agreed = |pair: Option<&Pair>| pair.is_some_and(|pair| of(pair).units == largest.units);
         let both =
-            largest.source != DemandSource::Scheduled && agreed(&self.reactive) && agreed(&self.predictive);
+            largest.source != DemandSource::Scheduled && agreed(self.reactive.as_ref()) && agreed(predictive);
         let source = if both { DemandSource::Hybrid } else { largest.source };
         Some(Need { source, ..largest.clone() })
     }
