@@ -12,7 +12,7 @@ RENDERED := target/scaling.asl.json
 CYCLES := 200
 SEED := 1
 
-.PHONY: demo test cycles check lambdas release clean
+.PHONY: demo test quick mutants cycles check lambdas release clean
 
 # Three cycles of a shop on a local AWS, each checked. TRACE=FILE.csv replays your own load; KEEP=1 keeps it running; REAL=1
 # lets capacity take its time.
@@ -25,6 +25,15 @@ demo: $(LOCAL_AWS)
 test: $(LOCAL_AWS)
 	$(BUILD)
 	cargo test --workspace
+
+# While you work: format, clippy of what differs from main, and the tests of all thinking. Nothing of the AWS SDK is built
+# unless a crate that uses it has changed.
+PURE := -p headroom-forecast -p headroom-core -p headroom-rooms
+CHANGED = $(shell git diff --name-only $$(git merge-base HEAD main 2>/dev/null || echo HEAD); git ls-files -o --exclude-standard)
+quick:
+	cargo fmt --all --check
+	cargo clippy $(if $(filter-out shared/core/% shared/forecast/% shared/rooms/%,$(filter %.rs,$(CHANGED))),--workspace --features headroom/aws,$(PURE)) --all-targets -- -D warnings
+	cargo test $(PURE)
 
 # Random cycles on a local AWS that is slow and breaks, each checked. CYCLES=20 runs fewer; SEED=7 draws others.
 cycles: $(LOCAL_AWS)

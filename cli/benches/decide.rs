@@ -15,7 +15,7 @@ use headroom_core::observe::{Capacity, Load, Observation, Observed, Reading};
 use headroom_core::plan::{self, Permit};
 use headroom_core::platform::{Group, Platform};
 use headroom_core::series::Series;
-use headroom_core::simulate::trace::{Column, Trace};
+use headroom_core::simulate::trace::{Trace, TraceColumn};
 use headroom_core::simulate::{Options, replay};
 use headroom_core::state::EMPTY;
 use headroom_core::units::Units;
@@ -159,7 +159,7 @@ fn replay_of_a_fortnight(tiers: &[&str]) -> impl FnMut() -> Duration {
     };
     // The last 40 % of a trace are replayed: fourteen days of 35.
     let load = Series::new(Timestamp::UNIX_EPOCH, 60, (0..35 * 1_440).map(|minute| Some(wave(minute))));
-    let column = |name: &&str| Column { name: (*name).to_owned(), load: load.clone() };
+    let column = |name: &&str| TraceColumn { name: (*name).to_owned(), load: load.clone() };
     let trace = Trace { columns: tiers.iter().map(column).collect(), notes: Vec::new() };
     move || {
         let begun = Instant::now();

@@ -100,7 +100,7 @@ fn told(decision: &Decision, desired: u32) -> Value {
     let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
     json!({
         "target": decision.target.map_or(desired, |target| target.0),
-        "strategy": decision.strategy,
+        "strategy": decision.source,
         "confidence": decision.confidence,
         "reasons": reasons,
     })

@@ -1,7 +1,9 @@
 //! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
 
 mod dynamodb;
+mod functions;
 mod groups;
+mod kinesis;
 mod machines;
 mod metrics;
 mod scaling;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
+use crate::kinds::{kinesis_stream, lambda_function};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -91,8 +92,14 @@ async fn everything(bench: &Bench) {
     let mut floors =
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
-    bench.publish(&floors).await;
+    kinesis_stream::create(bench).await;
+    lambda_function::create(bench).await;
+    let floors = kinesis_stream::platform(bench, &floors);
+    bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
+    let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
+    kinesis_stream::write(bench, 4.2, until, 30).await;
+    lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
@@ -101,7 +108,11 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    assert_eq!(bench.cycle().await.error, "");
+    // A person has nothing provisioned any more, which is no configuration at all.
+    lambda_function::provision(bench, 1).await;
+    let none = json!({"capacity": {lambda_function::provisioned(bench): 0}});
+    let cycle = bench.cycle_with(none).await;
+    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
 }
 
 /// The platform's file with a check of an alarm that is well.

@@ -11,8 +11,8 @@ use headroom_aws::metrics::CloudWatch;
 use headroom_aws::notices::Sns;
 use headroom_aws::table::DynamoTable;
 use headroom_core::cycle::{
-    CollectRequest, Collected, DecideRequest, Decided, ExecuteRequest, Executed, Execution, ForecastRequest,
-    Steps,
+    CollectRequest, CollectResponse, DecideRequest, DecideResponse, ExecuteRequest, ExecuteResponse,
+    Execution, ForecastRequest, StepBatch,
 };
 use headroom_core::journal::StepState;
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ impl<'a> Hands<'a> {
         Hands { bench, execution }
     }
 
-    async fn collect(&self) -> Collected {
+    async fn collect(&self) -> CollectResponse {
         let aws = &self.bench.aws;
         let ports = collect_metrics::Ports {
             store: self.bench.store(),
@@ -50,7 +50,7 @@ impl<'a> Hands<'a> {
         collect_metrics::handle(&ports, request).await.unwrap()
     }
 
-    async fn decide(&self, collected: &Collected) -> Decided {
+    async fn decide(&self, collected: &CollectResponse) -> DecideResponse {
         let (store, meter) = (self.bench.store(), self.bench.aws.meter.clone());
         let ports = ForecastPorts { store: store.clone(), configs: Configs::default(), meter: meter.clone() };
         let config = collected.config.clone().unwrap();
@@ -85,8 +85,13 @@ impl<'a> Hands<'a> {
         }
     }
 
-    async fn execute(&self, collected: &Collected, decided: &Decided, wave: usize) -> Executed {
-        let steps = Steps {
+    async fn execute(
+        &self,
+        collected: &CollectResponse,
+        decided: &DecideResponse,
+        wave: usize,
+    ) -> ExecuteResponse {
+        let steps = StepBatch {
             cycle: collected.cycle.clone(),
             plan_id: decided.plan.id.clone(),
             wave,
@@ -95,7 +100,7 @@ impl<'a> Hands<'a> {
             at: Timestamp::now(),
         };
         match execute::handle(&self.execute_ports(), ExecuteRequest::Apply(steps)).await.unwrap() {
-            Response::Executed(executed) => executed,
+            Response::Steps(executed) => executed,
             other => panic!("{other:?}"),
         }
     }

@@ -86,6 +86,9 @@ def denied(service, headers, path, sentence):
     if "x-amz-target" in headers:
         body = json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": sentence})
         return 400, headers.get("content-type", "application/x-amz-json-1.0").encode(), [], body.encode()
+    if service == "lambda":
+        kind = [(b"x-amzn-errortype", b"AccessDeniedException")]
+        return 403, b"application/json", kind, json.dumps({"Message": sentence}).encode()
     said = f"<Message>{escape(sentence)}</Message>"
     if service == "s3":
         return 403, b"application/xml", [], f"<Error><Code>AccessDenied</Code>{said}</Error>".encode()
@@ -152,7 +155,9 @@ def check_requests():
         if scope["type"] != "http" or not session and service != "application-autoscaling":
             return await inner(scope, receive, send)
         body = await whole_body(receive)
-        operation, given = requests_of_aws.read(service, scope["method"], scope["path"], headers, body)
+        query = scope.get("query_string", b"").decode()
+        path = f"{scope['path']}?{query}" if query else scope["path"]
+        operation, given = requests_of_aws.read(service, scope["method"], path, headers, body)
         keep_tags_of_targets(operation, given)
         if not session:
             return await inner(scope, again(body), send)

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs
+from ministack.services import autoscaling, dynamodb, ecs, kinesis, lambda_svc
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -17,12 +17,25 @@ WHOLE = {
     "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancers",
     "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:DescribeRules",
+    "lambda:GetAccountSettings",
 }
 # What Application Auto Scaling asks of the caller before it registers a target: see "Permissions validation" in its guide.
 TARGETS_NEED = {
     "cassandra": ("cassandra:Alter", "cassandra:Select"),
     "dynamodb": ("dynamodb:DescribeTable", "dynamodb:UpdateTable"),
     "ecs": ("ecs:DescribeServices", "ecs:UpdateService"),
+    "lambda": (
+        "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig",
+    ),
+}
+# Lambda's operations, by how a request's path ends and its method.
+OF_LAMBDA = {
+    "account-settings": {"GET": "GetAccountSettings"},
+    "concurrency": {"GET": "GetFunctionConcurrency", "PUT": "PutFunctionConcurrency"},
+    "provisioned-concurrency": {
+        "DELETE": "DeleteProvisionedConcurrencyConfig", "GET": "GetProvisionedConcurrencyConfig",
+        "PUT": "PutProvisionedConcurrencyConfig",
+    },
 }
 # Tags of scalable targets, which moto does not keep.
 target_tags = {}
@@ -41,6 +54,10 @@ def read(service, method, path, headers, body):
         return match.group(1), cbor2.loads(body) if body else {}
     if target := headers.get("x-amz-target"):
         return target.rpartition(".")[2], json.loads(body or b"{}")
+    if service == "lambda":
+        parts, query = unquote(path.split("?")[0]).strip("/").split("/"), parse_qs(path.partition("?")[2])
+        given = {"FunctionName": parts[2]} if len(parts) > 2 else {}
+        return OF_LAMBDA[parts[-1]][method], {**given, **{name: values[0] for name, values in query.items()}}
     if service == "s3":
         bucket, _, key = unquote(path.split("?")[0]).lstrip("/").partition("/")
         return {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject"}[method], {"Bucket": bucket, "Key": key}
@@ -108,6 +125,9 @@ def behind(place, target):
         return service_of(place, *name.split("/"))
     if kind == "table":
         return table(place, name.split("/")[0])
+    if kind.startswith("function:"):
+        _, name, qualifier = kind.split(":")
+        return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
     return f"{place}:/{target}", {}
 
 
@@ -151,6 +171,19 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_kinesis(place, operation, given):
+    stream = kinesis._streams.get(given["StreamName"]) or {}
+    context = tags({"Key": key, "Value": value} for key, value in stream.get("tags", {}).items())
+    yield f"{place}:stream/{given['StreamName']}", context
+
+
+def of_lambda(place, operation, given):
+    name = given["FunctionName"]
+    function = lambda_svc._functions.get(name) or {}
+    context = tags({"Key": key, "Value": value} for key, value in function.get("tags", {}).items())
+    yield ":".join([f"{place}:function", name, *filter(None, [given.get("Qualifier")])]), context
+
+
 NAMED = {
     "states": lambda place, operation, given: [(given["executionArn"], {})],
     "sns": lambda place, operation, given: [(given["TopicArn"], {})],
@@ -160,6 +193,8 @@ NAMED = {
     "dynamodb": of_dynamodb,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
+    "kinesis": of_kinesis,
+    "lambda": of_lambda,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

@@ -22,7 +22,7 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, dynamodb, ecs, functions, gateway, scaling, stepfunctions
+from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, functions, gateway, kinesis, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -83,6 +83,12 @@ PATCHES = (
     dynamodb.refuse_unchanged_throughput,
     dynamodb.refuse_updates_of_busy_tables,
     dynamodb.tell_tables_late,
+    kinesis.reshard_over_time,
+    kinesis.refuse_reshardings,
+    kinesis.tell_streams_late,
+    concurrency.allocate_over_time,
+    concurrency.refuse_concurrency,
+    concurrency.tell_concurrency_late,
     scaling.forward_what_is_missing,
     scaling.tell_targets_and_policies_by_pages,
     scaling.move_capacity_into_its_bounds,

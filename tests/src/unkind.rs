@@ -11,7 +11,7 @@ use crate::server::Server;
 /// is for a shorter prefix.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Unkind {
-    /// Seconds that an update of a table or index, the start and the end of an instance or task, and a step of an instance
+    /// Seconds that an update of a table, index or stream, the start and the end of an instance or task, and a step of an instance
     /// refresh take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pace: Option<f64>,

@@ -21,7 +21,9 @@ use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_aws::time_left::TimeLeft;
 use headroom_aws::trigger::trigger;
-use headroom_core::cycle::{Batch, CollectRequest, Collected, CollectedKind, Cycle, Input, InvalidInput};
+use headroom_core::cycle::{
+    Batch, CollectRequest, CollectResponse, CollectedKind, Cycle, Input, InvalidInput,
+};
 use headroom_core::name::{ConfigVersion, PlatformName};
 use headroom_core::platform::Platform;
 
@@ -74,7 +76,7 @@ impl Ports<DynamoTable, CloudWatch, AwsFleet, ParameterStore, StepFunctions> {
 pub async fn handle<T, M, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     request: CollectRequest,
-) -> Result<Collected, Failure>
+) -> Result<CollectResponse, Failure>
 where
     T: Table,
     M: Metrics,
@@ -90,7 +92,7 @@ where
             check_manual(&platform, &input)?;
             let summary = look::look(ports, &platform, &cycle, looked_at).await?;
             let ready = answer(&cycle, CollectedKind::Ready, summary);
-            Collected {
+            CollectResponse {
                 config: Some(config),
                 batches: Batch::cover(&platform),
                 capacity: input.capacity,
@@ -98,7 +100,7 @@ where
             }
         }
         Claimed::Recover(plan, summary) => {
-            Collected { plan: Some(plan), ..answer(&cycle, CollectedKind::Recover, summary) }
+            CollectResponse { plan: Some(plan), ..answer(&cycle, CollectedKind::Recover, summary) }
         }
         Claimed::Skipped(summary) => answer(&cycle, CollectedKind::Skipped, summary),
         Claimed::Resumed(summary) => answer(&cycle, CollectedKind::Resumed, summary),
@@ -109,8 +111,8 @@ where
     Ok(collected)
 }
 
-fn answer(cycle: &Cycle, kind: CollectedKind, summary: String) -> Collected {
-    Collected {
+fn answer(cycle: &Cycle, kind: CollectedKind, summary: String) -> CollectResponse {
+    CollectResponse {
         kind,
         cycle: cycle.clone(),
         config: None,

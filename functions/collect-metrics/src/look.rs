@@ -2,7 +2,7 @@
 
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Depth, Fleet};
-use headroom_aws::metrics::{Answer, Metrics, Points, Window};
+use headroom_aws::metrics::{MetricAnswer, Metrics, Points, Window};
 use headroom_aws::store::{Learned, Versioned, version_of};
 use headroom_aws::table::Table;
 use headroom_core::collect::{self, MetricRequest};
@@ -63,7 +63,7 @@ async fn answers<T, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     asked: &[MetricRequest<'_>],
     (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<Answer>, Failure> {
+) -> Result<Vec<MetricAnswer>, Failure> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
     Ok(ports.metrics.read(&queries, Window { from, to, period_s: collect::PERIOD_S }).await?)
 }

@@ -12,7 +12,7 @@ use headroom_aws::sdk::Aws;
 use headroom_aws::store::{Store, StoredState, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::alert::Scaled;
-use headroom_core::cycle::{Cycle, DecideRequest, Decided, DecidedKind, PlanOutline};
+use headroom_core::cycle::{Cycle, DecideRequest, DecideResponse, DecidedKind, PlanOutline};
 use headroom_core::decide::forecast_fallback::{self, FallbackForecasts};
 use headroom_core::decide::{Decision, decide};
 use headroom_core::forecast::MetricForecast;
@@ -54,7 +54,7 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(2);
 ///
 /// # Errors
 /// When what is stored cannot be read or written, or the plan breaks a rule.
-pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Result<Decided, Failure> {
+pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Result<DecideResponse, Failure> {
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &request.config).await?;
     let inputs = Inputs::read(&ports.store, &platform, &request).await?;
     let mut decisions = decide(&inputs.world(&platform, &request));
@@ -67,7 +67,7 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
         report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
-    Ok(Decided { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
+    Ok(DecideResponse { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
 }
 
 /// Publishes the figures that the file asks for. What a rehearsal would say of another time is no figure.

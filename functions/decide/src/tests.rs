@@ -7,7 +7,7 @@ use headroom_aws::failure::Failure;
 use headroom_aws::meter::Meter;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::MemoryTable;
-use headroom_core::cycle::{Batch, Cycle, DecideRequest, Decided, DecidedKind, Task};
+use headroom_core::cycle::{Batch, Cycle, DecideRequest, DecideResponse, DecidedKind, Task};
 use headroom_core::decide::Decision;
 use headroom_core::forecast::MetricForecast;
 use headroom_core::lease::Claim;
@@ -71,7 +71,7 @@ async fn bench(text: &str, load: f64) -> Bench {
 }
 
 impl Bench {
-    async fn decide(&self) -> Result<Decided, Failure> {
+    async fn decide(&self) -> Result<DecideResponse, Failure> {
         handle(&self.ports, self.request.clone()).await
     }
 

@@ -13,7 +13,7 @@ use headroom_aws::notices::{Notices, Sns};
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::cycle::{ExecuteRequest, Executed};
+use headroom_core::cycle::{ExecuteRequest, ExecuteResponse};
 use headroom_core::settle::Outcome;
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ impl Ports<DynamoTable, AwsFleet, Sns> {
 #[serde(untagged)]
 pub enum Response {
     /// For a batch of steps.
-    Executed(Executed),
+    Steps(ExecuteResponse),
     /// For a settled cycle.
     Settled(Box<Outcome>),
 }
@@ -72,10 +72,10 @@ pub async fn handle<T: Table, F: Fleet, N: Notices>(
 ) -> Result<Response, Failure> {
     match request {
         ExecuteRequest::Apply(batch) => {
-            steps::carry_out(ports, &batch, steps::Way::Forward).await.map(Response::Executed)
+            steps::carry_out(ports, &batch, steps::Way::Forward).await.map(Response::Steps)
         }
         ExecuteRequest::Undo(batch) => {
-            steps::carry_out(ports, &batch, steps::Way::Back).await.map(Response::Executed)
+            steps::carry_out(ports, &batch, steps::Way::Back).await.map(Response::Steps)
         }
         ExecuteRequest::Settle(request) => {
             settle::settle(ports, *request).await.map(Box::new).map(Response::Settled)

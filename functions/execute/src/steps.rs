@@ -7,13 +7,13 @@ use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Capacities, Depth, Fleet};
 use headroom_aws::store::Versioned;
 use headroom_aws::table::Table;
-use headroom_core::cycle::{Executed, ExecutedKind, Steps, few};
+use headroom_core::cycle::{ExecuteResponse, ExecutedKind, StepBatch, few};
 use headroom_core::journal::{Entry, StepEvent, StepState};
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Observed};
 use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
-use headroom_core::units::Units;
+use headroom_core::units::{Direction, Units};
 
 use crate::Ports;
 
@@ -29,15 +29,15 @@ pub(crate) enum Way {
 /// Carries out the steps of a batch, one after the other.
 pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
     ports: &Ports<T, F, N>,
-    batch: &Steps,
+    batch: &StepBatch,
     way: Way,
-) -> Result<Executed, Failure> {
+) -> Result<ExecuteResponse, Failure> {
     let plan = admitted(ports, batch).await?;
     let platform = ports.configs.get(&ports.store, &batch.cycle.platform, &plan.config).await?;
     let steps = ports.store.steps(&batch.cycle.platform, &batch.plan_id, batch.wave, batch.batch).await?;
     let journal = ports.store.journal(&batch.cycle.platform, &batch.plan_id).await?;
     let observed = observe(ports, &platform, batch, &steps).await;
-    let mut executed = Executed {
+    let mut executed = ExecuteResponse {
         kind: ExecutedKind::Nothing,
         made: 0,
         found: 0,
@@ -73,7 +73,7 @@ pub(crate) async fn carry_out<T: Table, F: Fleet, N>(
 
 /// The plan, if this cycle may carry it out: it holds the lease, and the plan is permitted and open. This is the one
 /// place through which everything that changes capacity goes.
-async fn admitted<T: Table, F, N>(ports: &Ports<T, F, N>, batch: &Steps) -> Result<Plan, Failure> {
+async fn admitted<T: Table, F, N>(ports: &Ports<T, F, N>, batch: &StepBatch) -> Result<Plan, Failure> {
     let platform = &batch.cycle.platform;
     let read = ports.store.lease(platform).await?;
     let lease = read.value.renew(&batch.cycle.id, batch.at)?;
@@ -96,7 +96,7 @@ async fn admitted<T: Table, F, N>(ports: &Ports<T, F, N>, batch: &Steps) -> Resu
 async fn observe<T, F: Fleet, N>(
     ports: &Ports<T, F, N>,
     platform: &Platform,
-    batch: &Steps,
+    batch: &StepBatch,
     steps: &[Step],
 ) -> Capacities {
     let resources = steps.iter().filter_map(|step| Some(platform.resource(&step.resource)?.1));
@@ -107,7 +107,7 @@ async fn observe<T, F: Fleet, N>(
     ports.fleet.observe(&resources, &floors, batch.at, Depth::Close).await
 }
 
-fn count(executed: &mut Executed, entry: &Versioned<Entry>) {
+fn count(executed: &mut ExecuteResponse, entry: &Versioned<Entry>) {
     let place = match entry.value.state {
         StepState::Done | StepState::Undone => &mut executed.made,
         StepState::Found => &mut executed.found,
@@ -161,7 +161,7 @@ enum UndoEnd {
 struct StepRunner<'a, T, F, N> {
     ports: &'a Ports<T, F, N>,
     platform: &'a Platform,
-    batch: &'a Steps,
+    batch: &'a StepBatch,
     journal: &'a [Versioned<Entry>],
     observed: &'a Capacities,
 }
@@ -276,7 +276,8 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
             Err(error) if error.kind == ErrorKind::Stale || is_transient(error.kind) => {
                 UndoEnd::NotYet(error.to_string())
             }
-            Err(error) if error.kind == ErrorKind::DecreaseLimit => {
+            // What was scaled out stands; what was scaled in is missed, and nobody else brings it back.
+            Err(error) if error.kind == ErrorKind::DecreaseLimit && undo.direction() == Direction::In => {
                 UndoEnd::Event(StepEvent::UndoDeclined, Some(error.to_string()))
             }
             Err(error) => UndoEnd::Event(StepEvent::UndoFailed, Some(error.to_string())),

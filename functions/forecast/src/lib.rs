@@ -13,7 +13,7 @@ use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::{DimensionForecasts, Store};
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
+use headroom_core::cycle::{Batch, Cycle, ForecastRequest, ForecastResponse, Task};
 use headroom_core::forecast::{TrainingBudget, forecast_metric};
 use headroom_core::history::{Column, shard};
 use headroom_core::platform::{Place, Platform};
@@ -44,7 +44,10 @@ impl Ports<DynamoTable> {
 ///
 /// # Errors
 /// When what is stored cannot be read or written. The state machine then goes on without this batch.
-pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Result<Forecasted, Failure> {
+pub async fn handle<T: Table>(
+    ports: &Ports<T>,
+    request: ForecastRequest,
+) -> Result<ForecastResponse, Failure> {
     let ForecastRequest { cycle, config, batch } = request;
     let platform = ports.configs.get(&ports.store, &cycle.platform, &config).await?;
     let forecasts = forecast(ports, &platform, &cycle, &batch).await?;
@@ -55,7 +58,7 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: ForecastRequest) -> Res
     let (made, missing): (Vec<_>, Vec<_>) = all.partition(|forecast| forecast.outcome.is_ok());
     let (made, missing) = (made.len(), missing.len());
     tracing::info!(platform = %cycle.platform, cycle = %cycle.id, %batch, made, missing, "{made} forecasts, {missing} missing");
-    Ok(Forecasted { batch, made, missing, usage: ports.meter.take() })
+    Ok(ForecastResponse { batch, made, missing, usage: ports.meter.take() })
 }
 
 /// Models that an invocation may train: so many leave a cycle most of its minutes, and each of them is trained once a

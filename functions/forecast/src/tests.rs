@@ -6,7 +6,7 @@ use headroom_aws::configs::Configs;
 use headroom_aws::meter::Meter;
 use headroom_aws::store::Store;
 use headroom_aws::table::{Body, MemoryTable, Table as _};
-use headroom_core::cycle::{Batch, Cycle, ForecastRequest, Forecasted, Task};
+use headroom_core::cycle::{Batch, Cycle, ForecastRequest, ForecastResponse, Task};
 use headroom_core::forecast::Models;
 use headroom_core::history::{Chunk, Column, shard};
 use headroom_core::name::{ConfigVersion, PlatformName};
@@ -48,7 +48,7 @@ impl Shop {
     }
 
     /// A cycle so many seconds after the first.
-    async fn cycle(&self, after_s: i64, task: Task) -> (Forecasted, Cycle) {
+    async fn cycle(&self, after_s: i64, task: Task) -> (ForecastResponse, Cycle) {
         let cycle = Cycle {
             platform: "shop".into(),
             id: format!("cycle-{after_s}").as_str().into(),

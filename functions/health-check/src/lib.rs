@@ -14,7 +14,7 @@ use headroom_aws::probes::{Answer, NetworkProbes, Probes, Reach};
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::Store;
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::cycle::{HealthChecked, HealthRequest, few};
+use headroom_core::cycle::{HealthRequest, HealthResponse, few};
 use headroom_core::health::{Finding, Health, Judgement, Limit, judge, reached};
 use headroom_core::journal::{Entry, StepState};
 use headroom_core::name::ResourceId;
@@ -64,7 +64,7 @@ impl Ports<DynamoTable, AwsFleet, NetworkProbes> {
 pub async fn handle<T: Table, F: Fleet, P: Probes>(
     ports: &Ports<T, F, P>,
     request: HealthRequest,
-) -> Result<HealthChecked, Failure> {
+) -> Result<HealthResponse, Failure> {
     renew(ports, &request).await?;
     let plan = ports.store.plan_head(&request.cycle.platform, &request.plan_id).await?;
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &plan.config).await?;
@@ -80,7 +80,7 @@ pub async fn handle<T: Table, F: Fleet, P: Probes>(
     let limit = Limit { started_at: request.started_at, timeout_s, at: request.at };
     let Judgement { kind, reasons, strikes } = judge(&findings, request.strikes, limit);
     tracing::info!(platform = %platform.name, cycle = %request.cycle.id, wave = request.wave, ?kind, "{}", reasons.join("; "));
-    Ok(HealthChecked { kind, strikes, reasons: few(reasons), usage: ports.meter.take() })
+    Ok(HealthResponse { kind, strikes, reasons: few(reasons), usage: ports.meter.take() })
 }
 
 /// A long wait must not cost the lease.

@@ -10,7 +10,7 @@ use headroom_aws::meter::Meter;
 use headroom_aws::probes::{Answer, Probes, Unchecked};
 use headroom_aws::store::{Store, Versioned};
 use headroom_aws::table::MemoryTable;
-use headroom_core::cycle::{Cycle, HealthChecked, HealthRequest, Task};
+use headroom_core::cycle::{Cycle, HealthRequest, HealthResponse, Task};
 use headroom_core::health::{Health, Verdict};
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::lease::{Claim, TERM};
@@ -153,7 +153,7 @@ async fn bench(ready: u32, undone: bool) -> Bench {
 }
 
 impl Bench {
-    async fn check(&self, second: i64, strikes: u32, undo: bool) -> HealthChecked {
+    async fn check(&self, second: i64, strikes: u32, undo: bool) -> HealthResponse {
         let request = HealthRequest {
             cycle: self.cycle.clone(),
             plan_id: self.plan.id.clone(),

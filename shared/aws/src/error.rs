@@ -19,7 +19,7 @@ pub enum ErrorKind {
     Stale,
     /// A limit of AWS.
     Limit,
-    /// AWS counts decreases of this resource, and there is none left now.
+    /// AWS counts decreases of this resource, or changes of it, and there is none left now.
     DecreaseLimit,
     /// It does not exist.
     NotFound,
@@ -159,11 +159,14 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ConcurrentUpdateException"
         | "ResourceContentionFault"
         | "ConflictException"
+        | "ResourceConflictException"
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
         // So many tables at a time may be updated; in minutes others are done.
         "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
+        // Kinesis has one code for every limit.
+        "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
         "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"

@@ -8,7 +8,7 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode,
 };
-pub use headroom_core::collect::Answer;
+pub use headroom_core::collect::MetricAnswer;
 use headroom_core::platform::Query;
 use headroom_core::usage::METRICS_REQUESTED;
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ pub trait Metrics: Send + Sync {
         &self,
         queries: &[Query],
         window: Window,
-    ) -> impl Future<Output = Result<Vec<Answer>, AwsError>> + Send;
+    ) -> impl Future<Output = Result<Vec<MetricAnswer>, AwsError>> + Send;
 }
 
 /// CloudWatch.
@@ -75,9 +75,9 @@ impl CloudWatch {
         queries: &[&Query],
         window: Window,
         period_s: u32,
-    ) -> Result<Vec<Answer>, AwsError> {
+    ) -> Result<Vec<MetricAnswer>, AwsError> {
         let doing = || format!("read {} metrics", queries.len());
-        let mut answers = vec![Answer::default(); queries.len()];
+        let mut answers = vec![MetricAnswer::default(); queries.len()];
         let asked: Vec<MetricDataQuery> =
             queries.iter().enumerate().map(|(index, query)| data_query(index, query, period_s)).collect();
         // Billed by metric, however many points or pages it has.
@@ -114,8 +114,8 @@ impl CloudWatch {
 }
 
 impl Metrics for CloudWatch {
-    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<Answer>, AwsError> {
-        let mut answers = vec![Answer::default(); queries.len()];
+    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<MetricAnswer>, AwsError> {
+        let mut answers = vec![MetricAnswer::default(); queries.len()];
         let mut by_period: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (index, query) in queries.iter().enumerate() {
             by_period.entry(query.period_s.max(window.period_s)).or_default().push(index);
@@ -159,7 +159,13 @@ fn data_query(index: usize, query: &Query, period_s: u32) -> MetricDataQuery {
 
 /// Adds a result to the answer of its query. A query that failed inside CloudWatch adds nothing and is then unknown. Its
 /// last page says whether all is there.
-fn add(answers: &mut [Answer], queries: &[&Query], result: &MetricDataResult, window: Window, period_s: u32) {
+fn add(
+    answers: &mut [MetricAnswer],
+    queries: &[&Query],
+    result: &MetricDataResult,
+    window: Window,
+    period_s: u32,
+) {
     let Some(index) = result.id().and_then(|id| id.strip_prefix('q')).and_then(|id| id.parse::<usize>().ok())
     else {
         return;
@@ -190,14 +196,14 @@ pub struct MemoryMetrics(pub std::collections::BTreeMap<String, Points>);
 
 #[cfg(any(test, feature = "fakes"))]
 impl Metrics for MemoryMetrics {
-    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<Answer>, AwsError> {
+    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<MetricAnswer>, AwsError> {
         let within = |points: &Points| {
             points.iter().copied().filter(|(at, _)| window.from <= *at && *at < window.to).collect()
         };
         Ok(queries
             .iter()
             .map(|query| self.0.get(&query.metric_name).map(within).unwrap_or_default())
-            .map(|points| Answer { points, complete: true })
+            .map(|points| MetricAnswer { points, complete: true })
             .collect())
     }
 }
@@ -220,10 +226,11 @@ mod tests {
             rate,
             period_s: 60,
             missing_is_zero: false,
+            is_rare: false,
         }
     }
 
-    fn points(answers: Vec<Answer>) -> Vec<Points> {
+    fn points(answers: Vec<MetricAnswer>) -> Vec<Points> {
         answers.into_iter().map(|answer| answer.points).collect()
     }
 
@@ -294,7 +301,7 @@ mod tests {
         let client = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule]);
         let read =
             CloudWatch::new(&client, &Meter::default()).read(&[query("cpu", Rate::Level)], window(60)).await;
-        assert_eq!(read.unwrap(), [Answer { points: vec![], complete: false }]);
+        assert_eq!(read.unwrap(), [MetricAnswer { points: vec![], complete: false }]);
     }
 
     #[tokio::test]

@@ -78,6 +78,14 @@ impl Aws {
         balancing, aws_sdk_elasticloadbalancingv2
     );
     client!(
+        /// Kinesis Data Streams.
+        kinesis, aws_sdk_kinesis
+    );
+    client!(
+        /// Lambda.
+        lambda, aws_sdk_lambda
+    );
+    client!(
         /// Step Functions.
         sfn, aws_sdk_sfn
     );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use points::{Answer, LastSeen, add_idle, add_idle_past, note_seen};
+pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
 
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;

@@ -206,6 +206,23 @@ pub enum Reason {
     OnlyGrows,
     /// No more decreases today, or this hour.
     DecreasesSpent,
+    /// No more changes within 24 hours.
+    ChangesSpent {
+        /// How many AWS allows.
+        daily: u32,
+    },
+    /// The last changes are kept for scaling out.
+    ChangesKept {
+        /// Changes left.
+        left: u32,
+    },
+    /// A change that is too small for what is left of them.
+    ChangeSaved {
+        /// Changes left.
+        left: u32,
+        /// Units that the next one should move.
+        least: u32,
+    },
     /// A decrease that is too small for what is left of them.
     DecreaseSaved {
         /// Decreases left.
@@ -388,6 +405,16 @@ impl fmt::Display for Reason {
             Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),
             Reason::OnlyGrows => f.write_str("AWS has no way to make it smaller"),
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
+            Reason::ChangesSpent { daily } => {
+                write!(f, "AWS allows {daily} changes within 24 hours, and they are made")
+            }
+            Reason::ChangesKept { left } => {
+                write!(f, "AWS allows {left} more changes within 24 hours, which are kept for scaling out")
+            }
+            Reason::ChangeSaved { left, least } => write!(
+                f,
+                "AWS allows {left} more changes within 24 hours; the next one should move {least} units or more"
+            ),
             Reason::DecreaseSaved { left, least } => {
                 write!(
                     f,

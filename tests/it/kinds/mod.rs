@@ -1,3 +1,5 @@
 //! Each kind of resource by whole cycles: out, in, and rolled back.
 
+pub(crate) mod kinesis_stream;
+pub(crate) mod lambda_function;
 mod scalable_target;

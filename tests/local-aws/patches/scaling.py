@@ -12,7 +12,7 @@ from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.server import ThreadedMotoServer
 
 from . import dynamodb as tables
-from . import settings
+from . import concurrency, settings
 from .gateway import read, reply
 from .past import Past
 
@@ -42,6 +42,8 @@ def refused(code, sentence):
 def resource_name(resource_id):
     """The name of a table or service in an id such as table/orders/index/by-owner or service/cluster/api."""
     parts = resource_id.split("/")
+    if resource_id.startswith("function:"):
+        return resource_id.split(":")[1]
     return parts[1] if parts[0] == "table" else parts[-1]
 
 
@@ -181,6 +183,9 @@ def moved(bounds):
         wanted = inside(services[0]["desiredCount"]) if services else None
         done = wanted in (None, services[0]["desiredCount"])
         return done or ecs._ACTION_MAP["UpdateService"]({**which, "desiredCount": wanted})[0] < 400
+    if parts[0].startswith("function:"):
+        _, name, qualifier = parts[0].split(":")
+        return concurrency.move(name, qualifier, inside)
     _, table = tables.find({"TableName": parts[1]}) if parts[0] == "table" else ("", None)
     index = parts[3] if len(parts) > 3 else ""
     record = tables.parts(table).get(index) if table else None

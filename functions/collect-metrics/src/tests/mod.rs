@@ -15,7 +15,7 @@ use headroom_aws::metrics::{MemoryMetrics, Metrics};
 use headroom_aws::store::Store;
 use headroom_aws::table::MemoryTable;
 use headroom_aws::time_left::TimeLeft;
-use headroom_core::cycle::{CollectRequest, Collected, CollectedKind, Execution};
+use headroom_core::cycle::{CollectRequest, CollectResponse, CollectedKind, Execution};
 use headroom_core::history::{Column, column_series, shard};
 use headroom_core::lease::Lease;
 use headroom_core::name::PlatformName;
@@ -68,14 +68,14 @@ async fn collect_with<M: Metrics>(
     name: &str,
     second: i64,
     more: Json,
-) -> Result<Collected, Failure> {
+) -> Result<CollectResponse, Failure> {
     let mut input = json!({"platform": "shop"});
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let execution = Execution { name: name.into(), arn: format!("arn:{name}"), started_at: at(second) };
     handle(ports, CollectRequest { input, execution, at: at(second) }).await
 }
 
-async fn collect<M: Metrics>(ports: &FakesWith<M>, name: &str, second: i64) -> Collected {
+async fn collect<M: Metrics>(ports: &FakesWith<M>, name: &str, second: i64) -> CollectResponse {
     collect_with(ports, name, second, json!({})).await.unwrap()
 }
 
@@ -196,7 +196,7 @@ async fn a_dry_run_leaves_what_a_dead_cycle_began_to_one_that_may_mend_it() {
 
 #[tokio::test]
 async fn wrong_configurations_and_inputs_have_names() {
-    let name = |failure: Result<Collected, Failure>| failure.unwrap_err().name();
+    let name = |failure: Result<CollectResponse, Failure>| failure.unwrap_err().name();
     let mut ports = ports();
     assert_eq!(
         name(collect_with(&ports, "a", NOW, json!({"capacity": {"web/tasks": 3}})).await),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use headroom_aws::error::AwsError;
-use headroom_aws::metrics::{Answer, Window};
+use headroom_aws::metrics::{MetricAnswer, Window};
 use headroom_core::platform::Query;
 
 use super::*;
@@ -17,7 +17,7 @@ struct Asked {
 }
 
 impl Metrics for Asked {
-    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<Answer>, AwsError> {
+    async fn read(&self, queries: &[Query], window: Window) -> Result<Vec<MetricAnswer>, AwsError> {
         if 3_600 < window.to.as_second() - window.from.as_second() {
             let mut past = self.past.lock().unwrap();
             for query in queries {

@@ -11,7 +11,7 @@ use headroom_aws::meter::Meter;
 use headroom_aws::notices::MemoryNotices;
 use headroom_aws::store::Store;
 use headroom_aws::table::MemoryTable;
-use headroom_core::cycle::{Cycle, ExecuteRequest, Executed, SettleRequest, Steps, Task};
+use headroom_core::cycle::{Cycle, ExecuteRequest, ExecuteResponse, SettleRequest, StepBatch, Task};
 use headroom_core::lease::{Claim, Lease};
 use headroom_core::name::PlatformName;
 use headroom_core::plan::{Permit, Plan, Step, StepChange, StepId, Wave};
@@ -116,26 +116,26 @@ impl Bench {
     }
 
     /// The steps of a wave, asked for at a time in seconds. The wave starts at 10, its rolling back at 30.
-    fn steps(&self, wave: usize, second: i64) -> Steps {
+    fn steps(&self, wave: usize, second: i64) -> StepBatch {
         let started_at = Some(at(if second < 30 { 10 } else { 30 }));
         let (cycle, plan_id) = (self.cycle.clone(), self.plan.id.clone());
-        Steps { cycle, plan_id, wave, batch: 0, started_at, at: at(second) }
+        StepBatch { cycle, plan_id, wave, batch: 0, started_at, at: at(second) }
     }
 
-    async fn apply(&self, wave: usize) -> Result<Executed, Failure> {
+    async fn apply(&self, wave: usize) -> Result<ExecuteResponse, Failure> {
         executed(handle(&self.ports, ExecuteRequest::Apply(self.steps(wave, 10))).await)
     }
 
-    async fn undo(&self, wave: usize) -> Result<Executed, Failure> {
+    async fn undo(&self, wave: usize) -> Result<ExecuteResponse, Failure> {
         self.undo_at(wave, 30).await
     }
 
-    async fn undo_at(&self, wave: usize, second: i64) -> Result<Executed, Failure> {
+    async fn undo_at(&self, wave: usize, second: i64) -> Result<ExecuteResponse, Failure> {
         executed(handle(&self.ports, ExecuteRequest::Undo(self.steps(wave, second))).await)
     }
 
     /// The state machine tries again what is transient.
-    async fn undo_until_done(&self, wave: usize) -> Executed {
+    async fn undo_until_done(&self, wave: usize) -> ExecuteResponse {
         for _ in 0..3 {
             if let Ok(executed) = self.undo(wave).await {
                 return executed;
@@ -180,9 +180,9 @@ impl Bench {
     }
 }
 
-fn executed(response: Result<Response, Failure>) -> Result<Executed, Failure> {
+fn executed(response: Result<Response, Failure>) -> Result<ExecuteResponse, Failure> {
     response.map(|response| match response {
-        Response::Executed(executed) => executed,
+        Response::Steps(executed) => executed,
         other => panic!("{other:?}"),
     })
 }

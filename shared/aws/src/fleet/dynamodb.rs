@@ -16,7 +16,7 @@ use headroom_core::resource::DailyLimit;
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Capacities, Permissions, Target, every, scalable};
+use super::{Capacities, Permissions, Target, every, scalable, unfinished};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
@@ -209,15 +209,6 @@ async fn set_floors(
         begun = true;
     }
     Ok(())
-}
-
-/// Something that is in the way of the rest of a change: the rest must follow, so that it is tried again and never taken for
-/// a change of which nothing was made.
-fn unfinished(error: AwsError) -> AwsError {
-    match error.kind {
-        ErrorKind::Stale => AwsError { kind: ErrorKind::Unavailable, ..error },
-        _ => error,
-    }
 }
 
 /// What has to change: all that is not at its target, or in floor mode what is below it, since going down is the native

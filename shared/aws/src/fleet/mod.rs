@@ -4,6 +4,8 @@ mod autoscaling;
 mod balancing;
 mod dynamodb;
 mod ecs;
+mod kinesis;
+mod lambda;
 #[cfg(feature = "fakes")]
 mod memory;
 mod scalable;
@@ -126,6 +128,8 @@ pub const PERMISSIONS: &[Permissions] = &[
     autoscaling::PERMISSIONS,
     ecs::PERMISSIONS,
     dynamodb::PERMISSIONS,
+    kinesis::PERMISSIONS,
+    lambda::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -136,6 +140,8 @@ pub struct AwsFleet {
     autoscaling: aws_sdk_autoscaling::Client,
     ecs: ecs::Clients,
     dynamodb: dynamodb::Clients,
+    kinesis: aws_sdk_kinesis::Client,
+    lambda: lambda::Clients,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -147,6 +153,8 @@ impl AwsFleet {
             autoscaling: aws.autoscaling(),
             ecs: ecs::Clients::new(aws),
             dynamodb: dynamodb::Clients::new(aws),
+            kinesis: aws.kinesis(),
+            lambda: lambda::Clients::new(aws),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -159,6 +167,8 @@ struct ByAdapter<'a> {
     groups: Vec<Target<'a>>,
     services: Vec<Target<'a>>,
     tables: Vec<Target<'a>>,
+    streams: Vec<Target<'a>>,
+    functions: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -170,6 +180,8 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::AutoScalingGroup) => &mut by.groups,
                 Some(Adapter::EcsService { .. }) => &mut by.services,
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
+                Some(Adapter::KinesisStream) => &mut by.streams,
+                Some(Adapter::LambdaFunction) => &mut by.functions,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -193,9 +205,12 @@ impl Fleet for AwsFleet {
             ecs::observe(&self.ecs, &by.services),
         );
         let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
+        let streams = kinesis::observe(&self.kinesis, &by.streams);
+        let functions = lambda::observe(&self.lambda, &by.functions);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, scalable_targets) = join!(groups, services, tables, scalable_targets);
-        groups.into_iter().chain(services).chain(tables).chain(scalable_targets).collect()
+        let (groups, services, tables, streams, functions, scalable_targets) =
+            join!(groups, services, tables, streams, functions, scalable_targets);
+        [groups, services, tables, streams, functions, scalable_targets].into_iter().flatten().collect()
     }
 
     async fn set(
@@ -212,6 +227,8 @@ impl Fleet for AwsFleet {
                 ecs::set(&self.ecs, resource, cluster, mode, targets).await
             }
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
+            Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
+            Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";
@@ -259,6 +276,15 @@ fn every(resource: &Resource, seen: &Observed<Capacity>) -> Vec<(DimensionKey, O
 fn unknown(targets: &[Target<'_>], error: &AwsError) -> Capacities {
     let seen = Observed::Unknown(error.to_string());
     targets.iter().flat_map(|target| every(target.resource, &seen)).collect()
+}
+
+/// Something that is in the way of the rest of a change: the rest must follow, so that it is tried again and never taken for
+/// a change of which nothing was made.
+fn unfinished(error: AwsError) -> AwsError {
+    match error.kind {
+        ErrorKind::Stale => AwsError { kind: ErrorKind::Unavailable, ..error },
+        _ => error,
+    }
 }
 
 /// AWS counts in 32-bit signed numbers, where what is negative does not exist.

@@ -239,7 +239,7 @@ pub(super) async fn set(
     register(client, id, target, max).await.map_err(|error| AwsError::of(error, doing()))
 }
 
-type Scaled = BTreeSet<(String, ScalableDimension)>;
+type WithPolicy = BTreeSet<(String, ScalableDimension)>;
 
 /// What has a native policy, of some resources. AWS describes ten policies in a page, those of the whole account or of one
 /// resource: whichever takes fewer calls.
@@ -247,12 +247,12 @@ async fn scaled(
     client: &Client,
     namespace: &ServiceNamespace,
     ids: BTreeSet<&str>,
-) -> Result<Scaled, AwsError> {
+) -> Result<WithPolicy, AwsError> {
     if let Some(all) = policies(client, namespace, None, ids.len().min(PAGES_MAX)).await? {
         return Ok(all);
     }
     let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-    let mut scaled = Scaled::new();
+    let mut scaled = WithPolicy::new();
     for some in ids.chunks(TOGETHER) {
         let asked = some.iter().map(|id| policies(client, namespace, Some(id), PAGES_MAX));
         for of_one in futures_util::future::join_all(asked).await {
@@ -268,8 +268,8 @@ async fn policies(
     namespace: &ServiceNamespace,
     id: Option<&String>,
     pages: usize,
-) -> Result<Option<Scaled>, AwsError> {
-    let mut scaled = Scaled::new();
+) -> Result<Option<WithPolicy>, AwsError> {
+    let mut scaled = WithPolicy::new();
     let mut next = None;
     for _ in 0..pages {
         let answer = client
@@ -309,21 +309,24 @@ mod tests {
     const TABLE: &str = "{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 100}, \
         indexes: {by-email: {write_capacity: {min: 1, max: 50}}}}";
 
+    /// One target between 10 and 90 units.
+    fn registered(namespace: &str, id: &str, dimension: &str) -> DescribeScalableTargetsOutput {
+        let target = ScalableTarget::builder()
+            .service_namespace(ServiceNamespace::from(namespace))
+            .resource_id(id)
+            .scalable_dimension(ScalableDimension::from(dimension))
+            .min_capacity(10)
+            .max_capacity(90)
+            .role_arn("arn")
+            .creation_time(DateTime::from_secs(0));
+        DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+    }
+
     #[tokio::test]
     async fn floors_are_those_of_the_native_target() {
         let rule = mock!(Client::describe_scalable_targets)
             .match_requests(|request| request.resource_ids() == ["table/users", "table/users/index/by-email"])
-            .then_output(|| {
-                let target = ScalableTarget::builder()
-                    .service_namespace(ServiceNamespace::Dynamodb)
-                    .resource_id("table/users")
-                    .scalable_dimension(ScalableDimension::DynamoDbTableReadCapacityUnits)
-                    .min_capacity(10)
-                    .max_capacity(90)
-                    .role_arn("arn")
-                    .creation_time(DateTime::from_secs(0));
-                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
-            });
+            .then_output(|| registered("dynamodb", "table/users", "dynamodb:table:ReadCapacityUnits"));
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
         let platform = platform(TABLE);
         let target = target(&platform, Mode::Floor);
@@ -432,15 +435,8 @@ mod tests {
                     && request.resource_ids() == ["keyspace/shop/table/orders"]
             })
             .then_output(|| {
-                let target = ScalableTarget::builder()
-                    .service_namespace(ServiceNamespace::Cassandra)
-                    .resource_id("keyspace/shop/table/orders")
-                    .scalable_dimension(ScalableDimension::CassandraTableReadCapacityUnits)
-                    .min_capacity(10)
-                    .max_capacity(90)
-                    .role_arn("arn")
-                    .creation_time(DateTime::from_secs(0));
-                DescribeScalableTargetsOutput::builder().scalable_targets(target.build().unwrap()).build()
+                let dimension = "cassandra:table:ReadCapacityUnits";
+                registered("cassandra", "keyspace/shop/table/orders", dimension)
             });
         let client = mock_client!(aws_sdk_applicationautoscaling, RuleMode::MatchAny, [&rule]);
         let platform = platform(ORDERS);

@@ -15,6 +15,12 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
         Some(Adapter::EcsService { cluster }) => {
             ecs::target_groups(&fleet.ecs, cluster, &resource.name).await
         }
-        Some(Adapter::DynamoDbTable | Adapter::ScalableTarget) | None => Ok(Vec::new()),
+        Some(
+            Adapter::DynamoDbTable
+            | Adapter::KinesisStream
+            | Adapter::LambdaFunction
+            | Adapter::ScalableTarget,
+        )
+        | None => Ok(Vec::new()),
     }
 }

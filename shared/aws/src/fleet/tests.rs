@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every adapter with its source.
-const SOURCES: [(Permissions, &str); 5] = [
+const SOURCES: [(Permissions, &str); 7] = [
     (autoscaling::PERMISSIONS, include_str!("autoscaling.rs")),
     (ecs::PERMISSIONS, include_str!("ecs.rs")),
     (dynamodb::PERMISSIONS, include_str!("dynamodb.rs")),
+    (kinesis::PERMISSIONS, include_str!("kinesis.rs")),
+    (lambda::PERMISSIONS, include_str!("lambda.rs")),
     (scalable::PERMISSIONS, include_str!("scalable.rs")),
     (balancing::PERMISSIONS, include_str!("balancing.rs")),
 ];

@@ -13,7 +13,7 @@ use crate::series::Series;
 
 /// The points of one query, and whether CloudWatch says that these are all.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct MetricAnswer {
     /// The start of each period and its value, in order.
     pub points: Vec<(Timestamp, f64)>,
     /// Whether nothing is missing of what CloudWatch has. Only then can the absence of points mean anything.
@@ -46,17 +46,18 @@ pub fn note_seen<'a>(
     }
 }
 
-/// Adds zeros for minutes without points where the file says that they mean that, everything was read, and the metric
-/// had points lately. A misspelt metric never had any, and stays unknown.
+/// Adds zeros for minutes without points where they mean that, everything was read, and the metric had points lately. A
+/// misspelt metric never had any, and stays unknown; AWS's own metrics of what goes wrong need not have had any.
 pub fn add_idle(
     query: &Query,
-    answer: &mut Answer,
+    answer: &mut MetricAnswer,
     seen: &LastSeen,
     now: Timestamp,
     window: (Timestamp, Timestamp),
 ) {
     let age_s = seen.get(&query.line()).map(|at| now.as_second() - at.as_second());
-    if !query.missing_is_zero || !answer.complete || age_s.is_none_or(|age_s| IDLE_S_MAX < age_s) {
+    let is_known = query.is_rare || age_s.is_some_and(|age_s| age_s <= IDLE_S_MAX);
+    if !query.missing_is_zero || !answer.complete || !is_known {
         return;
     }
     let newest = answer.points.last().map_or(i64::MIN, |(at, _)| at.as_second());
@@ -66,14 +67,14 @@ pub fn add_idle(
 }
 
 /// Adds zeros to a past that was read to its end, from its first point on: before that there may have been no resource.
-pub fn add_idle_past(query: &Query, answer: &mut Answer, until: Timestamp, step_s: u32) {
+pub fn add_idle_past(query: &Query, answer: &mut MetricAnswer, until: Timestamp, step_s: u32) {
     if let Some((first, _)) = answer.points.first().filter(|_| query.missing_is_zero && answer.complete) {
         let from_s = first.as_second();
         add_zeros(answer, from_s, until.as_second(), step_s);
     }
 }
 
-fn add_zeros(answer: &mut Answer, from_s: i64, until_s: i64, step_s: u32) {
+fn add_zeros(answer: &mut MetricAnswer, from_s: i64, until_s: i64, step_s: u32) {
     let step = i64::from(step_s.max(1));
     let first = aligned(from_s + step - 1, step_s.max(1));
     let zeros = (0..).map(|index| first + index * step).take_while(|at| *at < until_s);
@@ -145,13 +146,14 @@ fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
     let query = metric.query.as_ref()?;
     match &metric.measure {
         Measure::Utilization { limit, .. } => Some(limit.max(PERCENT_MAX)),
-        // A unit that is counted by its use carries one a second. What is above that waits, or is refused.
-        Measure::Load { .. }
-            if place.dimension.facts.used_units.is_some_and(|used| query.metric_name.starts_with(used)) =>
-        {
-            metric.counted_s()
+        Measure::Load { limit_per_unit, .. } => {
+            let mut carries = place.dimension.facts.carries.iter();
+            match carries.find(|(name, _)| query.metric_name.starts_with(name)) {
+                // What is above that waits, or is refused.
+                Some((_, units)) => Some(metric.counted_s().unwrap_or(1.0) * units),
+                None => *limit_per_unit,
+            }
         }
-        Measure::Load { limit_per_unit, .. } => *limit_per_unit,
         Measure::Latency { .. } | Measure::QueueDepth { .. } => None,
     }
 }

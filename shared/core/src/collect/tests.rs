@@ -255,7 +255,7 @@ fn idle(missing: &str, complete: bool, seen: Option<i64>) -> Vec<(i64, f64)> {
         servers(&REQUESTS.replace("target_per_unit", &format!("missing: {missing}, target_per_unit")));
     let query = metric_requests(&platform)[0].query;
     let seen: LastSeen = seen.map(|second| (query.line(), at(second))).into_iter().collect();
-    let mut answer = Answer { points: Vec::new(), complete };
+    let mut answer = MetricAnswer { points: Vec::new(), complete };
     let (from, to) = recent(at(2_000_000), reach(&platform));
     add_idle(query, &mut answer, &seen, at(2_000_000), (from, to));
     answer.points.iter().map(|(time, value)| (2_000_000 - time.as_second(), *value)).collect()
@@ -288,7 +288,7 @@ fn zeros_stand_between_points_and_give_way_to_points_that_come_late() {
     let platform = servers(&REQUESTS.replace("target_per_unit", "missing: zero, target_per_unit"));
     let query = metric_requests(&platform)[0].query;
     let seen = LastSeen::from([(query.line(), at(7_000))]);
-    let mut answer = Answer { points: vec![(at(7_320), 9.0)], complete: true };
+    let mut answer = MetricAnswer { points: vec![(at(7_320), 9.0)], complete: true };
     add_idle(query, &mut answer, &seen, at(7_500), (at(7_200), at(7_440)));
     assert_eq!(answer.points, [(at(7_200), 0.0), (at(7_260), 0.0), (at(7_320), 9.0)]);
     let first = one_cycle(&platform, &answer.points, 9, &Collected::default(), 7_500);
@@ -319,6 +319,37 @@ fn what_the_ready_units_can_carry_is_a_lower_bound_and_is_not_learned_from() {
             .saturated
     };
     assert_eq!((saturated(300.0), saturated(350.0)), (false, true));
+}
+
+#[test]
+fn what_goes_wrong_need_not_have_gone_wrong_before_to_be_zero() {
+    let platform = parse(
+        "configuration_name: shop\nscaling_groups: {in: {resources: [\
+         {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n",
+    )
+    .unwrap()
+    .platform;
+    let asked = metric_requests(&platform);
+    let zeros = |metric: usize, complete: bool| {
+        let mut answer = MetricAnswer { points: Vec::new(), complete };
+        let window = recent(at(2_000_000), reach(&platform));
+        add_idle(asked[metric].query, &mut answer, &LastSeen::new(), at(2_000_000), window);
+        answer.points.len()
+    };
+    assert!(zeros(0, true) == 0 && 0 < zeros(2, true) && zeros(2, false) == 0);
+}
+
+#[test]
+fn shards_are_full_at_what_they_take_a_second() {
+    let text = "configuration_name: shop\nscaling_groups: {in: {resources: [\
+                {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n";
+    let platform = parse(text).unwrap().platform;
+    let asked = metric_requests(&platform);
+    let units = UnitsOverTime::new([(at(0), 2.0)]);
+    let full =
+        |metric: usize, value: f64| !points::saturated(&asked[metric], &[(at(60), value)], &units).is_empty();
+    assert_eq!((full(0, 1.8 * 1_048_576.0), full(0, 1.95 * 1_048_576.0)), (false, true));
+    assert_eq!((full(1, 1_800.0), full(1, 1_950.0)), (false, true));
 }
 
 #[test]

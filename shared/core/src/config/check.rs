@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::fault::Fault;
 use super::path::Path;
-use super::yaml::{Entry, Mark, Node, Value};
+use super::yaml::{MapEntry, Mark, Node, Value};
 use crate::scalar;
 use crate::text::suggestion;
 
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
         Shape::Whole
     }
 
-    fn map(&mut self, mark: Mark, entries: &[Entry], schema: &'a Json, at: &Path) -> Shape {
+    fn map(&mut self, mark: Mark, entries: &[MapEntry], schema: &'a Json, at: &Path) -> Shape {
         let required: Vec<&str> = schema
             .get("required")
             .and_then(Json::as_array)
@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
         shape
     }
 
-    fn entry(&mut self, entry: &Entry, schema: &'a Json, at: &Path) -> Shape {
+    fn entry(&mut self, entry: &MapEntry, schema: &'a Json, at: &Path) -> Shape {
         let properties = schema.get("properties").and_then(Json::as_object);
         let rest = schema.get("additionalProperties").or_else(|| schema.get("unevaluatedProperties"));
         match (properties.and_then(|known| known.get(&entry.key)), rest) {

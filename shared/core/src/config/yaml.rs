@@ -53,12 +53,12 @@ pub(crate) enum Value {
     Number(Number),
     Text(String),
     List(Vec<Node>),
-    Map(Vec<Entry>),
+    Map(Vec<MapEntry>),
 }
 
 /// A key of a map with its value. Keys are unique within their map.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct MapEntry {
     pub(crate) key: String,
     pub(crate) key_mark: Mark,
     pub(crate) node: Node,
@@ -66,7 +66,7 @@ pub(crate) struct Entry {
 
 impl Node {
     /// The entry of a map, if this is a map and has the key.
-    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn get(&self, key: &str) -> Option<&MapEntry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -232,7 +232,7 @@ impl Reader<'_> {
     }
 
     fn map(&mut self, at: &Path, depth: usize) -> Result<Value, Fault> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<MapEntry> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             let key_mark = Mark::from(span.start);
@@ -250,7 +250,7 @@ impl Reader<'_> {
                         format!("the key stands twice; the first is on line {}", first.key_mark.line);
                     self.faults.push(key_mark.fault(&key_at, sentence));
                 }
-                None => entries.push(Entry { key, key_mark, node }),
+                None => entries.push(MapEntry { key, key_mark, node }),
             }
         }
     }

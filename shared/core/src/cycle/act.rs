@@ -14,9 +14,9 @@ use crate::usage::Usage;
 #[serde(tag = "task", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum ExecuteRequest {
     /// Make the steps of a batch.
-    Apply(Steps),
+    Apply(StepBatch),
     /// Roll back the steps of a batch.
-    Undo(Steps),
+    Undo(StepBatch),
     /// Close the cycle.
     Settle(Box<SettleRequest>),
 }
@@ -24,7 +24,7 @@ pub enum ExecuteRequest {
 /// Which steps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Steps {
+pub struct StepBatch {
     /// The cycle.
     pub cycle: Cycle,
     /// The plan.
@@ -43,7 +43,7 @@ pub struct Steps {
 /// From execute, for a batch of steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Executed {
+pub struct ExecuteResponse {
     /// Whether the wave may go on.
     pub kind: ExecutedKind,
     /// Steps that hold now by our call, or were rolled back.
@@ -100,9 +100,9 @@ pub struct SettleRequest {
     #[serde(default)]
     pub failed_batches: Vec<Batch>,
     /// What went wrong, if anything did.
-    pub failure: Option<Failure>,
+    pub failure: Option<CaughtFailure>,
     /// What went wrong while rolling back, if anything did.
-    pub undo_failure: Option<Failure>,
+    pub undo_failure: Option<CaughtFailure>,
     /// What the cycle used so far.
     pub usage: Usage,
 }
@@ -134,7 +134,7 @@ pub struct DecidedOutline {
 /// Something that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct CaughtFailure {
     /// Its stable name.
     pub error: String,
     /// What happened, as a sentence, or what Lambda made of it.
@@ -164,7 +164,7 @@ pub struct HealthRequest {
 /// From health-check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HealthChecked {
+pub struct HealthResponse {
     /// The verdict.
     pub kind: Verdict,
     /// How often in a row a probe failed.

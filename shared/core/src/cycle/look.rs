@@ -27,7 +27,7 @@ pub struct CollectRequest {
 /// From collect-metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Collected {
+pub struct CollectResponse {
     /// What there is to do.
     pub kind: CollectedKind,
     /// The cycle.
@@ -75,7 +75,7 @@ pub struct ForecastRequest {
 /// From forecast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Forecasted {
+pub struct ForecastResponse {
     /// The batch.
     pub batch: Batch,
     /// Forecasts made.
@@ -107,7 +107,7 @@ pub struct DecideRequest {
 /// From decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Decided {
+pub struct DecideResponse {
     /// What to do.
     pub kind: DecidedKind,
     /// The plan, by reference.

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use act::{
-    CollectedOutline, DecidedOutline, ExecuteRequest, Executed, ExecutedKind, Failure, HealthChecked,
-    HealthRequest, SettleRequest, Steps,
+    CaughtFailure, CollectedOutline, DecidedOutline, ExecuteRequest, ExecuteResponse, ExecutedKind,
+    HealthRequest, HealthResponse, SettleRequest, StepBatch,
 };
 pub use batch::{Batch, NotABatch};
 pub use input::{Input, InvalidInput};
 pub use look::{
-    CollectRequest, Collected, CollectedKind, DecideRequest, Decided, DecidedKind, ForecastRequest,
-    Forecasted, PlanOutline, WaveOutline,
+    CollectRequest, CollectResponse, CollectedKind, DecideRequest, DecideResponse, DecidedKind,
+    ForecastRequest, ForecastResponse, PlanOutline, WaveOutline,
 };
 
 use crate::name::{CycleId, PlatformName};

@@ -13,7 +13,7 @@ use crate::units::{Direction, Units};
 use crate::world::{Change, World};
 
 /// What guardrails look at.
-pub(super) struct Facts<'a> {
+pub(super) struct GuardrailFacts<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
@@ -23,7 +23,7 @@ pub(super) struct Facts<'a> {
     pub(super) changes: &'a [&'a Change],
 }
 
-impl Facts<'_> {
+impl GuardrailFacts<'_> {
     fn set(&self) -> Units {
         self.capacity.set
     }
@@ -36,10 +36,10 @@ impl Facts<'_> {
 }
 
 /// A guardrail: what it allows instead, and why, if it bites.
-type Guardrail = fn(&Facts<'_>, Units) -> Option<(Units, Reason)>;
+type Guardrail = fn(&GuardrailFacts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them.
-const GUARDRAILS: [Guardrail; 17] = [
+const GUARDRAILS: [Guardrail; 18] = [
     aws_bounds,
     only_grows,
     busy,
@@ -49,6 +49,7 @@ const GUARDRAILS: [Guardrail; 17] = [
     no_scale_in,
     minor,
     decreases,
+    counted_changes,
     cooldown,
     direction_changes,
     straight_back,
@@ -62,7 +63,7 @@ const GUARDRAILS: [Guardrail; 17] = [
 /// The wanted units after every guardrail, and the reasons of those that bit.
 ///
 /// The result lies between what is set and what is wanted, whatever a guardrail says.
-pub(super) fn apply(facts: &Facts<'_>, wanted: Units) -> (Units, Vec<Reason>) {
+pub(super) fn apply(facts: &GuardrailFacts<'_>, wanted: Units) -> (Units, Vec<Reason>) {
     let mut allowed = wanted;
     let mut reasons = Vec::new();
     for guardrail in GUARDRAILS {
@@ -82,15 +83,15 @@ fn between(a: Units, b: Units, units: Units) -> Units {
     units.clamp(a.min(b), a.max(b))
 }
 
-fn direction(facts: &Facts<'_>, wanted: Units) -> Direction {
+fn direction(facts: &GuardrailFacts<'_>, wanted: Units) -> Direction {
     Direction::of(facts.set(), wanted)
 }
 
-fn hold(facts: &Facts<'_>, reason: Reason) -> Option<(Units, Reason)> {
+fn hold(facts: &GuardrailFacts<'_>, reason: Reason) -> Option<(Units, Reason)> {
     Some((facts.set(), reason))
 }
 
-fn aws_bounds(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn aws_bounds(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let most = facts.capacity.aws_max.unwrap_or(Units(u32::MAX));
     let least = facts.capacity.aws_min.unwrap_or(Units(0)).min(most);
     let allowed = wanted.clamp(least, most);
@@ -98,27 +99,27 @@ fn aws_bounds(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// What AWS has no way to make smaller.
-fn only_grows(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn only_grows(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let only_out = facts.place.dimension.facts.scaling == Scaling::OutOnly;
     (only_out && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::OnlyGrows))
 }
 
 /// What is in progress says what it still allows. AWS's own scaling goes on scaling out during a rolling deployment of a
 /// service and after a failed one, and so do we: the load does not wait for either.
-fn busy(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn busy(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let direction = direction(facts, wanted);
     let in_progress = facts.capacity.busy.as_ref().filter(|busy| busy.holds(direction)).map(Busy::what);
     let failed = facts.capacity.failed.as_deref().filter(|_| direction == Direction::In);
     hold(facts, Reason::Busy { what: in_progress.or(failed)?.to_owned() })
 }
 
-fn unknown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn unknown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // A person who asks for less by hand has looked.
     let blind = !facts.needs.complete && facts.source != DemandSource::Manual;
     (blind && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::UnknownNeverScalesIn))
 }
 
-fn no_scale_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn no_scale_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if direction(facts, wanted) == Direction::Out {
         return None;
     }
@@ -132,7 +133,7 @@ fn no_scale_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 /// Decreases that AWS counts are planned over the rest of its day: of four a day, one for every six hours may take off as
 /// little as it likes. The fewer there are than that, the more the next one must take off; towards midnight UTC, when unused ones are
 /// lost, any size will do. What is wanted already carries the peak of the horizon, so a decrease holds for that long.
-fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn decreases(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     /// The share that a decrease has to take off when there is none to spare.
     const SCARCE_SHARE: f64 = 0.3;
     const DAY_HOURS: f64 = 24.0;
@@ -151,6 +152,39 @@ fn decreases(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::DecreaseSaved { left, least }))
 }
 
+/// Changes that AWS counts over 24 hours, whichever way they go. The more of them are made, the more the next one must move,
+/// so that a slow rise does not spend them all; but where AWS refuses work, or lets through no more, any step out is worth its
+/// change. The last ones are kept for scaling out.
+fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    /// The share that a change has to move when there is none to spare: less than the room above the usual target.
+    const SCARCE_SHARE: f64 = 0.3;
+    /// Two doublings, and one to take back what did not hold.
+    const KEPT: u32 = 3;
+    let DailyLimit::Changes { daily } = facts.place.dimension.facts.daily_limit? else { return None };
+    let spent = facts.world.state.counted(&facts.place.dimension.key, facts.world.now);
+    let left = daily.saturating_sub(spent);
+    if left == 0 {
+        return hold(facts, Reason::ChangesSpent { daily });
+    }
+    if facts.source == DemandSource::Manual {
+        return None;
+    }
+    let way = direction(facts, wanted);
+    if way == Direction::In && left <= KEPT {
+        return hold(facts, Reason::ChangesKept { left });
+    }
+    let reactive = facts.needs.reactive.as_ref().map(|pair| &pair.out.reason);
+    let mut reasons = facts.needs.reasons.iter().chain(reactive);
+    let is_urgent =
+        reasons.any(|reason| matches!(reason, Reason::LowerBound { .. } | Reason::Latency { .. }));
+    if way == Direction::Out && is_urgent {
+        return None;
+    }
+    let scarcity = f64::from(spent) / f64::from(daily.max(1));
+    let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
+    (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::ChangeSaved { left, least }))
+}
+
 /// Hours until midnight UTC, where AWS counts anew; above none.
 fn hours_of_day_left(now: Timestamp) -> f64 {
     const DAY_S: i64 = 86_400;
@@ -159,7 +193,7 @@ fn hours_of_day_left(now: Timestamp) -> f64 {
 }
 
 /// A change of a few units among hundreds is noise of the forecast, and every change has its price.
-fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const OUT_SHARE: f64 = 0.02;
     const IN_SHARE: f64 = 0.03;
     if matches!(facts.source, DemandSource::Manual | DemandSource::Scheduled) {
@@ -174,7 +208,7 @@ fn minor(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// Cooldown: out waits after the last scale-out; in waits after any change, because new capacity must first show what it does.
-fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn cooldown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if facts.source == DemandSource::Manual {
         return None;
     }
@@ -188,7 +222,7 @@ fn cooldown(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// The breaker: a resource whose changes kept failing is left alone for a while; then one unit is tried.
-fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn breaker(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let World { platform, state, now, .. } = *facts.world;
     match state.breakers.get(&facts.place.resource.id)?.state(&platform.guardrails, now) {
         BreakerState::Closed => None,
@@ -200,7 +234,7 @@ fn breaker(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     }
 }
 
-fn paused(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn paused(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let World { state, now, .. } = *facts.world;
     let way = direction(facts, wanted);
     let pause = state.requests.pause(facts.place, way, now)?;
@@ -208,7 +242,7 @@ fn paused(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// A capacity that keeps turning has found its place between two sizes: it stays at the larger. Out is never stopped.
-fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn direction_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const HOUR_S: i64 = 3_600;
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
@@ -228,7 +262,7 @@ fn direction_changes(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)
 }
 
 /// What the forecast will want back before it could be ordered again is kept.
-fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn straight_back(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
@@ -238,7 +272,7 @@ fn straight_back(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// Below what is measured only a forecast that is trusted may go.
-fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn confident_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // Whatever won asks for little because the forecast does: where the measured load is followed, it keeps its target.
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
@@ -250,7 +284,7 @@ fn confident_in(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 }
 
 /// What is measured needs no trust; what is only forecast may add so much and no more.
-fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn predictive_limit(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let foreseen = matches!(facts.source, DemandSource::Predictive | DemandSource::Hybrid);
     if !foreseen || direction(facts, wanted) == Direction::In {
         return None;
@@ -264,7 +298,7 @@ fn predictive_limit(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)>
 }
 
 /// The share of a change that the phase lets through; at least one unit, or nothing would ever be learned.
-fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn phase_share(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const LIMITED_SHARE: f64 = 0.25;
     let phase = facts.world.phase();
     if phase != Phase::Limited {
@@ -275,7 +309,7 @@ fn phase_share(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (allowed != wanted).then_some((allowed, Reason::PhaseShare { phase, allowed }))
 }
 
-fn pace(facts: &Facts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+fn pace(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let guardrails = &facts.world.platform.guardrails;
     let share = match direction(facts, wanted) {
         Direction::Out => guardrails.out_share_max,

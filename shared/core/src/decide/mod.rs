@@ -61,8 +61,9 @@ pub struct Decision {
     pub wanted: Option<Units>,
     /// Units after the guardrails: what the plan will set. The same as `observed` to hold.
     pub target: Option<Units>,
-    /// What decided.
-    pub strategy: Option<DemandSource>,
+    /// Whose demand decided.
+    #[serde(rename = "strategy")]
+    pub source: Option<DemandSource>,
     /// How far the forecast is trusted.
     pub confidence: Option<Ratio>,
     /// The phase that counted.
@@ -88,6 +89,31 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Nothing is known or wanted of a dimension yet.
+    pub(crate) fn undecided(place: Place<'_>) -> Decision {
+        Decision {
+            key: place.dimension.key.clone(),
+            group: place.group.name.clone(),
+            resource: place.resource.id.clone(),
+            mode: place.resource.mode.unwrap_or(Mode::Desired),
+            observed: None,
+            ready: None,
+            measured: None,
+            needed: None,
+            wanted: None,
+            target: None,
+            source: None,
+            confidence: None,
+            phase: None,
+            expected: Vec::new(),
+            cost_hourly: 0.0,
+            cost_per_thousand: None,
+            cost_hourly_change: 0.0,
+            complete_in_s: None,
+            reasons: Vec::new(),
+        }
+    }
+
     /// What is to change, if anything.
     pub fn change(&self) -> Option<(Units, Units)> {
         self.observed.zip(self.target).filter(|(observed, target)| observed != target)
@@ -140,27 +166,7 @@ fn finish(world: &World<'_>, place: Place<'_>, delay: Duration, decision: &mut D
 }
 
 fn decided(world: &World<'_>, place: Place<'_>, window: LeadWindow, changes: &[&Change]) -> Decision {
-    let mut decision = Decision {
-        key: place.dimension.key.clone(),
-        group: place.group.name.clone(),
-        resource: place.resource.id.clone(),
-        mode: place.resource.mode.unwrap_or(Mode::Desired),
-        observed: None,
-        ready: None,
-        measured: None,
-        needed: None,
-        wanted: None,
-        target: None,
-        strategy: None,
-        confidence: None,
-        phase: Some(world.phase()),
-        expected: Vec::new(),
-        cost_hourly: 0.0,
-        cost_per_thousand: None,
-        cost_hourly_change: 0.0,
-        complete_in_s: None,
-        reasons: Vec::new(),
-    };
+    let mut decision = Decision { phase: Some(world.phase()), ..Decision::undecided(place) };
     match seen(world, place) {
         Ok((capacity, observation)) => {
             decide_known(world, (place, window), (capacity, observation, changes), &mut decision)
@@ -244,7 +250,7 @@ fn decide_known(
     let wanted = place.dimension.bounds.clamp(need.units);
     decision.needed = Some(need.units);
     decision.wanted = Some(wanted);
-    decision.strategy = Some(need.source);
+    decision.source = Some(need.source);
     decision.reasons.push(need.reason);
     if wanted != need.units {
         decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
@@ -253,7 +259,8 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts = guardrails::Facts { world, place, capacity, needs: &needs, source: need.source, changes };
+    let facts =
+        guardrails::GuardrailFacts { world, place, capacity, needs: &needs, source: need.source, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);

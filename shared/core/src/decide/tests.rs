@@ -158,7 +158,7 @@ impl Case {
         let decision = self.decide();
         let codes: Vec<String> = decision.reasons.iter().map(code).collect();
         let head = match decision.change() {
-            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.strategy.unwrap()),
+            Some((from, to)) => format!("{from} -> {to} by {:?}", decision.source.unwrap()),
             None => decision.observed.map_or("hold".to_owned(), |set| format!("hold {set}")),
         };
         assert_eq!(format!("{head}: {}", codes.join(" ")), expected);
@@ -410,6 +410,29 @@ fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
     Case { decreases_left: Some(1), cpu: Some(40.0), ..low.clone() }
         .check("10 -> 8 by Reactive: no_forecast measured_load");
     Case { decreases_left: Some(0), ..low }.check("hold 10: no_forecast measured_load decreases_spent");
+}
+
+#[test]
+fn counted_changes_are_saved_for_large_ones_and_the_last_for_scaling_out() {
+    let key: DimensionKey = "web/desired".parse().unwrap();
+    let after = |hours_ago: i64, changes: i64, cpu: f64| {
+        let mut case = with_facts(|facts| facts.daily_limit = Some(DailyLimit::Changes { daily: 10 }));
+        let made = (0..changes).map(|nth| now() - SignedDuration::from_secs(hours_ago * 3_600 + nth));
+        case.state.counted = BTreeMap::from([(key.clone(), made.collect())]);
+        Case { cpu: Some(cpu), ..case }
+    };
+    after(8, 0, 45.0).check("10 -> 9 by Reactive: no_forecast measured_load");
+    after(8, 5, 45.0).check("hold 10: no_forecast measured_load change_saved");
+    after(8, 5, 40.0).check("10 -> 8 by Reactive: no_forecast measured_load");
+    after(8, 7, 20.0).check("hold 10: no_forecast measured_load changes_kept");
+    // Out: what is small waits, unless nothing more is let through.
+    after(8, 7, 55.0).check("hold 10: no_forecast measured_load change_saved");
+    Case { saturated: true, ..after(8, 7, 55.0) }
+        .check("10 -> 11 by Reactive: lower_bound no_forecast measured_load");
+    after(8, 7, 75.0).check("10 -> 15 by Reactive: no_forecast measured_load");
+    after(8, 10, 75.0).check("hold 10: no_forecast measured_load changes_spent");
+    after(24, 10, 75.0).check("10 -> 15 by Reactive: no_forecast measured_load");
+    Case { manual: Some(11), ..after(8, 9, 50.0) }.check("10 -> 11 by Manual: no_forecast manual");
 }
 
 #[test]

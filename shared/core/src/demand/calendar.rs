@@ -1,6 +1,6 @@
 //! The calendar: floors of events, ordered early enough to serve when the event begins.
 
-use super::facts::Facts;
+use super::facts::DemandFacts;
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::calendar;
 use crate::platform::Event;
@@ -9,7 +9,7 @@ use crate::units::Units;
 use crate::world::World;
 
 /// The largest floor of the events that have to be ordered for now.
-pub(super) fn floor(facts: &Facts<'_>) -> Needs {
+pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
     let World { platform, now, .. } = *facts.world;
     let begins = |event: &&Event| {
         let floor = event.effect.floor.unwrap_or_default().min(facts.place.dimension.bounds.max());
@@ -28,7 +28,7 @@ pub(super) fn floor(facts: &Facts<'_>) -> Needs {
 }
 
 /// Cycles that the pace takes to `floor` before the one in which it is reached: a floor is begun with so much sooner.
-fn cycles_before(facts: &Facts<'_>, floor: Units) -> u32 {
+fn cycles_before(facts: &DemandFacts<'_>, floor: Units) -> u32 {
     /// Sooner than an hour at five minutes nothing is bought for an event.
     const CYCLES_MAX: u32 = 12;
     let share = facts.world.platform.guardrails.out_share_max;

@@ -17,7 +17,7 @@ use crate::units::Units;
 use crate::world::World;
 
 /// A dimension, and what is known of it as a whole.
-pub(super) struct Facts<'a> {
+pub(super) struct DemandFacts<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
@@ -33,13 +33,13 @@ pub(super) struct Facts<'a> {
     pub(super) rise: f64,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> DemandFacts<'a> {
     pub(super) fn of(
         world: &'a World<'a>,
         place: Place<'a>,
         window: LeadWindow,
         (capacity, observation): (&'a Capacity, &'a Observation),
-    ) -> Facts<'a> {
+    ) -> DemandFacts<'a> {
         let horizon = world.platform.predictive.horizon;
         let after = |span: Duration| world.now.checked_add(span).unwrap_or(Timestamp::MAX);
         let (lead, keep) = (after(window.length().min(horizon)), after(horizon));
@@ -47,7 +47,7 @@ impl<'a> Facts<'a> {
         let before = world.now.checked_sub(world.platform.orchestration.cycle).unwrap_or(Timestamp::MIN);
         let factor = factors(world.now, lead);
         let rise = (factor / factors(before, world.now)).max(1.0);
-        Facts { world, place, capacity, observation, lead, keep, factor, rise }
+        DemandFacts { world, place, capacity, observation, lead, keep, factor, rise }
     }
 
     /// Which events multiply the load until the end of the lead window, as reasons.
@@ -115,7 +115,11 @@ pub(super) struct MetricFacts<'a> {
 
 impl<'a> MetricFacts<'a> {
     /// `measured` is what the metrics before this one say.
-    pub(super) fn of(facts: &Facts<'a>, metric: &'a Metric, measured: Option<Units>) -> MetricFacts<'a> {
+    pub(super) fn of(
+        facts: &DemandFacts<'a>,
+        metric: &'a Metric,
+        measured: Option<Units>,
+    ) -> MetricFacts<'a> {
         let metric = facts.planned(metric);
         let known = facts.load(&metric);
         let mut notes = Vec::new();
@@ -172,7 +176,7 @@ pub(super) const LEVEL: f64 = 0.9;
 /// Why the forecast of the horizon says nothing; no sentence where none is wanted.
 pub(super) type Silent = Option<String>;
 
-impl<'a> Facts<'a> {
+impl<'a> DemandFacts<'a> {
     /// The forecast of a metric, where it is wanted and reaches to the end of the lead window and of the horizon.
     pub(super) fn reaching(&self, metric: &Metric) -> Result<&'a Forecast, Silent> {
         if !self.place.group.policy.predictive || metric.measure.target_per_unit().is_none() {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Facts, LEVEL, MetricFacts};
+use super::facts::{DemandFacts, LEVEL, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use super::newsvendor::{self, Scales, Worth};
 use crate::reason::Reason;
@@ -10,7 +10,7 @@ use crate::units::{Ratio, Units};
 
 /// Units that are worth their price in the lead window. Ordered units serve in the arrival window; kept units serve in the
 /// whole.
-pub(super) fn lead_window(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let known = metric.lead.zip(metric.metric.measure.carried_per_unit());
     let Some((lead, per_unit)) = known else { return Needs::default() };
     let objective = newsvendor::objective(facts.world.platform.predictive.objective, facts.capacity.mode);
@@ -32,7 +32,7 @@ pub(super) fn lead_window(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs 
 
 /// What decides where the lead window is known: the measured load where it is more than the ready units carry, for then
 /// nothing has to be foreseen; the forecast where it may even scale in; otherwise both, the one bounding the other.
-fn source(facts: &Facts<'_>, measured: Option<Units>, confidence: Ratio) -> DemandSource {
+fn source(facts: &DemandFacts<'_>, measured: Option<Units>, confidence: Ratio) -> DemandSource {
     if measured.is_some_and(|measured| facts.capacity.ready < measured) {
         DemandSource::Reactive
     } else if facts.world.scale_in_confidence() <= confidence {
@@ -43,7 +43,7 @@ fn source(facts: &Facts<'_>, measured: Option<Units>, confidence: Ratio) -> Dema
 }
 
 /// What the forecast of the horizon needs, where the lead window is not known.
-pub(super) fn horizon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn horizon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let measure = &metric.metric.measure;
     let Some(per_unit) = measure.target_per_unit().filter(|_| measure.is_foreseen()) else {
         return Needs::default();
@@ -72,7 +72,7 @@ pub(super) fn horizon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 
 /// What the median of the forecast wants within two lead windows: what goes now and is wanted then would have to be ordered
 /// again at once.
-pub(super) fn soon(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn soon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let soon = || {
         let measure = &metric.metric.measure;
         let per_unit = measure.carried_per_unit().filter(|_| measure.is_foreseen())?;

@@ -1,13 +1,13 @@
 //! Latency: it says that there is too little, never how much or that there is too much.
 
-use super::facts::{Facts, MetricFacts};
+use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::platform::Measure;
 use crate::reason::Reason;
 use crate::units::Units;
 
 /// One unit more while the limit is passed.
-pub(super) fn limit(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn limit(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let (Measure::Latency { limit }, Some(load)) = (&metric.metric.measure, metric.load) else {
         return Needs::default();
     };

@@ -22,12 +22,12 @@ use crate::platform::Place;
 use crate::reason::Reason;
 use crate::state::LeadWindow;
 use crate::world::World;
-use facts::{Facts, MetricFacts};
+use facts::{DemandFacts, MetricFacts};
 
 /// What answers for a dimension as a whole.
-type Source = fn(&Facts<'_>) -> Needs;
+type Source = fn(&DemandFacts<'_>) -> Needs;
 /// What answers for one of its metrics.
-type MetricSource = fn(&Facts<'_>, &MetricFacts<'_>) -> Needs;
+type MetricSource = fn(&DemandFacts<'_>, &MetricFacts<'_>) -> Needs;
 
 const SOURCES: [Source; 3] = [request::manual, calendar::floor, request::floor];
 
@@ -52,7 +52,7 @@ pub fn needs(
     capacity: &Capacity,
     observation: &Observation,
 ) -> Needs {
-    let facts = Facts::of(world, place, window, (capacity, observation));
+    let facts = DemandFacts::of(world, place, window, (capacity, observation));
     let mut needs = Needs::default();
     SOURCES.iter().for_each(|source| needs.add(source(&facts)));
     for metric in &place.dimension.metrics {

@@ -1,6 +1,6 @@
 //! Queues: units to keep up with what arrives, and more to work off the backlog in time.
 
-use super::facts::{Facts, MetricFacts};
+use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::observe::Load;
 use crate::platform::{Measure, Metric};
@@ -21,7 +21,7 @@ struct Arrivals {
 }
 
 /// What a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
-pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn backlog(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(backlog) = metric.load else { return Needs::default() };
     // What arrives is forecast, and so bounded as forecasts are.
     let foreseen = foreseen(facts);
@@ -39,7 +39,7 @@ pub(super) fn backlog(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 }
 
 /// What is expected to arrive until new capacity is ready, where that is known.
-fn foreseen(facts: &Facts<'_>) -> Option<Arrivals> {
+fn foreseen(facts: &DemandFacts<'_>) -> Option<Arrivals> {
     let metric = &*facts.planned(facts.place.dimension.arrivals()?);
     let lead = facts.lead(metric)?.ok()?;
     let load = (lead.arrival.quantile(LEVEL), lead.whole.quantile(LEVEL));
@@ -48,7 +48,7 @@ fn foreseen(facts: &Facts<'_>) -> Option<Arrivals> {
 }
 
 /// What arrives now.
-fn arriving(facts: &Facts<'_>) -> Option<Arrivals> {
+fn arriving(facts: &DemandFacts<'_>) -> Option<Arrivals> {
     let metric = &*facts.planned(facts.place.dimension.arrivals()?);
     let counted_s = metric.counted_s()?;
     let load = facts.load(metric).ok()?;

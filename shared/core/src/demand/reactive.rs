@@ -1,6 +1,6 @@
 //! The measured load: the units that carry it at its target.
 
-use super::facts::{Facts, MetricFacts};
+use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::observe::{Load, Observation};
 use crate::platform::{Metric, Place};
@@ -9,7 +9,7 @@ use crate::units::Units;
 
 /// What the measured load needs. Where the lead window is known it needs nothing itself: what is known of the window
 /// already rests on this value, and says more.
-pub(super) fn load(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn load(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(load) = metric.load.filter(|_| metric.metric.measure.is_foreseen()) else {
         return Needs::default();
     };
@@ -25,7 +25,7 @@ pub(super) fn load(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 
 /// A calendar event that lowers the expected load, such as a holiday, takes away no units that the measured load needs: the
 /// load may not keep to the calendar.
-pub(super) fn in_a_lull(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn in_a_lull(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let is_lull = facts.factor < 1.0 && metric.foreseen && !metric.followed;
     let load = metric.load.filter(|_| is_lull && metric.metric.measure.is_foreseen());
     Needs { reactive: load.and_then(|load| at_target(metric, load, facts.rise)), ..Needs::default() }

@@ -1,14 +1,14 @@
 //! Step policies on utilisation metrics: so many units more at or above a bound, so many less at or below one.
 
-use super::facts::{Facts, MetricFacts};
+use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use crate::observe::Capacity;
-use crate::platform::{Metric, StepBound, StepChange, StepRule};
+use crate::platform::{Metric, StepAdjustment, StepBound, StepRule};
 use crate::reason::Reason;
 use crate::units::Units;
 
 /// Units that the steps out ask for.
-pub(super) fn out(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn out(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let added = || {
         let utilization = utilization(&metric.metric, facts.capacity, metric.load?.mean)?;
         let added = rules(facts, metric).filter_map(|rule| {
@@ -23,7 +23,7 @@ pub(super) fn out(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 
 /// Units that the steps in leave. They stand beside what everything else needs, and the largest need wins: a step takes
 /// nothing away that is needed, and less at once than the target would.
-pub(super) fn inward(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
+pub(super) fn inward(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let left = || {
         // A minute above the bound is not below it.
         let utilization = utilization(&metric.metric, facts.capacity, metric.load?.peak)?;
@@ -38,7 +38,7 @@ pub(super) fn inward(facts: &Facts<'_>, metric: &MetricFacts<'_>) -> Needs {
 }
 
 /// The rules that watch a metric.
-fn rules<'a>(facts: &'a Facts<'_>, metric: &'a MetricFacts<'_>) -> impl Iterator<Item = &'a StepRule> {
+fn rules<'a>(facts: &'a DemandFacts<'_>, metric: &'a MetricFacts<'_>) -> impl Iterator<Item = &'a StepRule> {
     facts.place.group.policy.steps.iter().filter(|rule| rule.metric == metric.metric.name)
 }
 
@@ -47,10 +47,10 @@ fn utilization(metric: &Metric, capacity: &Capacity, load: f64) -> Option<f64> {
     is_shared.then(|| load / capacity.ready.real())
 }
 
-fn units(change: StepChange, set: Units) -> u32 {
+fn units(change: StepAdjustment, set: Units) -> u32 {
     match change {
-        StepChange::Units(units) => units,
-        StepChange::Percent(percent) => Units::at_least(set.real() * percent / 100.0).0,
+        StepAdjustment::Units(units) => units,
+        StepAdjustment::Percent(percent) => Units::at_least(set.real() * percent / 100.0).0,
     }
 }
 

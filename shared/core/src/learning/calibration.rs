@@ -69,7 +69,7 @@ fn compare(tally: &mut Tally, decision: &Decision, place: Place<'_>, observation
     /// A dimension that is nearly idle must not outweigh all others.
     const IDLE_MAX: f64 = 10.0;
     // What a person or the calendar wanted says nothing about forecasts.
-    if matches!(decision.strategy, Some(DemandSource::Manual | DemandSource::Scheduled)) {
+    if matches!(decision.source, Some(DemandSource::Manual | DemandSource::Scheduled)) {
         return;
     }
     let needed = measured_units(place, observation, |metric| metric.measure.carried_per_unit());

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 pub use outcome::after_plan;
 pub use rollout::measured_share;
-pub use spend::{Rate, rate};
+pub use spend::{SpendRate, spend_rate};
 
 use crate::decide::Decision;
 use crate::name::{DimensionKey, ResourceId};
@@ -53,7 +53,7 @@ impl PlatformState {
         judged: Option<&[Decision]>,
         now: Timestamp,
     ) -> PlatformState {
-        let rate = rate(platform, observations);
+        let rate = spend_rate(platform, observations);
         let spend = Some(Spend::after(self.spend, rate, &platform.zone, now));
         let mut state = PlatformState { spend, ..self.clone() };
         match judged {
@@ -96,6 +96,7 @@ impl PlatformState {
         self.breakers.retain(|id, _| resources.contains(id));
         self.provisioning.retain(|id, _| resources.contains(id));
         self.carried.retain(|key, _| resources.contains(&key.resource));
+        self.counted.retain(|key, _| resources.contains(&key.resource));
     }
 
     /// What a unit carries is learned where a latency guard tells whether it does so well.

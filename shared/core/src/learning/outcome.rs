@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::journal::{Entry, StepEvent};
-use crate::name::ResourceId;
+use crate::journal::{Entry, StepEvent, StepState};
+use crate::name::{DimensionKey, ResourceId};
 use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::settle::Ending;
-use crate::state::{PlatformState, Provisioned};
+use crate::state::{COUNTED_S, PlatformState, Provisioned};
 use crate::units::Direction;
 
 /// The state after a plan ended so. Settling twice comes to the same.
@@ -32,6 +32,7 @@ pub fn after_plan(
             }
         }
     }
+    count_changes(&mut state, platform, entries, at);
     if matches!(ending, Ending::Scaled | Ending::ScaledPartly) {
         for (resource, guess, took_s, began) in arrivals(platform, plan, entries, at) {
             let known = state.provisioning.get(&resource).copied();
@@ -39,6 +40,28 @@ pub fn after_plan(
         }
     }
     state
+}
+
+/// Remembers the changes that AWS counts, those that rolled back included. Where it is not known whether a call took effect,
+/// it counts.
+fn count_changes(state: &mut PlatformState, platform: &Platform, entries: &[Entry], at: Timestamp) {
+    let is_counted =
+        |key: &DimensionKey| platform.place(key).is_some_and(|place| place.dimension.facts.counts_changes());
+    for entry in entries {
+        let calls = [StepEvent::Started, StepEvent::UndoStarted];
+        let made: Vec<Timestamp> = calls
+            .into_iter()
+            .filter(|_| entry.when(StepEvent::Started).is_some() && entry.state != StepState::Refused)
+            .filter_map(|call| entry.when(call))
+            .collect();
+        for change in entry.step.changes.iter().filter(|change| is_counted(&change.key)) {
+            state.counted.entry(change.key.clone()).or_default().extend(&made);
+        }
+    }
+    for changes in state.counted.values_mut() {
+        changes.retain(|made| at.as_second() - made.as_second() < COUNTED_S);
+    }
+    state.counted.retain(|_, changes| !changes.is_empty());
 }
 
 /// Whether a step worked, and when that was clear; `None` where it says nothing about its resource.
@@ -107,8 +130,9 @@ mod tests {
     use super::*;
     use crate::config::parse;
     use crate::journal::StepEvent as E;
-    use crate::plan::{Permit, Step, StepId, Wave};
+    use crate::plan::{Permit, Step, StepChange, StepId, Wave};
     use crate::platform::Mode;
+    use crate::units::Units;
 
     const SHOP: &str = "configuration_name: shop
 scaling_groups:
@@ -199,6 +223,43 @@ scaling_groups:
         let twice = after(&once, Direction::Out, &[entry(0, "web", &later)], Ending::RolledBack);
         assert_eq!(failures(&twice), "web 2");
         assert_eq!(failures(&after(&twice, Direction::In, &[entry(0, "web", &MADE)], Ending::Scaled)), "");
+    }
+
+    #[test]
+    fn changes_that_aws_counts_are_remembered_for_a_day_and_no_others() {
+        let text = "configuration_name: shop\nscaling_groups: {in: {resources: [\
+                    {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n";
+        let platform = parse(text).unwrap().platform;
+        let plan = Plan {
+            id: "plan".into(),
+            cycle: "cycle".into(),
+            made_at: at(0),
+            config: "1".into(),
+            permit: Permit::Act,
+            rollback: true,
+            waves: Vec::new(),
+        };
+        let changed = |key: &str, events: &[(E, i64)]| {
+            let mut entry = entry(0, key, events);
+            let (expected, target) = (Units(2), Units(4));
+            entry.step.changes = vec![StepChange { key: key.parse().unwrap(), expected, target }];
+            entry
+        };
+        let key = "clicks/shards".parse().unwrap();
+        let after = |state: &PlatformState, entries: &[Entry], second| {
+            let once = after_plan(state, &platform, &plan, entries, Ending::RolledBack, at(second));
+            let twice = after_plan(&once, &platform, &plan, entries, Ending::RolledBack, at(second));
+            assert_eq!(once, twice, "settling twice");
+            once
+        };
+        let undone = [MADE[0], MADE[1], (E::UndoStarted, 300), (E::UndoSucceeded, 301)];
+        let entries = [changed("clicks/shards", &undone), changed("web/desired", &MADE)];
+        let made = after(&PlatformState::default(), &entries, 500);
+        assert_eq!((made.counted.len(), made.counted(&key, at(500))), (1, 2), "out, and back");
+        let refused = [changed("clicks/shards", &[MADE[0], (E::Refused, 600)])];
+        assert_eq!(after(&made, &refused, 700).counted(&key, at(700)), 2, "AWS refused it");
+        assert_eq!((made.counted(&key, at(86_500)), made.counted(&key, at(86_700))), (1, 0));
+        assert!(after(&made, &refused, 86_700).counted.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::platform::{Orchestration, Phase};
-use crate::state::{Figures, RolloutState};
+use crate::state::{CalibrationFigures, RolloutState};
 
 /// Three days, so that no single day decides, and outcomes of each kind that one dimension has in that time.
 const UP_AFTER_S: i64 = 3 * 86_400;
@@ -29,7 +29,7 @@ const IDLE_MORE_DOWN: f64 = 1.0;
 pub(super) fn after(
     reached: Option<&RolloutState>,
     orchestration: &Orchestration,
-    figures: &Figures,
+    figures: &CalibrationFigures,
     now: Timestamp,
 ) -> Option<RolloutState> {
     if !orchestration.auto_promote {
@@ -43,8 +43,8 @@ pub(super) fn after(
     let age_s = now.as_second() - reached.since.as_second();
     let ceiling = configured.max(Phase::Full);
     let next = match (verdict(figures), next_up(reached.phase), next_down(reached.phase)) {
-        (Verdict::Good, Some(up), _) if UP_AFTER_S <= age_s && up <= ceiling => up,
-        (Verdict::Bad, _, Some(down)) if DOWN_AFTER_S <= age_s => down,
+        (PhaseVerdict::Good, Some(up), _) if UP_AFTER_S <= age_s && up <= ceiling => up,
+        (PhaseVerdict::Bad, _, Some(down)) if DOWN_AFTER_S <= age_s => down,
         _ => return Some(reached.clone()),
     };
     let why = format!("in {}, {}", reached.phase.name(), measured_share(figures));
@@ -52,22 +52,22 @@ pub(super) fn after(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum PhaseVerdict {
     Good,
     Bad,
     Unclear,
 }
 
-fn verdict(figures: &Figures) -> Verdict {
+fn verdict(figures: &CalibrationFigures) -> PhaseVerdict {
     let outcomes = figures.judged.min(figures.compared);
     let short_more = figures.short - figures.short_reactive;
     let idle_more = figures.idle - figures.idle_reactive;
     let good = COVERAGE_UP <= figures.coverage && short_more <= SHORT_MORE_UP && idle_more <= IDLE_MORE_UP;
     let bad = figures.coverage < COVERAGE_DOWN || SHORT_MORE_DOWN < short_more || IDLE_MORE_DOWN < idle_more;
     match (good, bad) {
-        (true, _) if UP_OUTCOMES <= outcomes => Verdict::Good,
-        (_, true) if DOWN_OUTCOMES <= outcomes => Verdict::Bad,
-        _ => Verdict::Unclear,
+        (true, _) if UP_OUTCOMES <= outcomes => PhaseVerdict::Good,
+        (_, true) if DOWN_OUTCOMES <= outcomes => PhaseVerdict::Bad,
+        _ => PhaseVerdict::Unclear,
     }
 }
 
@@ -89,7 +89,7 @@ fn next_down(phase: Phase) -> Option<Phase> {
 }
 
 /// What evidence says, as a sentence.
-pub fn measured_share(figures: &Figures) -> String {
+pub fn measured_share(figures: &CalibrationFigures) -> String {
     format!(
         "{:.0} % of {} loads came within the forecast's 90 % band, {:.1} % of {} needs were short ({:.1} % had the measured \
          load been followed), and {:.0} % were idle ({:.0} %)",
@@ -128,7 +128,7 @@ orchestration: {{rollout_phase: {phase}, auto_promote: {auto_promote}}}
         Timestamp::from_second(day * DAY_S).unwrap()
     }
 
-    const GOOD: Figures = Figures {
+    const GOOD: CalibrationFigures = CalibrationFigures {
         judged: 100,
         coverage: 0.9,
         above: 0.05,
@@ -140,7 +140,7 @@ orchestration: {{rollout_phase: {phase}, auto_promote: {auto_promote}}}
     };
 
     /// Phases reached from the file's with these figures day after day.
-    fn check(file: &str, figures: &[Figures], expected: &str) {
+    fn check(file: &str, figures: &[CalibrationFigures], expected: &str) {
         let orchestration = orchestration(file, true);
         let mut reached = after(None, &orchestration, &GOOD, day(0));
         let mut phases = Vec::new();
@@ -157,24 +157,24 @@ orchestration: {{rollout_phase: {phase}, auto_promote: {auto_promote}}}
         check("observe", &[GOOD; 2], "observe");
         check("observe", &[GOOD; 20], "observe limited full");
         check("optimized", &[GOOD; 20], "optimized");
-        check("observe", &[Figures { judged: 71, ..GOOD }; 20], "observe");
-        check("observe", &[Figures { coverage: 0.84, ..GOOD }; 20], "observe");
-        check("observe", &[Figures { short: 0.12, ..GOOD }; 20], "observe");
-        check("observe", &[Figures { idle: 0.8, ..GOOD }; 20], "observe");
+        check("observe", &[CalibrationFigures { judged: 71, ..GOOD }; 20], "observe");
+        check("observe", &[CalibrationFigures { coverage: 0.84, ..GOOD }; 20], "observe");
+        check("observe", &[CalibrationFigures { short: 0.12, ..GOOD }; 20], "observe");
+        check("observe", &[CalibrationFigures { idle: 0.8, ..GOOD }; 20], "observe");
     }
 
     #[test]
     fn phases_go_down_by_bad_evidence_and_never_freeze_what_was_scaled() {
-        let bad = Figures { coverage: 0.6, ..GOOD };
+        let bad = CalibrationFigures { coverage: 0.6, ..GOOD };
         check("optimized", &[bad; 20], "full limited");
         check("limited", &[bad; 20], "limited");
-        check("full", &[Figures { short: 0.2, ..GOOD }; 2], "limited");
-        check("full", &[Figures { idle: 2.0, ..GOOD }; 2], "limited");
-        check("full", &[Figures { judged: 23, ..bad }; 20], "full");
+        check("full", &[CalibrationFigures { short: 0.2, ..GOOD }; 2], "limited");
+        check("full", &[CalibrationFigures { idle: 2.0, ..GOOD }; 2], "limited");
+        check("full", &[CalibrationFigures { judged: 23, ..bad }; 20], "full");
         check("full", &[bad, GOOD, GOOD, GOOD, GOOD], "limited full");
         // Between the two nothing moves.
-        check("full", &[Figures { coverage: 0.8, ..GOOD }; 20], "full");
-        check("limited", &[Figures { coverage: 0.8, ..GOOD }; 20], "limited");
+        check("full", &[CalibrationFigures { coverage: 0.8, ..GOOD }; 20], "full");
+        check("limited", &[CalibrationFigures { coverage: 0.8, ..GOOD }; 20], "limited");
     }
 
     #[test]
@@ -207,7 +207,7 @@ orchestration: {{rollout_phase: {phase}, auto_promote: {auto_promote}}}
             let mut reached = after(None, &orchestration, &GOOD, day(0));
             for (index, (coverage, short, idle, judged)) in (1..).zip(days) {
                 let before = effective(reached.as_ref(), &orchestration);
-                let figures = Figures { coverage, short, idle, judged, ..GOOD };
+                let figures = CalibrationFigures { coverage, short, idle, judged, ..GOOD };
                 reached = after(reached.as_ref(), &orchestration, &figures, day(index));
                 let phase = effective(reached.as_ref(), &orchestration);
                 prop_assert!(phase <= orchestration.phase.max(Phase::Full));

@@ -11,7 +11,7 @@ use crate::state::{Spend, hours, month_start};
 
 /// What a cycle sees of what capacity costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
+pub struct SpendRate {
     /// What the capacity that is seen costs an hour.
     pub hourly: f64,
     /// Whether everything that Headroom serves was seen.
@@ -22,7 +22,7 @@ impl Spend {
     /// The spend when capacity of this rate ran since it was last counted. Capacity runs whether anybody counts or not:
     /// what lies between two counts, and the month before the first one, is charged at the rate that is seen. What can no
     /// longer be seen is charged at what it cost when it was.
-    pub fn after(spend: Option<Spend>, rate: Rate, zone: &TimeZone, now: Timestamp) -> Spend {
+    pub fn after(spend: Option<Spend>, rate: SpendRate, zone: &TimeZone, now: Timestamp) -> Spend {
         let month = month_start(zone, now);
         let (amount, peak, from) = match spend {
             Some(spend) if now <= spend.counted_to => return spend,
@@ -41,8 +41,8 @@ impl Spend {
 }
 
 /// What the capacity that is seen costs.
-pub fn rate(platform: &Platform, observations: &BTreeMap<DimensionKey, Observation>) -> Rate {
-    let mut rate = Rate { hourly: 0.0, complete: true };
+pub fn spend_rate(platform: &Platform, observations: &BTreeMap<DimensionKey, Observation>) -> SpendRate {
+    let mut rate = SpendRate { hourly: 0.0, complete: true };
     for place in platform.dimensions() {
         let key = &place.dimension.key;
         match observations.get(key).and_then(|observation| observation.capacity.known()) {
@@ -68,7 +68,7 @@ mod tests {
     fn a_month_adds_up_and_the_next_begins_anew() {
         let zone = TimeZone::get("Europe/Zurich").unwrap();
         // The month begins at 23:00 UTC; what ran before the first count is charged like what is seen.
-        let seen = |hourly: f64| Rate { hourly, complete: true };
+        let seen = |hourly: f64| SpendRate { hourly, complete: true };
         let first = Spend::after(None, seen(2.0), &zone, at("2026-11-01T01:00:00Z"));
         assert_eq!(first.amount, 4.0);
         let later = Spend::after(Some(first), seen(3.0), &zone, at("2026-11-01T02:30:00Z"));
@@ -90,7 +90,7 @@ mod tests {
         };
         let after = |spend, hourly, complete, hour| {
             let now = at(&format!("2026-11-01T0{hour}:00:00Z"));
-            Spend::after(spend, Rate { hourly, complete }, &TimeZone::UTC, now)
+            Spend::after(spend, SpendRate { hourly, complete }, &TimeZone::UTC, now)
         };
         let first = check(after(None, 5.0, true, 1), (5.0, 5.0, 0.0));
         let dark = check(after(Some(first), 2.0, false, 2), (10.0, 5.0, 3.0));

@@ -7,7 +7,7 @@ use crate::config::parse;
 use crate::decide::Expected;
 use crate::demand::DemandSource;
 use crate::observe::{Capacity, Load, Reading};
-use crate::platform::{Mode, Phase};
+use crate::platform::Phase;
 use crate::state::{Breaker, EMPTY, OperatorRequests, Override, Provisioned};
 
 fn at(second: i64) -> Timestamp {
@@ -54,26 +54,19 @@ fn seen(load: f64, latency: f64) -> BTreeMap<DimensionKey, Observation> {
 
 /// A decision that wanted so many, while the load needed `measured`, and expected the load between 900 and 1,100.
 fn wanted(units: u32, measured: u32) -> Decision {
+    let shop = shop("observe");
+    let place = shop.place(&key()).unwrap();
+    let (set, units) = (Some(Units(10)), Some(Units(units)));
     Decision {
-        key: key(),
-        group: "web".into(),
-        resource: "web".into(),
-        mode: Mode::Desired,
-        observed: Some(Units(10)),
-        ready: Some(Units(10)),
+        observed: set,
+        ready: set,
         measured: Some(Units(measured)),
-        needed: Some(Units(units)),
-        wanted: Some(Units(units)),
-        target: Some(Units(units)),
-        strategy: Some(DemandSource::Predictive),
-        confidence: None,
-        phase: None,
+        needed: units,
+        wanted: units,
+        target: units,
+        source: Some(DemandSource::Predictive),
         expected: vec![Expected { metric: "requests".into(), low: 900.0, high: 1_100.0 }],
-        cost_hourly: 0.0,
-        cost_per_thousand: None,
-        cost_hourly_change: 0.0,
-        complete_in_s: None,
-        reasons: Vec::new(),
+        ..Decision::undecided(place)
     }
 }
 
@@ -103,7 +96,7 @@ fn decisions_are_judged_by_what_came() {
     );
     check(500.0, wanted(5, 10), "0 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.8 reactive of 1");
     // What a person wanted is no forecast's merit, and beyond the bounds nobody could have gone.
-    let manual = Decision { strategy: Some(DemandSource::Manual), ..wanted(12, 8) };
+    let manual = Decision { source: Some(DemandSource::Manual), ..wanted(12, 8) };
     check(1_000.0, manual, "1 of 1 inside, 0 above; short 0, 0 reactive; idle 0.0, 0.0 reactive of 0");
     check(
         9_000.0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::state::{ConfidenceAdjustment, Figures, Provisioned, within_share};
+use crate::state::{CalibrationFigures, ConfidenceAdjustment, Provisioned, within_share};
 
 impl Provisioned {
     /// Shares of the way to a longer and to a shorter time, in logarithms. To be late costs more than to be early, so it
@@ -60,7 +60,7 @@ impl ConfidenceAdjustment {
 
     /// Once a day a step, by what the outcomes of the last days were.
     #[must_use]
-    pub fn after(self, figures: &Figures, now: Timestamp) -> ConfidenceAdjustment {
+    pub fn after(self, figures: &CalibrationFigures, now: Timestamp) -> ConfidenceAdjustment {
         let rests = self.at.is_some_and(|at| now.as_second() - at.as_second() < Self::EVERY_S);
         if rests || figures.judged < Self::JUDGED_MIN {
             return self;
@@ -126,17 +126,17 @@ mod tests {
 
     #[test]
     fn trust_is_earned_and_lost_a_step_a_day() {
-        let good = Figures { judged: 50, coverage: 0.93, ..Figures::default() };
+        let good = CalibrationFigures { judged: 50, coverage: 0.93, ..CalibrationFigures::default() };
         let one = ConfidenceAdjustment::default().after(&good, at(0));
         assert_eq!((one.out, one.inward), (-0.01, -0.01));
         assert_eq!(one.after(&good, at(86_399)), one);
-        let bad = Figures { coverage: 0.5, ..good };
+        let bad = CalibrationFigures { coverage: 0.5, ..good };
         assert_eq!(one.after(&bad, at(86_400)).out, 0.0);
-        let short = Figures { short: 0.05, ..good };
+        let short = CalibrationFigures { short: 0.05, ..good };
         let two = one.after(&short, at(86_400));
         assert_eq!((two.out, two.inward), (-0.02, 0.0));
         assert_eq!(
-            ConfidenceAdjustment::default().after(&Figures { judged: 3, ..good }, at(0)),
+            ConfidenceAdjustment::default().after(&CalibrationFigures { judged: 3, ..good }, at(0)),
             ConfidenceAdjustment::default()
         );
     }
@@ -152,7 +152,7 @@ mod tests {
             prop_assert!((30.0 - 1e-9..=480.0 + 1e-9).contains(&seconds), "{seconds}");
             let planned = times.iter().fold(None, |planned, seen| Some(carried(planned, 100.0, *seen, held)));
             prop_assert!((80.0..=120.0).contains(&planned.unwrap()));
-            let figures = Figures { judged: 99, coverage, short, ..Figures::default() };
+            let figures = CalibrationFigures { judged: 99, coverage, short, ..CalibrationFigures::default() };
             let days = (0_i64..).map(|day| at(day * 86_400)).take(times.len());
             let adjustment = days.fold(ConfidenceAdjustment::default(), |adjustment, at| adjustment.after(&figures, at));
             prop_assert!(adjustment.out.abs() <= ConfidenceAdjustment::MOST && adjustment.inward.abs() <= ConfidenceAdjustment::MOST);

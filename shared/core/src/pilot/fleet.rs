@@ -17,28 +17,31 @@ use crate::world::{Change, World};
 
 /// Pilots that decide together, so that budgets and connections hold for all of them.
 #[derive(Clone, Debug)]
-pub struct Fleet<'a> {
+pub struct SteeredFleet<'a> {
     platform: &'a Platform,
     pilots: Vec<Pilot<'a>>,
 }
 
 /// A decision with what was foreseen when it was made.
 #[derive(Clone, Debug)]
-pub struct Decided {
+pub struct SteeredDecision {
     /// The decision.
     pub decision: Decision,
     /// What its lead window may bring; `None` while too little is known.
     pub lead: Option<LeadForecast>,
 }
 
-impl<'a> Fleet<'a> {
+impl<'a> SteeredFleet<'a> {
     /// Pilots for these dimensions, each with its history.
     ///
     /// # Errors
     /// When there is no such dimension, or nothing to measure its demand by.
-    pub fn new(platform: &'a Platform, histories: &[(DimensionKey, Series)]) -> Result<Fleet<'a>, NoPilot> {
+    pub fn new(
+        platform: &'a Platform,
+        histories: &[(DimensionKey, Series)],
+    ) -> Result<SteeredFleet<'a>, NoPilot> {
         let pilots = histories.iter().map(|(key, history)| Pilot::new(platform, key, history));
-        Ok(Fleet { platform, pilots: pilots.collect::<Result<_, _>>()? })
+        Ok(SteeredFleet { platform, pilots: pilots.collect::<Result<_, _>>()? })
     }
 
     /// Adds what was measured of a dimension since the last decision, by its place in the list the fleet was made from.
@@ -49,8 +52,8 @@ impl<'a> Fleet<'a> {
     }
 
     /// The decisions at `now`, with so many units ordered and ready of each dimension. What becomes of them is told by
-    /// [`Fleet::done`].
-    pub fn decide(&mut self, now: Timestamp, capacities: &[(Units, Units)]) -> Vec<Decided> {
+    /// [`SteeredFleet::done`].
+    pub fn decide(&mut self, now: Timestamp, capacities: &[(Units, Units)]) -> Vec<SteeredDecision> {
         let mut observations = BTreeMap::new();
         let mut forecasts = BTreeMap::new();
         for (pilot, capacity) in self.pilots.iter_mut().zip(capacities) {
@@ -79,7 +82,7 @@ impl<'a> Fleet<'a> {
                 pilot.asked = decision.target;
             }
             let made = forecasts.remove(&pilot.key).and_then(|mut made| made.pop());
-            decided.push(Decided { decision, lead: made.and_then(|made| made.lead) });
+            decided.push(SteeredDecision { decision, lead: made.and_then(|made| made.lead) });
         }
         decided
     }

@@ -1,11 +1,11 @@
 //! Decisions in a closed loop: what happened comes in, a decision goes out.
 //!
 //! The same [`crate::decide`] as in a cycle, with state in memory instead of tables: a [`Pilot`] for one dimension, a
-//! [`Fleet`] for all of a platform together. `headroom policy` and `headroom simulate` are shells around them.
+//! [`SteeredFleet`] for all of a platform together. `headroom policy` and `headroom simulate` are shells around them.
 
 mod fleet;
 
-pub use fleet::{Decided, Fleet};
+pub use fleet::{SteeredDecision, SteeredFleet};
 
 use std::collections::BTreeMap;
 

@@ -43,27 +43,9 @@ fn decisions(platform: &Platform, changes: &str) -> Vec<Decision> {
 }
 
 fn decision(place: &crate::platform::Place<'_>, change: Option<(Units, Units)>) -> Decision {
-    Decision {
-        key: place.dimension.key.clone(),
-        group: place.group.name.clone(),
-        resource: place.resource.id.clone(),
-        mode: Mode::Desired,
-        observed: change.map(|change| change.0),
-        ready: change.map(|change| change.0),
-        measured: None,
-        needed: change.map(|change| change.1),
-        wanted: change.map(|change| change.1),
-        target: change.map(|change| change.1),
-        strategy: None,
-        confidence: None,
-        phase: None,
-        expected: Vec::new(),
-        cost_hourly: 0.0,
-        cost_per_thousand: None,
-        cost_hourly_change: 0.0,
-        complete_in_s: None,
-        reasons: Vec::new(),
-    }
+    let (from, to) = (change.map(|change| change.0), change.map(|change| change.1));
+    let undecided = Decision::undecided(*place);
+    Decision { observed: from, ready: from, needed: to, wanted: to, target: to, ..undecided }
 }
 
 fn plan(platform: &Platform, changes: &str) -> Plan {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 pub use resource::{Dimension, Resource};
 pub use rules::{
     Alert, Budget, Comparison, Connections, Cooldown, Dependency, Effect, Event, Figure, GroupPolicy,
-    Guardrails, HealthCheck, Monitoring, Orchestration, Phase, Predictive, Probe, StepBound, StepChange,
+    Guardrails, HealthCheck, Monitoring, Orchestration, Phase, Predictive, Probe, StepAdjustment, StepBound,
     StepRule, Strategy, When,
 };
 

@@ -39,7 +39,7 @@ pub struct StepRule {
     /// When it acts.
     pub bound: StepBound,
     /// What it does.
-    pub change: StepChange,
+    pub change: StepAdjustment,
 }
 
 /// When a step rule acts, in percent of utilisation.
@@ -53,7 +53,7 @@ pub enum StepBound {
 
 /// How much a step rule changes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum StepChange {
+pub enum StepAdjustment {
     /// So many units.
     Units(u32),
     /// So many percent of the capacity.

@@ -61,8 +61,7 @@ fn write_decision(text: &mut String, record: &CycleRecord<'_>, decision: &Decisi
         (None, Some(set)) => format!("{set}  hold"),
         (None, None) => "unknown  hold".to_owned(),
     };
-    let strategy =
-        decision.strategy.map(|strategy| format!(" ({strategy:?})").to_lowercase()).unwrap_or_default();
+    let strategy = decision.source.map(|source| format!(" ({source:?})").to_lowercase()).unwrap_or_default();
     line(text, &format!("\n  {}: {verb}{strategy}", decision.key));
     let seen = record.observations.iter().find(|seen| seen.key == decision.key);
     let ready = decision.ready.map(|ready| format!(", {ready} ready")).unwrap_or_default();

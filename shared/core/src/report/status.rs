@@ -28,7 +28,7 @@ pub fn status(status: &Status<'_>) -> String {
     let mut text = format!("{} at {}\n\n", status.platform.name, moment(status.now));
     line(&mut text, &acting(status));
     line(&mut text, &phase(status));
-    line(&mut text, &evidence(status.state));
+    line(&mut text, &measured(status.state));
     line(&mut text, &spend(status));
     asked(&mut text, status);
     breakers(&mut text, status);
@@ -61,12 +61,12 @@ fn phase(status: &Status<'_>) -> String {
     }
 }
 
-fn evidence(state: &PlatformState) -> String {
+fn measured(state: &PlatformState) -> String {
     let figures = state.calibration.figures();
     if figures.judged == 0 && figures.compared == 0 {
-        return "no evidence of this phase yet".to_owned();
+        return "nothing was measured in this phase yet".to_owned();
     }
-    format!("evidence of this phase: {}", measured_share(&figures))
+    format!("measured in this phase: {}", measured_share(&figures))
 }
 
 fn spend(status: &Status<'_>) -> String {
@@ -196,7 +196,7 @@ scaling_groups:
 
               no cycle acts now
               phase observe, as the file says (auto_promote is off)
-              no evidence of this phase yet
+              nothing was measured in this phase yet
               what was spent this month is not known yet
         "#]],
         );
@@ -228,7 +228,7 @@ scaling_groups:
 
                   cycle a acts, until Tue 2026-11-24 12:09 UTC unless it renews, plan 7-a is open
                   phase limited since Fri 2026-11-20 03:00 UTC: in observe, it did well
-                  evidence of this phase: 90 % of 80 loads came within the forecast's 90 % band, 2.5 % of 80 needs were short (10.0 % had the measured load been followed), and 20 % were idle (10 %)
+                  measured in this phase: 90 % of 80 loads came within the forecast's 90 % band, 2.5 % of 80 needs were short (10.0 % had the measured load been followed), and 20 % were idle (10 %)
                   spent 812.50 of 2000.00 USD this month, counted to Tue 2026-11-24 11:55 UTC
                   paused: all of web, in until Tue 2026-11-24 14:00 UTC (ana)
                   override: at least 6 of web/desired until Tue 2026-11-24 13:00 UTC (sale)

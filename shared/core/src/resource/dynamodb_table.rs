@@ -91,65 +91,65 @@ fn units(
     throughput: IndexThroughput,
 ) -> Vec<DimensionSpec> {
     let parts = [
-        ("read_capacity", Direction::Read, throughput.read_capacity),
-        ("write_capacity", Direction::Write, throughput.write_capacity),
+        ("read_capacity", Access::Read, throughput.read_capacity),
+        ("write_capacity", Access::Write, throughput.write_capacity),
     ];
-    let given = parts.into_iter().filter_map(|(key, direction, given)| Some((key, direction, given?)));
+    let given = parts.into_iter().filter_map(|(key, access, given)| Some((key, access, given?)));
     given
-        .map(|(key, direction, Throughput { min, max, target_utilization, missing })| {
+        .map(|(key, access, Throughput { min, max, target_utilization, missing })| {
             let at = [at, &[key]].concat();
             let below = |key| [at.as_slice(), &[key]].concat();
             if min == 0 {
                 draft.fault(&below("min"), "must be at least 1; DynamoDB has no smaller capacity");
             }
             let percent = draft.or(&below("target_utilization"), target_utilization, TARGET_UTILIZATION);
-            let name = direction.name();
+            let name = access.name();
             let name = index.map_or_else(|| name.to_owned(), |index| format!("{index}:{name}"));
             let facts = Facts {
                 is_served: true,
                 daily_limit: Some(DECREASES),
-                used_units: Some("Consumed"),
-                ..Facts::of_units_at(direction.unit_usd_hourly())
+                carries: &[("Consumed", 1.0)],
+                ..Facts::of_units_at(access.unit_usd_hourly())
             };
             DimensionSpec::new(&name, &at, Range { min, max }, facts)
-                .metrics([consumed((table, index), direction, percent, missing)])
-                .target(direction.target(table, index))
+                .metrics([consumed((table, index), access, percent, missing)])
+                .target(access.target(table, index))
         })
         .collect()
 }
 
 #[derive(Clone, Copy)]
-enum Direction {
+enum Access {
     Read,
     Write,
 }
 
-impl Direction {
+impl Access {
     fn name(self) -> &'static str {
         match self {
-            Direction::Read => "read",
-            Direction::Write => "write",
+            Access::Read => "read",
+            Access::Write => "write",
         }
     }
 
     fn unit_usd_hourly(self) -> f64 {
         match self {
-            Direction::Read => READ_UNIT_USD_HOURLY,
-            Direction::Write => WRITE_UNIT_USD_HOURLY,
+            Access::Read => READ_UNIT_USD_HOURLY,
+            Access::Write => WRITE_UNIT_USD_HOURLY,
         }
     }
 
     fn metric_name(self) -> &'static str {
         match self {
-            Direction::Read => "ConsumedReadCapacityUnits",
-            Direction::Write => "ConsumedWriteCapacityUnits",
+            Access::Read => "ConsumedReadCapacityUnits",
+            Access::Write => "ConsumedWriteCapacityUnits",
         }
     }
 
     fn target(self, table: &str, index: Option<&str>) -> ScalableTargetId {
         let units = match self {
-            Direction::Read => "ReadCapacityUnits",
-            Direction::Write => "WriteCapacityUnits",
+            Access::Read => "ReadCapacityUnits",
+            Access::Write => "WriteCapacityUnits",
         };
         match index {
             None => ScalableTargetId::new("dynamodb", format!("table/{table}"), &format!("dynamodb:table:{units}")),
@@ -165,7 +165,7 @@ impl Direction {
 /// Consumed capacity units a second; a unit of capacity carries one of them.
 fn consumed(
     (table, index): (&str, Option<&str>),
-    direction: Direction,
+    access: Access,
     percent: f64,
     missing: Option<Missing>,
 ) -> Metric {
@@ -173,9 +173,9 @@ fn consumed(
     let query = match index {
         Some(index) => {
             let named = [("TableName", table), ("GlobalSecondaryIndexName", index)];
-            published("AWS/DynamoDB", direction.metric_name(), named, second)
+            published("AWS/DynamoDB", access.metric_name(), named, second)
         }
-        None => published("AWS/DynamoDB", direction.metric_name(), [("TableName", table)], second),
+        None => published("AWS/DynamoDB", access.metric_name(), [("TableName", table)], second),
     };
     // What is consumed above what is provisioned is throttled at once, within a second that no metric shows: there is no
     // limit to plan with above the operator's own target.

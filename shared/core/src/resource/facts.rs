@@ -19,12 +19,17 @@ pub struct Facts {
     pub past_capacity: Option<Query>,
     /// How many changes AWS allows a day, where it counts them.
     pub daily_limit: Option<DailyLimit>,
-    /// What the names of the metrics begin with that count used units: a unit carries one a second of these, and AWS
+    /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
     /// refuses what is above that.
-    pub used_units: Option<&'static str>,
+    pub carries: &'static [(&'static str, f64)],
 }
 
 impl Facts {
+    /// Whether AWS counts its changes, whichever way they go.
+    pub fn counts_changes(&self) -> bool {
+        matches!(self.daily_limit, Some(DailyLimit::Changes { .. }))
+    }
+
     /// What holds for most: units go both ways and back, nobody counts changes, and no adapter serves it yet.
     pub(super) fn of_units_at(unit_cost_hourly: f64) -> Facts {
         Facts {
@@ -35,7 +40,7 @@ impl Facts {
             scalable_target: None,
             past_capacity: None,
             daily_limit: None,
-            used_units: None,
+            carries: &[],
         }
     }
 }
@@ -106,6 +111,10 @@ pub enum Adapter {
     },
     /// DynamoDB.
     DynamoDbTable,
+    /// Kinesis Data Streams.
+    KinesisStream,
+    /// Lambda.
+    LambdaFunction,
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
 }

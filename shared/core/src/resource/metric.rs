@@ -110,6 +110,8 @@ pub struct Query {
     pub period_s: u32,
     /// Whether a period without points, of a metric that had some lately, is a period in which nothing happened.
     pub missing_is_zero: bool,
+    /// Whether it has points only while something goes wrong. Then it need not have had any for their absence to be zero.
+    pub is_rare: bool,
 }
 
 impl Query {
@@ -154,6 +156,17 @@ impl Rate {
 /// At full utilisation a unit is saturated, whatever it does.
 pub(crate) const UTILIZATION_LIMIT: f64 = 100.0;
 
+/// A guard on what goes wrong a minute, which AWS publishes only while it does.
+pub(crate) fn guard<const N: usize>(
+    name: &str,
+    limit: f64,
+    (namespace, metric_name, dimensions): (&str, &str, [(&str, &str); N]),
+) -> Metric {
+    let query = published(namespace, metric_name, dimensions, ("Sum", Rate::PerMinute));
+    let query = Query { missing_is_zero: true, is_rare: true, ..query };
+    Metric { name: name.to_owned(), measure: Measure::Latency { limit }, query: Some(query) }
+}
+
 /// A utilisation metric that AWS publishes for a kind.
 pub(crate) fn utilization(name: &str, target: f64, query: Query) -> Metric {
     let measure = Measure::Utilization { target, limit: UTILIZATION_LIMIT };
@@ -185,5 +198,6 @@ pub(crate) fn published<const N: usize>(
         rate,
         period_s: Query::MINUTE_S,
         missing_is_zero: false,
+        is_rare: false,
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use arn::{Arn, Named, misplaced};
 pub(crate) use draft::{DimensionSpec, Draft, Note, Remark, ResourceSpec};
 pub use facts::{Adapter, DailyLimit, Facts, ScalableTargetId, Scaling, Undo};
 pub use metric::{Measure, Metric, Query, Rate};
-pub(crate) use metric::{UTILIZATION_LIMIT, average, published, utilization};
+pub(crate) use metric::{UTILIZATION_LIMIT, average, guard, published, utilization};
 pub(crate) use schema::{Common, Metric as MetricSchema, MetricKind, Missing};
 
 /// Utilisation to keep where nothing else was said: room for a third more before saturation.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Raised;
-use crate::cycle::{CollectedKind, DecidedKind, Failure, SettleRequest};
+use crate::cycle::{CaughtFailure, CollectedKind, DecidedKind, SettleRequest};
 use crate::journal::{Entry, PlanStatus, StepState, plan_status};
 use crate::lease::{Lease, RECOVERIES_MAX};
 use crate::name::{CycleId, PlanId};
@@ -81,7 +81,7 @@ pub struct Outcome {
     /// The plan, if one was made.
     pub plan_id: Option<PlanId>,
     /// Steps by how they ended.
-    pub steps: Steps,
+    pub steps: StepCounts,
     /// The stable name of what went wrong.
     pub error: Option<String>,
     /// What went wrong, as a sentence.
@@ -145,7 +145,7 @@ impl Outcome {
 /// Steps by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Steps {
+pub struct StepCounts {
     /// They hold.
     pub done: usize,
     /// The world had moved.
@@ -161,9 +161,9 @@ pub struct Steps {
     pub stands: usize,
 }
 
-impl Steps {
-    fn of(entries: &[Entry]) -> Steps {
-        let mut steps = Steps::default();
+impl StepCounts {
+    fn of(entries: &[Entry]) -> StepCounts {
+        let mut steps = StepCounts::default();
         for entry in entries {
             match entry.state {
                 StepState::Pending => (),
@@ -183,7 +183,7 @@ impl Steps {
 
 /// The outcome of a cycle, from what started it, how far it came, its plan and its journal.
 pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, entries: &[Entry]) -> Outcome {
-    let steps = Steps::of(entries);
+    let steps = StepCounts::of(entries);
     let ending = ending(request, plan, entries);
     let summary = summary(request, ending, steps, entries);
     let failure = request.undo_failure.as_ref().or(request.failure.as_ref());
@@ -215,7 +215,7 @@ pub fn settled<'a>(request: &SettleRequest, lease: &'a Lease) -> Option<&'a Plan
 }
 
 /// The stable name of what an execution failed with. A cycle that changed nothing failed with what stopped it.
-fn error_name(ending: Ending, failure: Option<&Failure>) -> String {
+fn error_name(ending: Ending, failure: Option<&CaughtFailure>) -> String {
     match ending {
         Ending::RolledBack => "RolledBack".to_owned(),
         Ending::Stopped => "Stopped".to_owned(),
@@ -270,10 +270,10 @@ fn every_step_holds(plan: Option<&Plan>, entries: &[Entry]) -> bool {
     planned <= entries.len() && entries.iter().all(|entry| entry.state.holds())
 }
 
-fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Entry]) -> String {
+fn summary(request: &SettleRequest, ending: Ending, steps: StepCounts, entries: &[Entry]) -> String {
     let collected = request.collected.as_ref().map(|collected| collected.summary.as_str());
     let decided = request.decided.as_ref().map(|decided| decided.summary.as_str());
-    let told = |failure: &Option<Failure>| {
+    let told = |failure: &Option<CaughtFailure>| {
         failure.as_ref().map(|failure| readable(&failure.cause)).unwrap_or_default()
     };
     let why_not: Vec<String> = entries
@@ -312,7 +312,7 @@ fn summary(request: &SettleRequest, ending: Ending, steps: Steps, entries: &[Ent
 }
 
 /// How much was rolled back, and what stands because AWS does not allow more.
-fn rolled_back(steps: Steps, entries: &[Entry]) -> String {
+fn rolled_back(steps: StepCounts, entries: &[Entry]) -> String {
     let stands = entries.iter().filter(|entry| entry.state == StepState::Stands);
     let stands: Vec<String> = stands
         .map(|entry| format!("{} stands: {}", entry.step.resource, entry.detail().unwrap_or_default()))

@@ -39,7 +39,7 @@ pub struct CapacityModel {
 
 /// What a policy sees in a minute. Policies of ours see only what was measured before; native ones see this minute.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct PolicyView {
     /// Which minute of the trace.
     pub minute: usize,
     /// Load over what the ready units should carry: one at the target.
@@ -52,7 +52,7 @@ pub struct Moment {
 
 /// Supply over the scored minutes, and how it was changed.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct SupplyRun {
     /// Units ready, one a minute.
     pub supply: Vec<u32>,
     /// When the oldest units were ordered that were on their way as the minute ended; minutes since the scored part began.
@@ -91,7 +91,7 @@ impl CapacityModel {
     }
 
     /// Lets a policy run over the scored part.
-    pub fn run(&self, policy: &mut dyn FnMut(&Moment) -> Option<u32>) -> Outcome {
+    pub fn run(&self, policy: &mut dyn FnMut(&PolicyView) -> Option<u32>) -> SupplyRun {
         let mut supply = Supply::new(self);
         for minute in self.start..self.load.len() {
             let moment = supply.begin(minute);
@@ -104,7 +104,7 @@ impl CapacityModel {
     }
 
     /// The fewest units without a minute too few, knowing the future: the limit of cost.
-    pub fn oracle(&self) -> Outcome {
+    pub fn oracle(&self) -> SupplyRun {
         let need = |load: &f64| self.bounds.clamp(Units(self.need(*load)));
         let supply: Vec<Units> = self.scored().iter().map(need).collect();
         let pairs = supply.iter().zip(supply.iter().skip(1)).enumerate();
@@ -113,7 +113,7 @@ impl CapacityModel {
             .map(|(minute, (before, after))| Move { minute, direction: Direction::of(*before, *after) })
             .collect();
         let waiting = vec![None; supply.len()];
-        Outcome { supply: supply.into_iter().map(|units| units.0).collect(), waiting, moves }
+        SupplyRun { supply: supply.into_iter().map(|units| units.0).collect(), waiting, moves }
     }
 
     fn load_at(&self, minute: usize) -> f64 {
@@ -129,7 +129,7 @@ pub struct Supply<'a> {
     orders: Vec<Order>,
     chance: Chance,
     /// What came of it so far.
-    pub outcome: Outcome,
+    pub outcome: SupplyRun,
 }
 
 impl<'a> Supply<'a> {
@@ -141,19 +141,19 @@ impl<'a> Supply<'a> {
             ready: model.bounds.clamp(first).0,
             orders: Vec::new(),
             chance: Chance::new(model.chances.seed),
-            outcome: Outcome::default(),
+            outcome: SupplyRun::default(),
         }
     }
 
     /// What is due by this minute becomes ready; what a policy may see of it.
-    pub fn begin(&mut self, minute: usize) -> Moment {
+    pub fn begin(&mut self, minute: usize) -> PolicyView {
         let due = self.orders.iter().filter(|order| order.at <= minute && !order.fails);
         self.ready += due.map(|order| order.units).sum::<u32>();
         self.orders.retain(|order| minute < order.at);
         self.outcome.supply.push(self.ready);
         let should = Units(self.ready).real() * self.model.target;
         let pressure = self.model.load_at(minute) / should.max(1e-9);
-        Moment { minute, pressure, ready: self.ready, ordered: self.ordered() }
+        PolicyView { minute, pressure, ready: self.ready, ordered: self.ordered() }
     }
 
     /// The minute is over.

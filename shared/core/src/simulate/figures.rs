@@ -3,7 +3,7 @@
 use headroom_forecast::statistics::real;
 use serde::Serialize;
 
-use super::capacity_model::{CapacityModel, Outcome};
+use super::capacity_model::{CapacityModel, SupplyRun};
 use crate::units::Direction;
 
 /// What a policy supplied and cost. Shares are percent of minutes or of load; `tau` and `theta` are those of SPEC RG,
@@ -44,7 +44,7 @@ pub struct Together {
 }
 
 /// A tier with what a policy made of it.
-pub(super) type Served<'a> = (&'a CapacityModel, &'a Outcome);
+pub(super) type Served<'a> = (&'a CapacityModel, &'a SupplyRun);
 
 /// One minute of one tier.
 struct Minute {

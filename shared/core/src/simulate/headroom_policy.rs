@@ -1,27 +1,27 @@
 //! Our own policy in a replay: cycles of one fleet for all tiers, whose plans are carried out wave by wave.
 
-use super::capacity_model::{Moment, Outcome, Supply};
+use super::capacity_model::{PolicyView, Supply, SupplyRun};
 use super::peers;
 use super::rollout::{Next, Progress, Rollout};
 use super::tiers::{Loaded, minutes};
 use super::{Band, ChangeKind, DecisionRecord, HISTORY};
 use crate::decide::Decision;
 use crate::name::DimensionKey;
-use crate::pilot::{Decided, Fleet, NoPilot};
+use crate::pilot::{NoPilot, SteeredDecision, SteeredFleet};
 use crate::plan::{self, Permit, StepChange};
 use crate::platform::Platform;
 use crate::units::Units;
 
 /// What came of our own policy.
 pub(super) struct HeadroomPolicy {
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<SupplyRun>,
     pub(super) told: Vec<DecisionRecord>,
     /// Plans that broke a rule and were not carried out.
     pub(super) refused: usize,
 }
 
 /// A policy that moves a floor needs another one above it.
-type Native<'a> = Box<dyn FnMut(&Moment) -> Option<u32> + 'a>;
+type Native<'a> = Box<dyn FnMut(&PolicyView) -> Option<u32> + 'a>;
 
 /// A tier as our policy moves it.
 struct Moved<'a> {
@@ -45,7 +45,7 @@ impl Moved<'_> {
     }
 
     /// What the policy above the floor does, never below the floor.
-    fn follow_native(&mut self, moment: &Moment) {
+    fn follow_native(&mut self, moment: &PolicyView) {
         let Some((floor, native)) = &mut self.floor else { return };
         let native = native(moment).map(|units| units.max(*floor));
         let wanted = if moment.ordered < *floor { Some(native.unwrap_or(*floor)) } else { native };
@@ -56,16 +56,16 @@ impl Moved<'_> {
 }
 
 /// A fleet that knows what came before the part that is replayed.
-pub(super) fn fleet<'a>(platform: &'a Platform, loaded: &[Loaded]) -> Result<Fleet<'a>, NoPilot> {
+pub(super) fn fleet<'a>(platform: &'a Platform, loaded: &[Loaded]) -> Result<SteeredFleet<'a>, NoPilot> {
     let history = |tier: &Loaded| tier.load.until(tier.load.time_of(tier.model.start)).tail(HISTORY);
     let histories: Vec<_> = loaded.iter().map(|tier| (tier.tier.key.clone(), history(tier))).collect();
-    Fleet::new(platform, &histories)
+    SteeredFleet::new(platform, &histories)
 }
 
 /// Replays our own policy: setting the capacity, or a floor under target tracking.
 pub(super) fn own<'a>(
     platform: &'a Platform,
-    fleet: Fleet<'a>,
+    fleet: SteeredFleet<'a>,
     loaded: &'a [Loaded],
     floor: bool,
     heard: &mut dyn FnMut(),
@@ -103,7 +103,7 @@ fn native<'a>() -> (u32, Native<'a>) {
 
 struct Replayed<'a> {
     platform: &'a Platform,
-    fleet: Fleet<'a>,
+    fleet: SteeredFleet<'a>,
     tiers: Vec<Moved<'a>>,
     start: usize,
     /// Until when the fleet has seen the load.
@@ -116,7 +116,7 @@ struct Replayed<'a> {
 
 impl Replayed<'_> {
     fn minute(&mut self, minute: usize) {
-        let moments: Vec<Moment> = self.tiers.iter_mut().map(|tier| tier.supply.begin(minute)).collect();
+        let moments: Vec<PolicyView> = self.tiers.iter_mut().map(|tier| tier.supply.begin(minute)).collect();
         self.go_on(minute);
         // One plan at a time: a cycle that finds one under way leaves it alone, as the lease makes it do.
         if self.rollout.is_none() && (minute - self.start).is_multiple_of(self.cycle) {
@@ -140,7 +140,7 @@ impl Replayed<'_> {
         let capacity = |tier: &Moved<'_>| (Units(tier.supply.ordered()), Units(tier.supply.ready()));
         let capacities: Vec<(Units, Units)> = self.tiers.iter().map(capacity).collect();
         let decided = self.fleet.decide(now, &capacities);
-        for (tier, Decided { decision, lead }) in self.tiers.iter_mut().zip(&decided) {
+        for (tier, SteeredDecision { decision, lead }) in self.tiers.iter_mut().zip(&decided) {
             let band = lead.as_ref().map(|lead| Band::of(&lead.whole));
             self.told.push(told(decision, minute - self.start, band));
             if let (Some((floor, _)), None, Some(target)) =
@@ -201,7 +201,7 @@ fn told(decision: &Decision, minute: usize, band: Option<Band>) -> DecisionRecor
         kind: ChangeKind::of(observed, target),
         from: observed.0,
         to: target.0,
-        strategy: decision.strategy,
+        source: decision.source,
         confidence: decision.confidence,
         expected: band,
         reasons: decision.reasons.iter().map(ToString::to_string).collect(),
@@ -215,7 +215,7 @@ fn rolled_back(change: &StepChange, minute: usize, why: &str) -> DecisionRecord 
         kind: ChangeKind::RolledBack,
         from: change.expected.0,
         to: change.target.0,
-        strategy: None,
+        source: None,
         confidence: None,
         expected: None,
         reasons: vec![format!("the plan was rolled back: {why}")],

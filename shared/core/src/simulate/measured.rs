@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::trace::{Column, Trace, gridded};
+use super::trace::{Trace, TraceColumn, gridded};
 use crate::collect::{MetricRequest, metric_requests};
 use crate::name::DimensionKey;
 use crate::pilot::steering;
@@ -83,7 +83,7 @@ fn shortened(trace: &Trace, columns: &[Vec<(f64, f64)>]) -> Option<String> {
     let longest = columns.iter().filter_map(span).fold(0.0, f64::max);
     let spans =
         || trace.columns.iter().zip(columns).filter_map(|(column, points)| Some((column, span(points)?)));
-    let (column, shortest): (&Column, f64) = spans().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (column, shortest): (&TraceColumn, f64) = spans().min_by(|a, b| a.1.total_cmp(&b.1))?;
     (shortest + HOUR_APART < longest).then(|| {
         format!(
             "{} was measured for {:.1} days only, of {:.1}; all are replayed for as long as it was",

@@ -15,7 +15,7 @@ pub mod trace;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use capacity_model::{CapacityModel, Chances, Moment, Move, Outcome, Supply};
+pub use capacity_model::{CapacityModel, Chances, Move, PolicyView, Supply, SupplyRun};
 pub use figures::{Figures, Together};
 pub use tiers::Tier;
 
@@ -100,7 +100,8 @@ pub struct DecisionRecord {
     pub to: u32,
     /// What decided.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<DemandSource>,
+    #[serde(rename = "strategy")]
+    pub source: Option<DemandSource>,
     /// How far what is foreseen was trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Ratio>,
@@ -264,7 +265,7 @@ fn peer_runs(loaded: &[Loaded], edges: &[(usize, usize)], heard: &mut dyn FnMut(
         let mut outcomes = Vec::new();
         for (tier, peers) in loaded.iter().zip(&mut peers) {
             let Some(mut peer) = peers.next() else { continue };
-            let mut policy = |moment: &Moment| {
+            let mut policy = |moment: &PolicyView| {
                 heard();
                 (peer.policy)(moment)
             };
@@ -298,7 +299,7 @@ fn edges(platform: &Platform, loaded: &[Loaded]) -> Vec<(usize, usize)> {
 fn run(
     name: &str,
     loaded: &[Loaded],
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<SupplyRun>,
     edges: &[(usize, usize)],
     decisions: Vec<DecisionRecord>,
 ) -> Run {

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use headroom_forecast::statistics::{quantile, real};
 
-use super::capacity_model::{CapacityModel, Moment};
+use super::capacity_model::{CapacityModel, PolicyView};
 use crate::series::Series;
 use crate::units::Units;
 
 /// A policy: units wanted, or nothing to change.
-pub type Policy<'a> = Box<dyn FnMut(&Moment) -> Option<u32> + 'a>;
+pub type Policy<'a> = Box<dyn FnMut(&PolicyView) -> Option<u32> + 'a>;
 
 /// A policy with its name.
 pub struct Peer<'a> {
@@ -58,7 +58,7 @@ fn fixed<'a>(units: f64) -> Policy<'a> {
 
 /// Kubernetes' horizontal pod autoscaler: proportional within 10 %, down to the largest of the last five minutes, up by 4
 /// units or 100 %.
-pub fn hpa() -> impl FnMut(&Moment) -> Option<u32> {
+pub fn hpa() -> impl FnMut(&PolicyView) -> Option<u32> {
     const TOLERANCE: f64 = 0.1;
     const WINDOW: usize = 5;
     let mut wanted: VecDeque<(usize, u32)> = VecDeque::new();
@@ -77,7 +77,7 @@ pub fn hpa() -> impl FnMut(&Moment) -> Option<u32> {
 }
 
 /// Target tracking: out after three minutes above the target, in after fifteen under nine tenths of it, all a minute late.
-pub fn target_tracking() -> impl FnMut(&Moment) -> Option<u32> {
+pub fn target_tracking() -> impl FnMut(&PolicyView) -> Option<u32> {
     const UP: usize = 3;
     const DOWN: usize = 15;
     const LAG: usize = 1;
@@ -117,7 +117,7 @@ pub fn target_tracking() -> impl FnMut(&Moment) -> Option<u32> {
 
 /// Step scaling as operators usually write it: one more tenth above the target, three tenths far above, one tenth less
 /// below two thirds, with five minutes between.
-pub fn step_scaling() -> impl FnMut(&Moment) -> Option<u32> {
+pub fn step_scaling() -> impl FnMut(&PolicyView) -> Option<u32> {
     const COOLDOWN: usize = 5;
     let mut changed: Option<usize> = None;
     move |moment| {
@@ -183,7 +183,7 @@ fn aws_predictive(
     model: &CapacityModel,
     hours: Hours,
     forecaster: Forecaster,
-) -> impl FnMut(&Moment) -> Option<u32> + use<> {
+) -> impl FnMut(&PolicyView) -> Option<u32> + use<> {
     const BUFFER: i64 = 5;
     let target = model.target;
     let mut floors: BTreeMap<i64, u32> = BTreeMap::new();

@@ -4,7 +4,7 @@ use expect_test::expect_file;
 use headroom_forecast::statistics::real;
 use proptest::prelude::*;
 
-use super::trace::Column;
+use super::trace::TraceColumn;
 use super::*;
 use crate::config::parse;
 use crate::series::Series;
@@ -50,7 +50,8 @@ fn the_oracle_is_never_short_and_costs_the_least() {
 #[test]
 fn hpa_keeps_what_it_wanted_lately_and_doubles_at_most() {
     let mut hpa = peers::hpa();
-    let mut at = |minute, pressure, units| hpa(&Moment { minute, pressure, ready: units, ordered: units });
+    let mut at =
+        |minute, pressure, units| hpa(&PolicyView { minute, pressure, ready: units, ordered: units });
     assert_eq!(at(0, 1.05, 10), Some(10));
     assert_eq!(at(1, 3.0, 10), Some(20));
     assert_eq!(at(2, 0.5, 20), Some(20));
@@ -79,7 +80,7 @@ fn the_same_seed_draws_the_same_delays_and_failures() {
 #[test]
 fn a_platform_is_as_short_as_its_worst_tier() {
     let (a, b) = (model(vec![9.0, 18.0, 18.0, 9.0], 1), model(vec![9.0, 9.0, 27.0, 27.0], 1));
-    let made = |supply: &[u32], waiting: [Option<usize>; 4], moves: &[Move]| Outcome {
+    let made = |supply: &[u32], waiting: [Option<usize>; 4], moves: &[Move]| SupplyRun {
         supply: supply.to_vec(),
         waiting: waiting.to_vec(),
         moves: moves.to_vec(),
@@ -130,7 +131,7 @@ fn chain(delays: [u32; 3]) -> Platform {
 
 fn trace(values: impl Iterator<Item = f64>) -> Trace {
     let load = Series::new(Timestamp::UNIX_EPOCH, 60, values.map(Some));
-    Trace { columns: vec![Column { name: "value".into(), load }], notes: Vec::new() }
+    Trace { columns: vec![TraceColumn { name: "value".into(), load }], notes: Vec::new() }
 }
 
 fn wave(minute: usize) -> f64 {

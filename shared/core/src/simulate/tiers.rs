@@ -5,7 +5,7 @@ use std::time::Duration;
 use headroom_forecast::statistics::quantile;
 use serde::{Serialize, Serializer};
 
-use super::trace::{Column, Trace};
+use super::trace::{Trace, TraceColumn};
 use super::{CapacityModel, Chances, NoReplay, Options, split};
 use crate::name::DimensionKey;
 use crate::pilot::steering;
@@ -94,7 +94,7 @@ pub(super) fn tiers(
     places.sort_by_key(layer);
     let each = platform.dimensions().any(|place| known(&place));
     let shared = trace.columns.first().filter(|_| !each && trace.columns.len() == 1);
-    let mut found: Vec<(Place<'_>, &Column)> = Vec::new();
+    let mut found: Vec<(Place<'_>, &TraceColumn)> = Vec::new();
     for place in places {
         let column = trace.columns.iter().find(|column| names(&place, column)).or(shared);
         let key = &place.dimension.key;
@@ -120,7 +120,7 @@ pub(super) fn tiers(
 }
 
 /// Whether a column is that of a dimension: by its key, or by the resource where that has only one.
-fn names(place: &Place<'_>, column: &Column) -> bool {
+fn names(place: &Place<'_>, column: &TraceColumn) -> bool {
     let resource = place.resource;
     column.name == place.dimension.key.to_string()
         || (resource.dimensions.len() == 1 && (column.name == resource.id.0 || column.name == resource.name))

@@ -13,14 +13,14 @@ use crate::series::Series;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// In the order of the file, all on the same grid of minutes.
-    pub columns: Vec<Column>,
+    pub columns: Vec<TraceColumn>,
     /// What was made of it that bears on the figures.
     pub notes: Vec<String>,
 }
 
 /// A column of a trace.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Column {
+pub struct TraceColumn {
     /// As its header says.
     pub name: String,
     /// One value a minute, without gaps.
@@ -209,7 +209,8 @@ pub(super) fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trac
         .map_err(|_| "the trace begins outside the calendar".to_owned())?;
     let load = |points: &[Point]| Series::new(start, 60, minutes(points, first, last));
     let notes = names.iter().zip(&columns).flat_map(|(name, points)| notes(name, points)).collect();
-    let columns = names.into_iter().zip(&columns).map(|(name, points)| Column { name, load: load(points) });
+    let columns =
+        names.into_iter().zip(&columns).map(|(name, points)| TraceColumn { name, load: load(points) });
     Ok(Trace { columns: columns.collect(), notes })
 }
 
@@ -282,8 +283,9 @@ mod tests {
     fn check(text: &str, expected: Expect) {
         let told = match parse(text) {
             Ok(trace) => {
-                let values = |column: &Column| column.load.known().map(|value| value.to_string()).collect();
-                let column = |column: &Column| {
+                let values =
+                    |column: &TraceColumn| column.load.known().map(|value| value.to_string()).collect();
+                let column = |column: &TraceColumn| {
                     let values: Vec<String> = values(column);
                     format!("{} from {}: {}", column.name, column.load.start(), values.join(" "))
                 };

@@ -32,7 +32,7 @@ pub struct Calibration(pub Vec<Tally>);
 
 /// What these outcomes say, in shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct CalibrationFigures {
     /// Loads held against a forecast.
     pub judged: u32,
     /// Share of them within its 90 % band.
@@ -53,12 +53,12 @@ pub struct Figures {
 
 impl Calibration {
     /// What the outcomes say.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> CalibrationFigures {
         let count = |of: fn(&Tally) -> u32| self.0.iter().map(of).fold(0, u32::saturating_add);
         let (judged, compared) = (count(|tally| tally.judged), count(|tally| tally.compared));
         let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole.max(1));
         let mean = |of: fn(&Tally) -> f64| self.0.iter().map(of).sum::<f64>() / f64::from(compared.max(1));
-        Figures {
+        CalibrationFigures {
             judged,
             coverage: share(count(|tally| tally.inside), judged),
             above: share(count(|tally| tally.above), judged),

@@ -10,14 +10,14 @@ mod requests;
 mod rollout;
 mod spend;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use breaker::{Breaker, BreakerState};
-pub use calibration::{Calibration, Figures, Tally};
+pub use calibration::{Calibration, CalibrationFigures, Tally};
 pub use lead_window::{LeadWindow, LeadWindows};
 pub use learned::{CARRIED_SHARE_MAX, ConfidenceAdjustment, Provisioned, within_share};
 pub use requests::{InvalidRequest, OperatorRequests, Override, Pause, REQUESTS_MAX, TERM_MAX};
@@ -28,6 +28,9 @@ pub(crate) use spend::{hours, month_start};
 
 use crate::name::{DimensionKey, ResourceId};
 use crate::platform::{Measure, Metric, Phase, Place, Platform, Resource};
+
+/// AWS counts changes over the 24 hours before each.
+pub(crate) const COUNTED_S: i64 = 86_400;
 
 /// What is kept of a platform between cycles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct PlatformState {
     pub provisioning: BTreeMap<ResourceId, Provisioned>,
     /// What a unit is planned to carry, as learned, by dimension and metric.
     pub carried: BTreeMap<DimensionKey, BTreeMap<String, f64>>,
+    /// When changes were made of what AWS counts the changes of, by dimension: those of about a day.
+    pub counted: BTreeMap<DimensionKey, BTreeSet<Timestamp>>,
     /// How far the confidence that a forecast needs has moved.
     #[serde(rename = "nudge")]
     pub confidence_adjustment: ConfidenceAdjustment,
@@ -63,6 +68,7 @@ pub static EMPTY: PlatformState = PlatformState {
     breakers: BTreeMap::new(),
     provisioning: BTreeMap::new(),
     carried: BTreeMap::new(),
+    counted: BTreeMap::new(),
     confidence_adjustment: ConfidenceAdjustment { out: 0.0, inward: 0.0, at: None },
     spend: None,
     calibration: Calibration(Vec::new()),
@@ -75,6 +81,13 @@ impl PlatformState {
     pub fn provisioning_of(&self, resource: &Resource) -> Duration {
         let learned = self.provisioning.get(&resource.id);
         learned.map_or(resource.provisioning, |learned| learned.duration(resource.provisioning))
+    }
+
+    /// How many changes of a dimension AWS still counts: those of the 24 hours before `now`.
+    pub fn counted(&self, key: &DimensionKey, now: Timestamp) -> u32 {
+        let changes = self.counted.get(key).into_iter().flatten();
+        let count = changes.filter(|at| now.as_second() - at.as_second() < COUNTED_S).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// The phase that counts.

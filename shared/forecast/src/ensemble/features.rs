@@ -53,6 +53,7 @@ pub(super) struct StepFeatures {
 
 /// The last seasons: the median and the range of the values at the same place in each.
 struct Profile {
+    /// The median of the values.
     at: f64,
     /// The median of the hours that are the same number of seasons before the last hour.
     then: f64,
@@ -188,8 +189,8 @@ impl LoadFeatures {
     /// A covariate at a step, and its difference from its mean over the hour before `origin`.
     fn covariate(&self, column: &[f32], origin: usize, ahead: usize) -> (f32, f32) {
         let at = column.get(origin + ahead).copied().unwrap_or(0.0);
-        let mean_before = &column[origin.saturating_sub(self.hour)..origin];
-        (at, at - mean_before.iter().sum::<f32>() / mean_before.len().max(1) as f32)
+        let last_hour = &column[origin.saturating_sub(self.hour)..origin];
+        (at, at - last_hour.iter().sum::<f32>() / last_hour.len().max(1) as f32)
     }
 
     /// The features of the step `ahead` steps after `origin`, from values before `origin` only.

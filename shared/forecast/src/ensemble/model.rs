@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::boosted_regression::{BoostedRegression, HORIZON_PARTS, TrainingRow, part_of};
+use super::boosted_regression::{BoostedRegression, HORIZON_PARTS, TrainingRow, part_of, tree_inputs};
 use super::covariates::{Context, ScaledCovariate};
 use super::cross_validation::{CrossValidation, Exclusion, in_member_order, season_steps};
 use super::features::{LoadFeatures, StepFeatures};
@@ -351,12 +351,12 @@ impl Ensemble {
         let predictions = self.predictions(inputs, &step, (origin, ahead));
         let part = part_of(ahead, self.horizon);
         let uncorrected = combine(&predictions, &self.weights[part]);
-        let features = super::boosted_regression::tree_inputs(&step, &[predictions[0], uncorrected]);
+        let features = tree_inputs(&step, &[predictions[0], uncorrected]);
         let prediction = (uncorrected + self.calibration.level_shift()).max(0.0);
         let mut points = vec![(logit(0.5), prediction)];
         points.extend(self.quantile_regressions.iter().enumerate().map(|(index, regression)| {
-            let off = self.calibration.calibrated(regression.offset(&features, part), part, index);
-            (logit(regression.level()), (prediction + off).max(0.0))
+            let offset = self.calibration.calibrated(regression.offset(&features, part), part, index);
+            (logit(regression.level()), (prediction + offset).max(0.0))
         }));
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut most = 0.0_f64;

@@ -113,13 +113,13 @@ impl OnlineCalibration {
     }
 
     /// The corrected difference of a quantile from the median, which is `offset` by training.
-    pub(super) fn calibrated(&self, off: f64, part: usize, level: usize) -> f64 {
-        let widths = self.widths[part][level];
+    pub(super) fn calibrated(&self, offset: f64, part: usize, level: usize) -> f64 {
+        let width = self.widths[part][level];
         let base = BASE * self.usual_errors[part];
         if TRAINED_LEVELS[level] < 0.5 {
-            (widths * (off - base) + base).min(0.0)
+            (width * (offset - base) + base).min(0.0)
         } else {
-            (widths * (off + base) - base).max(0.0)
+            (width * (offset + base) - base).max(0.0)
         }
     }
 
@@ -161,9 +161,9 @@ impl OnlineCalibration {
             } else {
                 (quantile < score.actual, 1.0 - level)
             };
-            let widths = &mut self.widths[score.part][index];
+            let width = &mut self.widths[score.part][index];
             let step = WIDENING * (f64::from(u8::from(miss)) - due);
-            *widths = (*widths * step.exp()).clamp(WIDTH_MIN, WIDTH_MAX);
+            *width = (*width * step.exp()).clamp(WIDTH_MIN, WIDTH_MAX);
         }
     }
 
@@ -215,8 +215,8 @@ mod tests {
         let mut calibration = calibration();
         let mut out = 0.0;
         for step in 0..steps {
-            let off = |level: usize| if level == 0 { -1.0 } else { 1.0 };
-            let quantiles = [0, 1, 2, 3].map(|level| calibration.calibrated(off(level), 0, level));
+            let offset = |level: usize| if level == 0 { -1.0 } else { 1.0 };
+            let quantiles = [0, 1, 2, 3].map(|level| calibration.calibrated(offset(level), 0, level));
             let actual = errors(step);
             let misses = actual < quantiles[0] || quantiles[2] < actual;
             out += f64::from(u8::from(misses && steps / 2 <= step));

@@ -102,11 +102,11 @@ pub(super) fn fit_with_trees(
     let (early, late) = predicted.split_at(predicted.len() / 2);
     let halves = [ErrorRows::of(early), ErrorRows::of(late)];
     let whole = ErrorRows::of(predicted);
-    let band = |level: f64| {
+    let regression = |level: f64| {
         let mut errors = vec![Vec::new(); HORIZON_PARTS.len()];
-        for (half, steps_scored) in halves.iter().zip([late, early]) {
+        for (half, other_half) in halves.iter().zip([late, early]) {
             let trees = half.fit(level);
-            for one in steps_scored {
+            for one in other_half {
                 errors[part_of(one.row.ahead, horizon)].push(one.error() - trees.predict(&one.features()));
             }
         }
@@ -114,7 +114,7 @@ pub(super) fn fit_with_trees(
         let conformal_shifts = errors.iter().map(|errors| quantile(errors, level) * SHIFT_SHARE).collect();
         QuantileRegression { level, trees: whole.fit(level), conformal_shifts }
     };
-    TRAINED_LEVELS.into_iter().map(band).collect()
+    TRAINED_LEVELS.into_iter().map(regression).collect()
 }
 
 /// Quantiles of the out-of-fold errors without any features, for histories that are too short for trees. The fewer errors
@@ -134,7 +134,7 @@ pub(super) fn fit_without_trees(
         }
     }
     errors.iter_mut().for_each(|errors| errors.sort_by(f64::total_cmp));
-    let band = |level: f64| {
+    let regression = |level: f64| {
         let conformal_shifts = errors.iter().map(|errors| {
             let independent = real(errors.len()) / ERRORS_PER_INDEPENDENT;
             let wider = 1.0 + 2.0 / (1.0 + independent).sqrt();
@@ -146,7 +146,7 @@ pub(super) fn fit_without_trees(
             conformal_shifts: conformal_shifts.collect(),
         }
     };
-    TRAINED_LEVELS.into_iter().map(band).collect()
+    TRAINED_LEVELS.into_iter().map(regression).collect()
 }
 
 pub(super) fn logit(level: f64) -> f64 {

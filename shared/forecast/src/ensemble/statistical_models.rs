@@ -1,6 +1,6 @@
 //! The statistical models: a seasonal profile, exponential smoothing, an autoregression and a moving average.
 //!
-//! All but the last model residuals: the difference of each value from its season, if the series has one.
+//! All but the last work on residuals: the difference of each value from its season, if the series has one.
 
 #![expect(clippy::indexing_slicing, reason = "every index comes from the length of the history")]
 

@@ -84,10 +84,10 @@ impl LevelFeatures {
             WindowStatistic::EachStep => {
                 let levels = self.levels.get(now + window.from..now + window.to).unwrap_or_default();
                 let count = levels.len().min(window.statistic.samples());
-                let middle = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
+                let middle_of = |part: usize| (2 * part + 1) * levels.len() / (2 * count);
                 // Levels in gaps were not measured.
                 let measured = |at: &usize| self.known.get(now + window.from + at).copied().unwrap_or(false);
-                (0..count).map(middle).filter(measured).filter_map(|at| levels.get(at)).copied().collect()
+                (0..count).map(middle_of).filter(measured).filter_map(|at| levels.get(at)).copied().collect()
             }
         }
     }
@@ -165,8 +165,8 @@ impl LevelFeatures {
 
     /// Minute of the day, day of the week, and minute of the hour, because batches often start on the hour.
     ///
-    /// During the first day they are zero. Each value has come once at most, so trees would take "later than the one event
-    /// so far" for a time of day at which such events happen.
+    /// During the first day they are zero. Until then, a time of day only tells how much time has passed, and trees would
+    /// expect an event that came once at all later times.
     fn clock(&self, now: usize, row: &mut Vec<f32>) {
         if now < steps(DAY_S, self.step_s) {
             return row.extend([0.0; 3]);

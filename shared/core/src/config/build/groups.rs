@@ -7,7 +7,7 @@ use crate::config::path::Path;
 use crate::config::raw;
 use crate::name::{GroupName, ResourceId};
 use crate::platform::{
-    Cooldown, Effect, Event, Group, GroupPolicy, Resource, StepBound, StepChange, StepRule, When,
+    Cooldown, Effect, Event, Group, GroupPolicy, Resource, StepAdjustment, StepBound, StepRule, When,
 };
 use crate::units::Units;
 
@@ -166,7 +166,7 @@ fn steps(build: &mut Build<'_>, at: &Path, raw: raw::policy::Step, policy: &mut 
     }
 }
 
-fn step(rule: &raw::policy::StepRule) -> Option<(StepBound, StepChange)> {
+fn step(rule: &raw::policy::StepRule) -> Option<(StepBound, StepAdjustment)> {
     let out = (rule.above, rule.add, rule.add_percent);
     let inward = (rule.below, rule.remove, rule.remove_percent);
     match (out, inward) {
@@ -180,10 +180,10 @@ fn step(rule: &raw::policy::StepRule) -> Option<(StepBound, StepChange)> {
     }
 }
 
-fn change(units: Option<u32>, percent: Option<f64>) -> Option<StepChange> {
+fn change(units: Option<u32>, percent: Option<f64>) -> Option<StepAdjustment> {
     match (units, percent) {
-        (Some(units), None) => Some(StepChange::Units(units)),
-        (None, Some(percent)) => Some(StepChange::Percent(percent)),
+        (Some(units), None) => Some(StepAdjustment::Units(units)),
+        (None, Some(percent)) => Some(StepAdjustment::Percent(percent)),
         _ => None,
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &MetricSchema) -> O
         Query {
             period_s: period(build, at, raw, counted),
             missing_is_zero: raw.missing == Some(Missing::Zero),
+            is_rare: false,
             namespace: namespace.clone(),
             metric_name: raw.metric_name.clone().unwrap_or_else(|| raw.name.clone()),
             dimensions: raw.dimensions.clone().unwrap_or_default(),

@@ -90,7 +90,7 @@ proptest! {
             let blind = observation.readings.iter().any(|reading| {
                 reading.load.known().is_none_or(|load| load.saturated)
             });
-            let by_hand = decision.strategy == Some(DemandSource::Manual);
+            let by_hand = decision.source == Some(DemandSource::Manual);
             if blind && !by_hand {
                 prop_assert!(decision.direction() != Some(Direction::In), "{decision:?} of {capacity:?}");
             }
@@ -125,7 +125,7 @@ proptest! {
     fn a_change_waits_for_the_cooldown_and_turns_as_often_as_it_may(world in any_world()) {
         each(&world, |place, decision| {
             let Some(direction) = decision.direction() else { return Ok(()) };
-            if decision.strategy == Some(DemandSource::Manual) {
+            if decision.source == Some(DemandSource::Manual) {
                 return Ok(());
             }
             let lately = |within_s: u64| {
@@ -149,7 +149,7 @@ proptest! {
     fn forecasts_move_what_they_are_trusted_to_move(world in any_world()) {
         each(&world, |place, decision| {
             let Some((direction, (from, to))) = decision.direction().zip(decision.change()) else { return Ok(()) };
-            let foreseen = matches!(decision.strategy, Some(DemandSource::Predictive | DemandSource::Hybrid));
+            let foreseen = matches!(decision.source, Some(DemandSource::Predictive | DemandSource::Hybrid));
             let seen = world.world();
             match (direction, decision.confidence) {
                 // Below its bounds a dimension rises to them whatever is known.
@@ -158,7 +158,7 @@ proptest! {
                 }
                 // Below the measured load nothing goes by a forecast that is not trusted for that.
                 (Direction::In, Some(confidence))
-                    if confidence < seen.scale_in_confidence() && decision.strategy != Some(DemandSource::Manual) =>
+                    if confidence < seen.scale_in_confidence() && decision.source != Some(DemandSource::Manual) =>
                 {
                     prop_assert!(decision.measured.unwrap_or(from).min(from) <= to, "{decision:?}");
                 }
@@ -179,7 +179,7 @@ proptest! {
             prop_assert!(events.iter().all(|event| !event.effect.no_scale_in), "{decision:?}");
             // Bounds are stronger than whoever asks.
             let most = place.dimension.bounds.max();
-            let by_hand = decision.strategy == Some(DemandSource::Manual);
+            let by_hand = decision.source == Some(DemandSource::Manual);
             let floors = events.iter().filter_map(|event| event.effect.floor);
             let asked = world.state.requests.overrides.iter().filter(|one| one.key == decision.key);
             // Whoever asks for this very cycle asks last.
@@ -260,7 +260,7 @@ fn the_worlds_drawn_lead_to_every_outcome() {
         for decision in any_world().new_tree(&mut runner).unwrap().current().decide() {
             codes(&decision).iter().for_each(|code| assert!(OUTCOMES.contains(code), "{code} is not listed"));
             missing.retain(|outcome| !says(&decision, outcome));
-            if let (Some(direction), Some(source)) = (decision.direction(), decision.strategy) {
+            if let (Some(direction), Some(source)) = (decision.direction(), decision.source) {
                 missing.remove(&format!("{direction:?}_by_{source:?}").to_lowercase());
             }
         }
