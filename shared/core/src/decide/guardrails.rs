@@ -38,7 +38,8 @@ impl GuardrailFacts<'_> {
 /// A guardrail: what it allows instead, and why, if it bites.
 type Guardrail = fn(&GuardrailFacts<'_>, Units) -> Option<(Units, Reason)>;
 
-/// In the order in which an operator would explain them.
+/// In the order in which an operator would explain them. What AWS accepts is looked at again in the end, because pace and
+/// phase may leave a change outside of it.
 const GUARDRAILS: [Guardrail; 18] = [
     aws_bounds,
     only_grows,

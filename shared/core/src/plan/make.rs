@@ -10,11 +10,13 @@ use crate::name::{ConfigVersion, CycleId, GroupName, PlanId, ResourceId};
 use crate::platform::{Platform, Strategy};
 use crate::units::Direction;
 
-/// A group with nothing to wait for still gets this long: the longest that providers usually take.
+/// A wave gets at least this long where no dependency says otherwise: the longest that providers usually take.
 const TIMEOUT_S: u32 = 600;
 /// Polling more often costs state transitions, less often delays the next wave.
 const POLL_S_MIN: u32 = 5;
 const POLL_S_MAX: u32 = 30;
+/// The state machine looks at a wave so often at most (`statemachine/scaling.asl.json`), so that its history stays short.
+const POLLS_MAX: u32 = 400;
 
 /// The plan that carries out `decisions`. It has no waves when nothing changes.
 pub fn make(
@@ -97,14 +99,15 @@ fn wave(
     let provisioning_s = u32::try_from(longest.copied().unwrap_or(0)).unwrap_or(u32::MAX);
     let waited =
         platform.orchestration.dependencies.iter().filter(|dependency| groups.contains(&dependency.target));
-    let waited_s =
-        waited.map(|dependency| u32::try_from(dependency.timeout.as_secs()).unwrap_or(u32::MAX)).max();
+    let written_s = waited.filter_map(|dependency| dependency.timeout);
+    let written_s = written_s.map(|timeout| u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX)).max();
+    // What an operator wrote counts; otherwise twice the time it should take, or the usual.
+    let timeout_s = written_s.unwrap_or_else(|| TIMEOUT_S.max(provisioning_s.saturating_mul(2)));
     Wave {
         direction,
         groups: groups.into_iter().collect(),
-        // What an operator wrote counts; otherwise twice the time it should take, or the usual.
-        timeout_s: waited_s.unwrap_or_else(|| TIMEOUT_S.max(provisioning_s.saturating_mul(2))),
-        poll_s: (provisioning_s / 6).clamp(POLL_S_MIN, POLL_S_MAX),
+        timeout_s,
+        poll_s: (provisioning_s / 6).clamp(POLL_S_MIN, POLL_S_MAX).max(timeout_s.div_ceil(POLLS_MAX)),
         steps,
     }
 }

@@ -112,16 +112,29 @@ fn waves_wait_as_long_as_was_written() {
 }
 
 #[test]
+fn polls_last_as_long_as_a_wave_may_take() {
+    const MACHINE: &str = include_str!("../../../../statemachine/scaling.asl.json");
+    assert!(MACHINE.contains("$polls < 400"), "the plan's POLLS_MAX is the state machine's");
+    let plan = plan(&shop("dependencies: [{source: app, target: data, timeout: 2h}]"), "users/read 10 20");
+    let wave = &plan.waves[0];
+    assert_eq!((wave.timeout_s, wave.poll_s), (7_200, 18));
+    assert!(wave.timeout_s <= 400 * wave.poll_s);
+}
+
+#[test]
 fn waves_wait_longer_for_what_was_seen_to_take_longer() {
-    let shop = shop(ORDERED);
-    let mut decisions = decisions(&shop, "web/desired 4 8");
-    let timeout_s = |decisions: &[Decision]| {
-        let plan = make(&shop, decisions, &"c".into(), Timestamp::UNIX_EPOCH, &"v".into(), Permit::Act);
-        plan.waves[0].timeout_s
-    };
-    assert_eq!(timeout_s(&decisions), 600);
-    decisions.iter_mut().for_each(|decision| decision.complete_in_s = Some(900));
-    assert_eq!(timeout_s(&decisions), 1_800);
+    // A dependency that says nothing about time changes nothing about it.
+    for orchestration in [ORDERED, "dependencies: [{source: app, target: web}]"] {
+        let shop = shop(orchestration);
+        let mut decisions = decisions(&shop, "web/desired 4 8");
+        let timeout_s = |decisions: &[Decision]| {
+            let plan = make(&shop, decisions, &"c".into(), Timestamp::UNIX_EPOCH, &"v".into(), Permit::Act);
+            plan.waves[0].timeout_s
+        };
+        assert_eq!(timeout_s(&decisions), 600);
+        decisions.iter_mut().for_each(|decision| decision.complete_in_s = Some(900));
+        assert_eq!(timeout_s(&decisions), 1_800);
+    }
 }
 
 #[test]

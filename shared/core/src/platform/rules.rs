@@ -148,8 +148,8 @@ pub struct Dependency {
     pub source: GroupName,
     /// The group it depends on.
     pub target: GroupName,
-    /// How long the source waits for the target to be healthy.
-    pub timeout: Duration,
+    /// How long the source waits for the target to be healthy, where the operator says so.
+    pub timeout: Option<Duration>,
     /// Connections, where they are limited.
     pub connections: Option<Connections>,
 }

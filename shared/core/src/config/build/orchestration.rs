@@ -107,11 +107,10 @@ fn dependencies(
                 None
             }
         };
-        let timeout = build.or_span(&at.key("timeout"), raw.timeout, 600);
         dependencies.push(Dependency {
             source: GroupName(raw.source),
             target: GroupName(raw.target),
-            timeout,
+            timeout: raw.timeout.map(|timeout| timeout.0),
             connections,
         });
     }

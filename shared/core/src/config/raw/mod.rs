@@ -152,7 +152,7 @@ pub(crate) struct Dependency {
     pub(crate) kind: Option<DependencyKind>,
     /// What the source waits for. Default healthy.
     pub(crate) wait_condition: Option<WaitCondition>,
-    /// How long it waits. Default 10m.
+    /// How long it waits. Default ten minutes, or twice the provisioning time of what it waits for where that is longer.
     pub(crate) timeout: Option<Span>,
     /// Connections that one unit of the source holds to the target.
     #[schemars(range(min = 0))]
@@ -249,7 +249,7 @@ pub(crate) struct Guardrails {
     pub(crate) budget: Option<Budget>,
 }
 
-/// How long the cooldown after a change lasts before the next one in the same direction.
+/// How long capacity rests: a scale-out after the last scale-out, a scale-in after any change.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cooldown {
