@@ -410,6 +410,17 @@ fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
     Case { decreases_left: Some(1), cpu: Some(40.0), ..low.clone() }
         .check("10 -> 8 by Reactive: no_forecast measured_load");
     Case { decreases_left: Some(0), ..low }.check("hold 10: no_forecast measured_load decreases_spent");
+    // As many as the rest of the day gives: nothing is saved, however large the capacity and however few there are a day.
+    let limit = DailyLimit::Decreases { daily: 2, then_every_s: 3_600 };
+    let mut few = with_facts(|facts| facts.daily_limit = Some(limit));
+    few.decreases_left = Some(1);
+    Case { cpu: Some(45.0), ..few }.check("10 -> 9 by Reactive: no_forecast measured_load");
+    let mut large =
+        with_facts(|facts| facts.daily_limit = Some(DailyLimit::Decreases { daily: 4, then_every_s: 3_600 }));
+    (large.set, large.decreases_left) = (40, Some(2));
+    large.platform.groups[0].resources[0].dimensions[0].bounds =
+        crate::units::Bounds::new(Units(2), Units(60)).unwrap();
+    Case { cpu: Some(47.5), ..large }.check("40 -> 38 by Reactive: no_forecast measured_load");
 }
 
 #[test]

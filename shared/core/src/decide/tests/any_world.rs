@@ -1,6 +1,6 @@
 //! Worlds drawn at random: three tiers, with everything that a decision may have to look at.
 
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
@@ -50,6 +50,9 @@ pub(crate) const DIMENSIONS: [(&str, &str, f64); 4] = [
     ("api/desired", "jobs", 10.0),
     ("web/desired", "cpu", 50.0),
 ];
+
+/// How often a day a dimension may change whose changes AWS counts.
+const CHANGES_DAILY: u32 = 10;
 
 /// The bounds of every dimension.
 const LARGEST: u32 = 60;
@@ -315,13 +318,24 @@ pub(crate) fn any_world() -> impl Strategy<Value = AnyWorld> {
     let [a, b, c, d] = DIMENSIONS.map(forecast);
     let manual = option::weighted(0.1, (any_key(), 1_u32..70));
     let grows = option::weighted(0.1, any_key());
-    (file(), observations(), (a, b, c, d), changes(), (manual, grows), state()).prop_map(
-        |(file, mut observations, (a, b, c, d), changes, (manual, grows), state)| {
+    // A dimension whose changes AWS counts over 24 hours, and those that it has counted.
+    let counted = option::weighted(0.2, (any_key(), btree_set(0_i64..80_000, 0..12)));
+    (file(), observations(), (a, b, c, d), changes(), (manual, grows, counted), state()).prop_map(
+        |(file, mut observations, (a, b, c, d), changes, (manual, grows, counted), mut state)| {
             let mut platform = parse(&file).unwrap().platform;
             for resource in platform.groups.iter_mut().flat_map(|group| &mut group.resources) {
                 let grows =
                     resource.dimensions.iter_mut().filter(|one| Some(one.key.to_string().as_str()) == grows);
                 grows.for_each(|dimension| dimension.facts.scaling = Scaling::OutOnly);
+            }
+            if let Some((key, ago)) = counted {
+                let key: DimensionKey = key.parse().unwrap();
+                let resources = platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+                let mut dimensions = resources.flat_map(|resource| &mut resource.dimensions);
+                let dimension = dimensions.find(|dimension| dimension.key == key).unwrap();
+                dimension.facts.daily_limit = Some(DailyLimit::Changes { daily: CHANGES_DAILY });
+                let times = ago.into_iter().map(|ago_s| now() - SignedDuration::from_secs(ago_s));
+                state.counted.insert(key, times.collect());
             }
             for place in platform.dimensions() {
                 let key = &place.dimension.key;
@@ -331,7 +345,9 @@ pub(crate) fn any_world() -> impl Strategy<Value = AnyWorld> {
                 };
                 // Without a word from the operator the mode is what AWS has; here some have a native policy.
                 capacity.mode = place.resource.mode.unwrap_or(Mode::Desired);
-                if capacity.mode == Mode::Floor || place.dimension.facts.daily_limit.is_none() {
+                if capacity.mode == Mode::Floor
+                    || !matches!(place.dimension.facts.daily_limit, Some(DailyLimit::Decreases { .. }))
+                {
                     capacity.decreases_left = None;
                 }
                 if let (Some(least), Some(most)) = (capacity.aws_min, capacity.aws_max) {

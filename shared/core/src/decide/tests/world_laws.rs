@@ -114,6 +114,12 @@ proptest! {
                 }
                 Some(BreakerState::Closed) | None => (),
             }
+            if let Some(DailyLimit::Changes { daily }) = place.dimension.facts.daily_limit {
+                // Three are kept for scaling out, unless a person asks.
+                let kept = if direction == Direction::In && decision.source != Some(DemandSource::Manual) { 3 } else { 0 };
+                let spent = world.state.counted(&decision.key, now());
+                prop_assert!(spent + kept < daily, "{spent} of {daily}: {decision:?}");
+            }
             if direction == Direction::In {
                 prop_assert!(capacity.decreases_left != Some(0) && capacity.failed.is_none(), "{decision:?}");
             }
@@ -243,7 +249,8 @@ proptest! {
 /// What a world can lead to: every reason but those of a missing adapter and of an earlier forecast, and changes both ways by
 /// every source.
 const OUTCOMES: &str = "
-    aws_bounds backlog bounds breaker_half_open breaker_open budget burst busy capacity_unknown connections cooldown
+    aws_bounds backlog bounds breaker_half_open breaker_open budget burst busy capacity_unknown
+    change_saved changes_kept changes_spent connections cooldown
     decrease_saved decreases_spent enough event_floor event_multiplies forecast_load latency lead_window lower_bound manual
     measured_load metric_unknown minor no_forecast no_scale_in not_trusted not_trusted_in nothing_measured only_grows override
     pace paused phase_share predictive_limit step_policy step_policy_in straight_back turns_too_often unknown_never_scales_in
