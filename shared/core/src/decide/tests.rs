@@ -242,7 +242,10 @@ fn guardrails_bite_with_a_reason() {
     Case { failed: true, ..low.clone() }.check("hold 10: no_forecast measured_load busy");
     Case { failed: true, ..high }.check("10 -> 18 by Reactive: no_forecast measured_load");
     Case { changed: Some((100, true)), ..low.clone() }.check("hold 10: no_forecast measured_load cooldown");
-    Case { changed: Some((301, true)), ..low.clone() }
+    // To the second: five minutes by default for a scale-in.
+    let waits = Case { changed: Some((299, true)), ..low.clone() };
+    assert!(waits.decide().reasons.contains(&Reason::Cooldown { left_s: 1 }), "{:?}", waits.decide());
+    Case { changed: Some((300, true)), ..low.clone() }
         .check("10 -> 5 by Reactive: no_forecast measured_load pace");
     Case { changed: Some((100, true)), cpu: Some(60.0), ..quiet.clone() }
         .check("10 -> 12 by Reactive: no_forecast measured_load");
@@ -584,7 +587,8 @@ orchestration: {rollout_phase: full}
 ";
     let large = Case { platform: parse(text).unwrap().platform, set: 1_000, ..case(FULL) };
     Case { cpu: Some(50.5), ..large.clone() }.check("hold 1000: no_forecast measured_load minor");
-    Case { cpu: Some(51.5), ..large.clone() }.check("1000 -> 1030 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(51.0), ..large.clone() }.check("1000 -> 1020 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(48.5), ..large.clone() }.check("1000 -> 970 by Reactive: no_forecast measured_load");
     Case { cpu: Some(49.0), ..large }.check("hold 1000: no_forecast measured_load minor");
 }
 
