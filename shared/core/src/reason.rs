@@ -57,26 +57,26 @@ pub enum Reason {
         /// Units needed.
         needed: Units,
     },
-    /// The largest load of the lead window, weighed against what units cost.
+    /// The number of units with the lowest expected cost in the lead window.
     LeadWindow {
         /// Its metric.
         metric: String,
         /// The load that the units carry.
         load: f64,
-        /// The chance that it is passed all the same.
+        /// The chance that the load is higher all the same.
         chance: f64,
         /// What one unit carries.
         per_unit: f64,
-        /// Units that are worth their price.
+        /// Units needed.
         needed: Units,
     },
-    /// A latency guard was passed.
+    /// Latency is above its limit.
     Latency {
         /// Its metric.
         metric: String,
         /// The value.
         value: f64,
-        /// The value not to pass.
+        /// Its limit.
         limit: f64,
     },
     /// A step policy acted.
@@ -88,13 +88,13 @@ pub enum Reason {
         /// Units it asks for.
         needed: Units,
     },
-    /// A step policy took units away, and nothing else needs more than it left.
+    /// A step policy asks for fewer units, and no other source needs more.
     StepPolicyIn {
         /// Its metric.
         metric: String,
         /// Percent of utilisation.
         utilization: f64,
-        /// Units it leaves.
+        /// Units that remain.
         needed: Units,
     },
     /// The calendar asks for a floor.
@@ -190,7 +190,7 @@ pub enum Reason {
         /// What.
         what: String,
     },
-    /// Not everything is known, so nothing is taken away.
+    /// A metric is unknown, so nothing is scaled in.
     UnknownNeverScalesIn,
     /// The calendar forbids to scale in.
     NoScaleIn {
@@ -249,11 +249,11 @@ pub enum Reason {
         /// Until when.
         until: Timestamp,
     },
-    /// It turned between out and in too often within an hour.
+    /// The direction changed too often within an hour.
     TurnsTooOften {
-        /// How often, with this change.
+        /// Changes of direction, with this one.
         turns: u32,
-        /// How often it may.
+        /// Changes of direction allowed.
         most: u32,
     },
     /// What would be removed is forecast to be needed again before it could be replaced.
@@ -273,18 +273,18 @@ pub enum Reason {
         /// Units wanted.
         wanted: Units,
     },
-    /// The newest hour was like nothing that was expected.
+    /// The load of the newest hour was very unlike its forecast.
     Burst {
         /// Its metric.
         metric: String,
-        /// How unlike it was.
+        /// How unlike, from zero to one.
         anomaly: Ratio,
     },
-    /// The dependency takes no more connections.
+    /// The dependency accepts no more connections.
     Connections {
         /// The dependency.
         target: GroupName,
-        /// Units of all resources that it takes.
+        /// The units of all resources of this group for which it accepts connections.
         most: Units,
         /// Units allowed here.
         allowed: Units,
@@ -305,7 +305,7 @@ pub enum Reason {
         /// Units allowed.
         allowed: Units,
     },
-    /// The rollout phase lets a share through.
+    /// The rollout phase allows a share of the change.
     PhaseShare {
         /// The phase.
         phase: Phase,
