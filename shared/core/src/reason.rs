@@ -70,6 +70,19 @@ pub enum Reason {
         /// Units needed.
         needed: Units,
     },
+    /// The next decision cannot add enough at once for what is expected after the lead window, so a part is ordered now.
+    BegunBefore {
+        /// Its metric.
+        metric: String,
+        /// Units that are expected to be needed then.
+        later: Units,
+        /// What one unit carries.
+        per_unit: f64,
+        /// The most that one decision may add, in percent.
+        percent: f64,
+        /// Units needed now.
+        needed: Units,
+    },
     /// Latency is above its limit.
     Latency {
         /// Its metric.
@@ -357,6 +370,11 @@ impl fmt::Display for Reason {
                 "{metric}: in the lead window the load stays below {load:.1} with {:.2} % certainty, which needs \
                  {needed} units at {per_unit:.1} each; one more is not worth its price",
                 (1.0 - chance) * 100.0
+            ),
+            Reason::BegunBefore { metric, later, per_unit, percent, needed } => write!(
+                f,
+                "{metric}: soon after the lead window {later} units may be needed at {per_unit:.1} each; one decision adds at \
+                 most {percent:.0} %, so {needed} are needed now"
             ),
             Reason::Latency { metric, value, limit } => {
                 write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")

@@ -54,6 +54,8 @@ struct Case {
     forecast: Option<(f64, f64)>,
     /// The load that the lead window most likely brings, and how far that is trusted.
     lead: Option<(f64, f64)>,
+    /// The load that the window after it most likely brings.
+    later: Option<f64>,
     /// Seconds since the last change, and whether it was out.
     changed: Option<(i64, bool)>,
     /// Whether the changes of the last hour were out, oldest first, all of them longer ago than any cooldown.
@@ -75,6 +77,7 @@ fn case(rest: &str) -> Case {
         failed: false,
         forecast: None,
         lead: None,
+        later: None,
         changed: None,
         turned: Vec::new(),
         manual: None,
@@ -128,6 +131,7 @@ impl Case {
             };
             let lead = self.lead.map(|(load, confidence)| LeadForecast {
                 confidence: Ratio::clamped(confidence),
+                later: self.later.map(any_world::later),
                 ..any_world::lead(load)
             });
             let none = MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 });
@@ -282,6 +286,20 @@ fn what_will_be_needed_again_before_it_could_be_replaced_stays() {
     soon(5.0).check("10 -> 5 by Predictive: lead_window");
     soon(8.0).check("10 -> 8 by Predictive: lead_window straight_back");
     soon(12.0).check("hold 10: lead_window straight_back");
+}
+
+#[test]
+fn what_the_next_decision_could_not_add_at_once_is_begun_now() {
+    let quiet =
+        Case { cpu: Some(20.0), lead: Some((200.0, 0.95)), forecast: Some((200.0, 0.95)), ..case(FULL) };
+    let later = |units: f64| Case { later: Some(units * 50.0), ..quiet.clone() };
+    // With 200 % more a decision, five units become fifteen, and twenty, which are the most here, need seven before them.
+    later(13.0).check("10 -> 5 by Predictive: lead_window");
+    later(18.0).check("10 -> 7 by Predictive: begun_before");
+    later(400.0).check("10 -> 7 by Predictive: begun_before");
+    let slow = format!("{FULL}guardrails: {{max_scale_out_percent: 50}}\n");
+    let slow = Case { platform: web(&slow), ..quiet };
+    Case { later: Some(600.0), ..slow }.check("10 -> 9 by Predictive: begun_before");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::need::{DemandSource, Need, Needs, Pair};
 use super::newsvendor::{self, Scales, Worth};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
+use crate::world::World;
 
 /// The number of units with the lowest expected cost in the lead window. Units that are ordered now serve only in the arrival
 /// window; units that are kept serve in the whole window.
@@ -26,8 +27,32 @@ pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> 
     let out = newsvendor::worth(&lead.arrival, &scales);
     let whole = newsvendor::worth(&lead.whole, &scales);
     let keep = if whole.units < out.units { out } else { whole };
-    let pair = Pair { out: need(out), keep: need(keep) };
+    let later = lead.later.as_ref().map(|later| newsvendor::worth(&later.load, &scales));
+    let begun = later.map(|later| begun(facts, metric, (later, per_unit), source));
+    let or_begun = |need: Need| match &begun {
+        Some(begun) if need.units < begun.units => begun.clone(),
+        _ => need,
+    };
+    let pair = Pair { out: or_begun(need(out)), keep: or_begun(need(keep)) };
     Needs { predictive: Some(pair), confidence: Some(lead.confidence), ..Needs::default() }
+}
+
+/// What has to be ordered now, so that the next decision can order what the later window needs: the pace of changes and the limit
+/// of forecasts let it multiply the capacity only by so much.
+fn begun(
+    facts: &DemandFacts<'_>,
+    metric: &MetricFacts<'_>,
+    (later, per_unit): (Worth, f64),
+    source: DemandSource,
+) -> Need {
+    let World { platform, .. } = facts.world;
+    let share = platform.guardrails.out_share_max.min(platform.predictive.predictive_change_max);
+    let needed = facts.place.dimension.bounds.clamp(later.units);
+    let units = Units::at_least(needed.real() / (1.0 + share));
+    let metric = metric.metric.name.clone();
+    let reason =
+        Reason::BegunBefore { metric, later: needed, per_unit, percent: share * 100.0, needed: units };
+    Need { units, source, reason }
 }
 
 /// Which source a decision by the lead window is attributed to: the measured load where the ready units cannot carry it, because

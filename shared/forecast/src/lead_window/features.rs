@@ -16,7 +16,14 @@ pub(super) struct LevelFeatures {
     /// A gap has the level before it, and is not `known`.
     levels: Vec<f32>,
     known: Vec<bool>,
+    /// The largest level there was.
+    highest: f32,
 }
+
+/// So far above the largest load of its history a load is expected to rise at most...
+const ABOVE_HISTORY: f64 = 1.1;
+/// ...or so far above the largest load of the last minutes, where that is more: then the load is rising to where it never was.
+const ABOVE_RECENT: f64 = 1.4;
 
 /// The number of features.
 pub(super) const WIDTH: usize = 31;
@@ -29,6 +36,7 @@ impl LevelFeatures {
             unit: if unit > 0.0 { unit } else { 1.0 },
             levels: Vec::new(),
             known: Vec::new(),
+            highest: 0.0,
         };
         (0..history.len()).for_each(|index| features.push(history.get(index)));
         features
@@ -38,6 +46,7 @@ impl LevelFeatures {
         let value = value.filter(|value| value.is_finite());
         let level = value.map(|value| narrow((value / self.unit).max(0.0).ln_1p()));
         let before = self.levels.last().copied().unwrap_or(0.0);
+        self.highest = self.highest.max(level.unwrap_or(0.0));
         self.levels.push(level.unwrap_or(before));
         self.known.push(level.is_some());
     }
@@ -66,6 +75,16 @@ impl LevelFeatures {
     /// The newest level before `now`. Predictions are relative to it.
     pub(super) fn base(&self, now: usize) -> f64 {
         f64::from(self.level(now.saturating_sub(1)))
+    }
+
+    /// The largest load that any window may be expected to have, seen from `now`.
+    ///
+    /// Errors are known as proportions. Of a load that rose from little to much once, they would have much more expected while
+    /// it is much already: more than the load ever was. `reach` is the number of steps that count as recent.
+    pub(super) fn ceiling(&self, now: usize, reach: usize) -> f64 {
+        let load = |level: f32| f64::from(level).exp_m1() * self.unit;
+        let recent = largest(self.levels.get(now.saturating_sub(reach)..now).unwrap_or_default());
+        (ABOVE_HISTORY * load(self.highest)).max(ABOVE_RECENT * load(recent))
     }
 
     /// The largest level of a window; none before the window is over, or if less than half of it is known.

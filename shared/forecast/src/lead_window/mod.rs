@@ -1,7 +1,8 @@
 //! The lead window: the load until capacity that is ordered by the next decision can be ready.
 //!
 //! Capacity that is ordered now serves from when it is ready until then: the *arrival* window. Capacity that is kept serves
-//! from now until then: the *whole* window. For each window, one model predicts its largest load and the size of the error of
+//! from now until then: the *whole* window. The *later* window comes after both: where the pace of changes is limited, capacity
+//! for it has to be begun now. For each window, one model predicts its largest load and the size of the error of
 //! that prediction, from the history of the series alone. Errors that the model made out of fold give the shape of the
 //! distribution around it. The result is a whole distribution, so that decisions can weigh the cost of each unit against the
 //! risk of having too few.
@@ -21,7 +22,7 @@ use crate::series::Series;
 use error_distribution::ErrorDistribution;
 use features::LevelFeatures;
 use recent_errors::RecentErrors;
-use window_model::WindowModel;
+use window_model::{Effort, WindowModel};
 
 /// What a model of the lead window is trained for. With another setting it has to be trained again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +74,19 @@ pub struct LeadModel {
     steps: usize,
     arrival: WindowModel,
     whole: WindowModel,
+    /// None in models of the second version, until they are trained again.
+    later: Option<WindowModel>,
+}
+
+/// The second version of the stored model, which had no later window.
+#[derive(Deserialize)]
+struct LeadModel2 {
+    setting: LeadSetting,
+    step_s: u32,
+    trained_until_s: i64,
+    steps: usize,
+    arrival: WindowModel,
+    whole: WindowModel,
 }
 
 /// The distribution of the load of a window.
@@ -86,46 +100,73 @@ pub struct LoadDistribution {
     /// The distribution of errors in multiples of that size.
     #[serde(rename = "tail")]
     errors: ErrorDistribution,
+    /// No load above this is expected, whatever the errors say; `None` in forecasts of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ceiling: Option<f64>,
 }
 
-/// The forecast of both windows that begin now.
+/// The forecast of the windows that begin now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeadForecast {
     /// When the windows begin.
     pub from: Timestamp,
     /// When capacity that is ordered now is ready: the start of the arrival window.
     pub ready: Timestamp,
-    /// When capacity that the next decision orders is ready: the end of both windows.
+    /// When capacity that the next decision orders is ready: the end of the arrival and whole windows, and the start of the later
+    /// one.
     pub until: Timestamp,
     /// The load from `ready` to `until`, for capacity that is ordered.
     pub arrival: LoadDistribution,
     /// The load from now to `until`, for capacity that is kept.
     pub whole: LoadDistribution,
+    /// The load of the two cycles from `until` on; `None` in forecasts by older models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<LaterForecast>,
     /// How well recent forecasts held: the share of windows that stayed below their 90 % quantile, divided by 90 %.
     pub confidence: Ratio,
+}
+
+/// The forecast of the later window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LaterForecast {
+    /// When the window ends.
+    pub until: Timestamp,
+    /// Its largest load.
+    pub load: LoadDistribution,
 }
 
 impl LeadForecast {
     /// The same forecast with the load multiplied by `factor`, which is asked for the start and end of each window.
     #[must_use]
     pub fn multiplied(mut self, factor: impl Fn(Timestamp, Timestamp) -> f64) -> LeadForecast {
-        self.arrival.unit *= factor(self.ready, self.until);
-        self.whole.unit *= factor(self.from, self.until);
+        self.arrival.multiply(factor(self.ready, self.until));
+        self.whole.multiply(factor(self.from, self.until));
+        if let Some(later) = &mut self.later {
+            later.load.multiply(factor(self.until, later.until));
+        }
         self
     }
 }
 
 impl LoadDistribution {
-    /// The probability that the load is above `load`. For the arrival window this is the expected share of its time, for the
-    /// whole window the probability that its largest load is above.
+    fn multiply(&mut self, factor: f64) {
+        self.unit *= factor;
+        self.ceiling = self.ceiling.map(|ceiling| ceiling * factor);
+    }
+
+    /// The probability that the load is above `load`. For the arrival window this is the expected share of its time, for other
+    /// windows the probability that their largest load is above.
     pub fn chance_above(&self, load: f64) -> f64 {
+        if self.ceiling.is_some_and(|ceiling| ceiling <= load) {
+            return 0.0;
+        }
         self.errors.share_above((self.measure(load) - self.location) / self.scale)
     }
 
     /// The load that is not exceeded with the probability `level`.
     pub fn quantile(&self, level: f64) -> f64 {
         let at = self.location + self.scale * self.errors.quantile(level);
-        (at.exp_m1() * self.unit).max(0.0)
+        (at.exp_m1() * self.unit).max(0.0).min(self.ceiling.unwrap_or(f64::INFINITY))
     }
 
     fn measure(&self, load: f64) -> f64 {
@@ -143,12 +184,17 @@ pub struct LeadForecaster {
     trained_at: usize,
     arrival: RecentErrors,
     whole: RecentErrors,
+    later: RecentErrors,
 }
 
 /// The first bytes of every stored model.
 const MAGIC: [u8; 4] = *b"HRLM";
 /// The version that this build writes and reads. It has to change when the stored fields or their meaning do.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
+/// The version before it, which is still read.
+const VERSION_BEFORE: u16 = 2;
+/// The later window lasts so many cycles: three changes in a row, each of three times as many units, are 27 times as many.
+const LATER_CYCLES: usize = 2;
 const DAY_S: u32 = 86_400;
 /// A stored model is scored on at most so much of the newest history. Older errors are part of its training.
 const LOOK_BACK_S: u32 = DAY_S;
@@ -166,6 +212,7 @@ impl LeadForecaster {
             trained_at: 0,
             arrival: RecentErrors::default(),
             whole: RecentErrors::default(),
+            later: RecentErrors::default(),
         };
         forecaster.train();
         forecaster
@@ -188,6 +235,7 @@ impl LeadForecaster {
             features,
             arrival: RecentErrors::default(),
             whole: RecentErrors::default(),
+            later: RecentErrors::default(),
         };
         forecaster.score_newest(now, since);
         Some(forecaster)
@@ -213,6 +261,7 @@ impl LeadForecaster {
         self.model = LeadModel::train(self.setting, &self.features);
         self.arrival.forget_distribution();
         self.whole.forget_distribution();
+        self.later.forget_distribution();
     }
 
     /// Predicts the windows of the newest history again, to measure the errors that the model would have made.
@@ -225,6 +274,9 @@ impl LeadForecaster {
             let row = self.features.row(then, model.whole.window.to);
             self.arrival.record(&self.features, &model.arrival, &row, then);
             self.whole.record(&self.features, &model.whole, &row, then);
+            if let Some(later) = &model.later {
+                self.later.record(&self.features, later, &self.features.row(then, later.window.to), then);
+            }
         }
     }
 
@@ -263,13 +315,18 @@ impl LeadForecaster {
         let whole = self.whole.forecast(&self.features, &model.whole, &row, now);
         let confidence = self.whole.confidence(&whole.errors);
         let at = |ahead: usize| self.features.time_of(now + ahead);
+        let later = model.later.as_ref().map(|later| {
+            let row = self.features.row(now, later.window.to);
+            let load = self.later.forecast(&self.features, later, &row, now);
+            LaterForecast { until: at(later.window.to), load }
+        });
         let (ready, until) = (at(model.arrival.window.from), at(model.arrival.window.to));
-        Some(LeadForecast { from: at(0), ready, until, arrival, whole, confidence })
+        Some(LeadForecast { from: at(0), ready, until, arrival, whole, later, confidence })
     }
 }
 
 impl LeadModel {
-    /// The model in bytes, about 30 KB.
+    /// The model in bytes, about 35 KB.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(MAGIC, VERSION, self)
     }
@@ -277,28 +334,40 @@ impl LeadModel {
     /// The model from its bytes.
     ///
     /// # Errors
-    /// For another version, and for bytes that are no model.
+    /// For a version that is older than the one before, and for bytes that are no model.
     pub fn decode(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
-        codec::decode(MAGIC, VERSION, bytes)
+        match codec::decode(MAGIC, VERSION, bytes) {
+            Err(NotAModel::Version { found: VERSION_BEFORE, .. }) => {
+                let LeadModel2 { setting, step_s, trained_until_s, steps, arrival, whole } =
+                    codec::decode(MAGIC, VERSION_BEFORE, bytes)?;
+                Ok(LeadModel { setting, step_s, trained_until_s, steps, arrival, whole, later: None })
+            }
+            decoded => decoded,
+        }
     }
 
-    /// Trains the models of both windows; `None` if the history is too short.
+    /// Trains the models of all windows; `None` if the history is too short.
     fn train(setting: LeadSetting, features: &LevelFeatures) -> Option<LeadModel> {
         let step_s = features.step_s();
         let ready = steps(setting.provisioning_s, step_s);
-        let end = ready + steps(setting.cycle_s, step_s).max(1);
+        let cycle = steps(setting.cycle_s, step_s).max(1);
+        let end = ready + cycle;
         let arrival = WindowModel::train(
             features,
             Window { from: ready, to: end, statistic: WindowStatistic::EachStep },
             end,
+            Effort::FULL,
         )?;
         let whole = WindowModel::train(
             features,
             Window { from: 0, to: end, statistic: WindowStatistic::Largest },
             end,
+            Effort::FULL,
         )?;
+        let later = Window { from: end, to: end + LATER_CYCLES * cycle, statistic: WindowStatistic::Largest };
+        let later = WindowModel::train(features, later, later.to, Effort::COARSE);
         let trained_until_s = features.time_of(features.len()).as_second();
-        Some(LeadModel { setting, step_s, trained_until_s, steps: features.len(), arrival, whole })
+        Some(LeadModel { setting, step_s, trained_until_s, steps: features.len(), arrival, whole, later })
     }
 }
 
@@ -328,7 +397,7 @@ mod tests {
         let history = minutes(14 * 1_440);
         let mut lead = LeadForecaster::new(SETTING, &history);
         let bytes = lead.model().unwrap().encode();
-        assert!(bytes.len() < 36 * 1_024, "{} bytes", bytes.len());
+        assert!(bytes.len() < 40_000, "{} bytes", bytes.len());
         let stored = LeadModel::decode(&bytes).unwrap();
         assert_eq!(Some(&stored), lead.model());
         let mut resumed = LeadForecaster::resume(SETTING, &history, stored.clone()).unwrap();
@@ -341,6 +410,53 @@ mod tests {
             LeadForecaster::resume(other, &history, stored).is_none(),
             "another lead window is learned anew"
         );
+    }
+
+    /// Five days of a quiet base of one unit, with twenty units for an hour every five, the last one of which has just begun.
+    fn bursts() -> Series {
+        let count = 5 * 1_440 + 20;
+        let value = |minute: u32| {
+            let noise = f64::from(minute.wrapping_mul(2_654_435_769) >> 28) / 4.0;
+            let height = if (count - 1 - minute) % 300 < 20 || (count - 1 - minute) % 300 > 260 {
+                200.0
+            } else {
+                10.0
+            };
+            Some(height + noise)
+        };
+        Series::new(Timestamp::UNIX_EPOCH, 60, (0..count).map(value))
+    }
+
+    #[test]
+    fn no_load_is_expected_far_above_what_ever_was() {
+        let history = bursts();
+        let forecast = LeadForecaster::new(SETTING, &history).forecast().unwrap();
+        let later = forecast.later.clone().unwrap().load;
+        for load in [&forecast.arrival, &forecast.whole, &later] {
+            assert!(load.quantile(1.0 - 1e-9) <= 1.4 * 204.0, "{load:?}");
+            assert_eq!((load.chance_above(1.4 * 204.0), load.quantile(0.5) < 230.0), (0.0, true));
+        }
+        let twice = forecast.multiplied(|_, _| 2.0);
+        assert!(twice.arrival.chance_above(1.4 * 204.0) > 0.0, "an event multiplies what is possible");
+        // In the middle of a quiet time, little more than the largest load is possible.
+        let quiet = Series::new(history.start(), 60, (0..7_050).map(|minute| history.get(minute)));
+        let forecast = LeadForecaster::new(SETTING, &quiet).forecast().unwrap();
+        assert!(forecast.whole.quantile(1.0 - 1e-9) <= 1.1 * 204.0);
+    }
+
+    #[test]
+    fn the_later_window_knows_what_comes_on_the_hour() {
+        let load = |minute: u32| Some(if minute % 60 < 4 { 200.0 } else { 20.0 });
+        let at = |minutes: u32| {
+            let history = Series::new(Timestamp::UNIX_EPOCH, 60, (0..minutes).map(load));
+            let forecast = LeadForecaster::new(SETTING, &history).forecast().unwrap();
+            (forecast.arrival.quantile(0.9), forecast.later.unwrap().load.quantile(0.9))
+        };
+        // Fifteen minutes before the hour: capacity that is ordered now serves for ten minutes before it is needed.
+        let (arrival, later) = at(3 * 1_440 - 15);
+        assert!(arrival < 60.0 && 150.0 < later, "{arrival}, then {later}");
+        let (_, later) = at(3 * 1_440 - 40);
+        assert!(later < 60.0, "{later} long before the hour");
     }
 
     #[test]

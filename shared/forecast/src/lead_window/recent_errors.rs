@@ -36,7 +36,8 @@ impl RecentErrors {
         now: usize,
     ) -> LoadDistribution {
         let (location, scale) = self.record(features, model, row, now);
-        LoadDistribution { unit: features.unit(), location, scale, errors: self.distribution(model) }
+        let ceiling = Some(features.ceiling(now, model.window.to));
+        LoadDistribution { unit: features.unit(), location, scale, errors: self.distribution(model), ceiling }
     }
 
     /// Measures the errors of predictions whose window is over, and predicts the window that begins now: location and scale.

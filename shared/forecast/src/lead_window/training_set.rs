@@ -4,8 +4,6 @@ use super::features::{LevelFeatures, WIDTH, narrow};
 use super::{DAY_S, Window, steps};
 use crate::boosting::{Bins, Matrix};
 
-/// More rows take longer to learn from and improve nothing.
-const ROWS_MAX: usize = 5_000;
 /// From fewer rows, nothing can be learned about rare loads.
 pub(super) const ROWS_MIN: usize = 60;
 /// The first moments of a short history have little past to look at: one part in so many is left out.
@@ -29,13 +27,14 @@ pub(super) struct TrainingSet {
 }
 
 impl TrainingSet {
-    pub(super) fn of(features: &LevelFeatures, window: Window, reach: usize) -> TrainingSet {
+    /// At most about `rows` moments, evenly spread.
+    pub(super) fn of(features: &LevelFeatures, window: Window, reach: usize, rows: usize) -> TrainingSet {
         let last = features.len().saturating_sub(reach);
         let day = steps(DAY_S, features.step_s());
         let past = last.saturating_sub(steps(PAST_S, features.step_s()));
         // The first day has no day before it to compare with. A history of less than three days cannot spare a whole one.
         let first = past.max(if 3 * day < last { day } else { day.min(last / WARM_UP) });
-        let stride = (last - first).div_ceil(ROWS_MAX).max(1);
+        let stride = (last - first).div_ceil(rows).max(1);
         let overlap = window.to.div_ceil(stride);
         let mut set = TrainingSet { rows: Vec::new(), targets: Vec::new(), samples: Vec::new(), overlap };
         for now in (first..last).step_by(stride) {

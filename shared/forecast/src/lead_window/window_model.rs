@@ -23,6 +23,24 @@ pub(super) struct WindowModel {
 /// The smallest size of error that is predicted: no prediction is ever certain.
 const SCALE_MIN: f64 = 0.005;
 
+/// How much is learned: the most rows, and one in how many of the usual trees.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    rows: usize,
+    trees_share: usize,
+}
+
+impl Effort {
+    /// More rows take longer to learn from and improve nothing.
+    pub(super) const FULL: Effort = Effort { rows: 5_000, trees_share: 1 };
+    /// A quarter of the time and half of the size, for a window that only says how early to begin.
+    pub(super) const COARSE: Effort = Effort { rows: 2_500, trees_share: 2 };
+
+    fn of(self, settings: &Settings) -> Settings {
+        Settings { trees: settings.trees / self.trees_share, ..*settings }
+    }
+}
+
 const LOCATION: Settings = Settings {
     loss: Loss::Squared,
     trees: 80,
@@ -43,16 +61,22 @@ const SCALE: Settings = Settings {
 };
 
 impl WindowModel {
-    pub(super) fn train(features: &LevelFeatures, window: Window, reach: usize) -> Option<WindowModel> {
-        let set = TrainingSet::of(features, window, reach);
+    pub(super) fn train(
+        features: &LevelFeatures,
+        window: Window,
+        reach: usize,
+        effort: Effort,
+    ) -> Option<WindowModel> {
+        let set = TrainingSet::of(features, window, reach, effort.rows);
+        let (location, scale) = (effort.of(&LOCATION), effort.of(&SCALE));
         if set.rows.len() < ROWS_MIN {
             return None;
         }
-        let errors = out_of_fold_errors(&set);
+        let errors = out_of_fold_errors(&set, &location);
         let sizes: Vec<f32> = errors.iter().map(|error| error.abs()).collect();
         let bins = set.bins(|_| true);
-        let location = fit(&bins, &set.clip(&set.targets), &LOCATION);
-        let scale = fit(&bins, &set.clip(&sizes), &SCALE);
+        let location = fit(&bins, &set.clip(&set.targets), &location);
+        let scale = fit(&bins, &set.clip(&sizes), &scale);
         let mut model = WindowModel { window, location, scale, errors: Vec::new() };
         let mut scaled = Vec::new();
         for ((error, target), (row, samples)) in
@@ -78,8 +102,8 @@ impl WindowModel {
 }
 
 /// The error of each row, predicted by a model that was trained on the other folds.
-fn out_of_fold_errors(set: &TrainingSet) -> Vec<f32> {
-    let models: Vec<BoostedTrees> = (0..FOLDS).map(|fold| fit_without(set, fold)).collect();
+fn out_of_fold_errors(set: &TrainingSet, settings: &Settings) -> Vec<f32> {
+    let models: Vec<BoostedTrees> = (0..FOLDS).map(|fold| fit_without(set, fold, settings)).collect();
     let error = |(row, features): (usize, &Vec<f32>)| {
         let prediction = models.get(set.fold(row)).map_or(0.0, |model| model.predict(features));
         set.targets.get(row).copied().unwrap_or(0.0) - narrow(prediction)
@@ -88,11 +112,11 @@ fn out_of_fold_errors(set: &TrainingSet) -> Vec<f32> {
 }
 
 /// The model of the location, trained on all folds but one.
-fn fit_without(set: &TrainingSet, fold: usize) -> BoostedTrees {
+fn fit_without(set: &TrainingSet, fold: usize, settings: &Settings) -> BoostedTrees {
     let others = |row: usize| set.fold(row) != fold;
     let targets = set.targets.iter().enumerate().filter(|(row, _)| others(*row));
     let targets: Vec<f32> = targets.map(|(_, target)| *target).collect();
-    fit(&set.bins(others), &set.clip(&targets), &LOCATION)
+    fit(&set.bins(others), &set.clip(&targets), settings)
 }
 
 fn fit(bins: &Bins, targets: &[f32], settings: &Settings) -> BoostedTrees {

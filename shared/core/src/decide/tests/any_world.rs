@@ -7,7 +7,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use super::*;
 use crate::forecast::MetricForecast;
 use crate::state::{Override, Spend};
-use headroom_forecast::lead_window::LeadForecast;
+use headroom_forecast::lead_window::{LaterForecast, LeadForecast};
 
 /// A world with everything that it is made of.
 #[derive(Clone, Debug)]
@@ -190,20 +190,34 @@ pub(super) fn lead(load: f64) -> LeadForecast {
     lead.multiplied(|_, _| load / usual)
 }
 
+/// The same load in the window after it.
+pub(super) fn later(load: f64) -> LaterForecast {
+    let lead = lead(load);
+    let until = Timestamp::from_second(lead.until.as_second() + 600).unwrap();
+    LaterForecast { until, load: lead.whole }
+}
+
 fn forecast(
     (key, metric, per_unit): (&'static str, &'static str, f64),
 ) -> impl Strategy<Value = Option<(DimensionKey, Vec<MetricForecast>)>> {
     let anomaly = option::weighted(0.2, 0.0..1.0);
-    let drawn = (1.0..50.0, 0.2..3.0, 0.5..1.0, any::<bool>(), (any::<bool>(), 0.5..1.0), anomaly);
+    let drawn = (
+        1.0..50.0,
+        0.2..3.0,
+        0.5..1.0,
+        any::<bool>(),
+        (any::<bool>(), 0.5..1.0, option::of(0.2..3.0)),
+        anomaly,
+    );
     option::weighted(
         0.8,
         drawn.prop_map(
-            move |(units, rise, confidence, has_curve, (has_lead, of_lead), anomaly): (
+            move |(units, rise, confidence, has_curve, (has_lead, of_lead, rise_later), anomaly): (
                 f64,
                 f64,
                 f64,
                 bool,
-                (bool, f64),
+                (bool, f64, Option<f64>),
                 Option<f64>,
             )| {
                 let (start, end) = (units * per_unit, (units * rise).min(55.0) * per_unit);
@@ -222,7 +236,8 @@ fn forecast(
                 };
                 let none = MetricForecast::none(metric, NoForecast::Stale { age_s: 0 });
                 let outcome = if has_curve { Ok(curve) } else { none.outcome.clone() };
-                let lead = LeadForecast { confidence: Ratio::clamped(of_lead), ..lead(end) };
+                let later = rise_later.map(|rise: f64| later((end * rise).min(55.0 * per_unit)));
+                let lead = LeadForecast { confidence: Ratio::clamped(of_lead), later, ..lead(end) };
                 let (lead, anomaly) = (has_lead.then_some(lead), anomaly.map(Ratio::clamped));
                 (key.parse().unwrap(), vec![MetricForecast { outcome, lead, anomaly, ..none }])
             },

@@ -238,7 +238,7 @@ proptest! {
             prop_assert_eq!(says(decision, "enough"), content, "{:?}", decision);
             // Where something was wanted and nothing changes, something else than the demand says so.
             let stopped = held_at.is_some() && decision.wanted.is_some() && !content;
-            let demand = ["forecast_load", "measured_load", "lead_window", "no_forecast", "not_trusted"];
+            let demand = ["forecast_load", "measured_load", "lead_window", "begun_before", "no_forecast", "not_trusted"];
             let others = codes(decision).into_iter().filter(|code| !demand.contains(&code.as_str())).count();
             prop_assert!(!stopped || 0 < others, "{decision:?}");
             Ok(())
@@ -249,7 +249,7 @@ proptest! {
 /// What a world can lead to: every reason but those of a missing adapter and of an earlier forecast, and changes both ways by
 /// every source.
 const OUTCOMES: &str = "
-    aws_bounds backlog bounds breaker_half_open breaker_open budget burst busy capacity_unknown
+    aws_bounds backlog begun_before bounds breaker_half_open breaker_open budget burst busy capacity_unknown
     change_saved changes_kept changes_spent connections cooldown
     decrease_saved decreases_spent enough event_floor event_multiplies forecast_load latency lead_window lower_bound manual
     measured_load metric_unknown minor no_forecast no_scale_in not_trusted not_trusted_in nothing_measured only_grows override
