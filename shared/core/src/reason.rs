@@ -78,6 +78,12 @@ pub enum Reason {
         value: f64,
         /// Its limit.
         limit: f64,
+        /// For how many seconds it has been above it.
+        #[serde(default)]
+        over_s: u32,
+        /// Units it asks for; `None` in decisions of earlier versions, which always asked for one more.
+        #[serde(default)]
+        needed: Option<Units>,
     },
     /// A step policy acted.
     StepPolicy {
@@ -358,8 +364,15 @@ impl fmt::Display for Reason {
                  {needed} units at {per_unit:.1} each; one more is not worth its price",
                 (1.0 - chance) * 100.0
             ),
-            Reason::Latency { metric, value, limit } => {
-                write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")
+            Reason::Latency { metric, value, limit, over_s, needed } => {
+                write!(f, "{metric} is {value:.3}, above its limit {limit:.3}")?;
+                if 0 < *over_s {
+                    write!(f, " for {}", Span(Duration::from_secs(u64::from(*over_s))))?;
+                }
+                match needed {
+                    Some(needed) => write!(f, ", which asks for {needed} units"),
+                    None => f.write_str(": one step more"),
+                }
             }
             Reason::StepPolicy { metric, utilization, needed } => {
                 write!(f, "the step policy on {metric} asks for {needed} units at {utilization:.1} %")

@@ -8,6 +8,7 @@ mod names;
 mod nature;
 mod orchestration;
 mod resources;
+mod zero;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -118,6 +119,7 @@ pub(super) fn platform(build: &mut Build<'_>, raw: raw::Platform) -> Platform {
     if platform.dimensions().next().is_none() {
         build.fault(&at.key("scaling_groups"), "has no resource; there is nothing to scale");
     }
+    zero::check(build, &platform);
     platform
 }
 
