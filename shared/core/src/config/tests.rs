@@ -3,6 +3,7 @@
 mod calendar;
 mod defaults;
 mod metrics;
+mod readings;
 
 use expect_test::{Expect, expect};
 
