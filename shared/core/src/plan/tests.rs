@@ -104,6 +104,25 @@ fn the_strategy_says_what_may_run_together() {
     check(ORDERED, "web/desired 4 4", "");
 }
 
+#[test]
+fn what_may_not_be_carried_out_says_why_and_what_may_says_nothing() {
+    let permits = [
+        (Phase::Observe, false, Some("the rollout phase is observe")),
+        (Phase::Limited, false, None),
+        (Phase::Full, false, None),
+        (Phase::Optimized, false, None),
+        (Phase::Observe, true, Some("this is a dry run")),
+        (Phase::Full, true, Some("this is a dry run")),
+    ];
+    let made = plan(&shop(ORDERED), "web/desired 4 8");
+    for (phase, dry_run, why) in permits {
+        let permit = Permit::of(phase, dry_run);
+        assert_eq!(permit.withheld(), why, "{phase:?} {dry_run}");
+        let runs = !Plan { permit, ..made.clone() }.waves_to_run().is_empty();
+        assert_eq!(runs, why.is_none(), "{phase:?} {dry_run}");
+    }
+}
+
 /// Two services and two groups of instances, with what their tiers say.
 fn pairs(app: &str, web: &str, orchestration: &str) -> Platform {
     let two = |kind: &str, name: &str| {

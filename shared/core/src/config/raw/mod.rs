@@ -264,7 +264,7 @@ pub(crate) struct Guardrails {
     /// The most added in one cycle, in percent of the capacity. Default 200.
     #[schemars(range(min = 1, max = 10000))]
     pub(crate) max_scale_out_percent: Option<f64>,
-    /// The most removed in one cycle, in percent of the capacity. Default 50.
+    /// The most removed in one cycle, in percent of the capacity: in spite of its name it is no minimum. Default 50.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) min_scale_in_percent: Option<f64>,
     pub(crate) cooldown: Option<Cooldown>,
