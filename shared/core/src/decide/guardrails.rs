@@ -156,8 +156,8 @@ fn decreases(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason
 }
 
 /// Changes that AWS counts over 24 hours, whichever way they go. The more of them are made, the more the next one must move,
-/// so that a slow rise does not spend them all; but where AWS refuses work, or lets through no more, any step out is worth its
-/// change. The last ones are kept for scaling out.
+/// so that a slow rise does not spend them all; but where AWS refuses work or lets through no more, or somebody asks for it, any
+/// step out is worth its change. The last ones are kept for scaling out.
 fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     /// The share that a change has to move when there is none to spare: less than the room above the usual target.
     const SCARCE_SHARE: f64 = 0.3;
@@ -176,16 +176,19 @@ fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, 
     if way == Direction::In && left <= KEPT {
         return hold(facts, Reason::ChangesKept { left });
     }
-    let reactive = facts.needs.reactive.as_ref().map(|pair| &pair.out.reason);
-    let mut reasons = facts.needs.reasons.iter().chain(reactive);
-    let is_urgent =
-        reasons.any(|reason| matches!(reason, Reason::LowerBound { .. } | Reason::Latency { .. }));
+    let is_full = facts.needs.reasons.iter().any(|reason| matches!(reason, Reason::LowerBound { .. }));
+    let is_urgent = is_full || is_asked(facts);
     if way == Direction::Out && is_urgent {
         return None;
     }
     let scarcity = f64::from(spent) / f64::from(daily.max(1));
     let least = Units::at_least(facts.set().real() * SCARCE_SHARE * scarcity).0.max(1);
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::ChangeSaved { left, least }))
+}
+
+/// Whether more units are asked for by what is no estimate of a load.
+fn is_asked(facts: &GuardrailFacts<'_>) -> bool {
+    facts.needs.asked.is_some_and(|asked| facts.set() < asked)
 }
 
 /// Hours until midnight UTC, when AWS starts to count again; always above zero.
@@ -201,7 +204,7 @@ fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const IN_SHARE: f64 = 0.03;
     let (set, need) = (facts.set(), facts.need);
     let is_asked = match direction(facts, wanted) {
-        Direction::Out => facts.needs.asked.is_some_and(|asked| set < asked),
+        Direction::Out => is_asked(facts),
         Direction::In => matches!(need.reason, Reason::StepPolicyIn { .. }),
     };
     let by_others = matches!(need.source, DemandSource::Manual | DemandSource::Scheduled);
@@ -214,7 +217,7 @@ fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     };
     // What is needed counts, and not what bounds left of it: a small part of a large change is worth having.
     let change = f64::from(set.abs_diff(need.units));
-    (change < set.real() * share).then(|| (set, Reason::Minor { wanted }))
+    (change < set.real() * share).then_some((set, Reason::Minor { wanted }))
 }
 
 /// Cooldown: a scale-out waits after the last scale-out. A scale-in waits after any change, because the effect of new capacity

@@ -449,6 +449,16 @@ fn counted_changes_are_saved_for_large_ones_and_the_last_for_scaling_out() {
     after(8, 7, 55.0).check("hold 10: no_forecast measured_load change_saved");
     Case { saturated: true, ..after(8, 7, 55.0) }
         .check("10 -> 11 by Reactive: lower_bound no_forecast measured_load");
+    // What a person asks for is made, beside a load that needs a little more as well.
+    let mut asked = after(8, 7, 60.0);
+    asked.check("hold 10: no_forecast measured_load change_saved");
+    asked.state.requests.overrides.push(Override {
+        key: key.clone(),
+        units: Units(11),
+        until: now() + SignedDuration::from_secs(60),
+        by: "ana".into(),
+    });
+    asked.check("10 -> 12 by Reactive: no_forecast measured_load");
     after(8, 7, 75.0).check("10 -> 15 by Reactive: no_forecast measured_load");
     after(8, 10, 75.0).check("hold 10: no_forecast measured_load changes_spent");
     after(24, 10, 75.0).check("10 -> 15 by Reactive: no_forecast measured_load");
