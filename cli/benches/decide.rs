@@ -102,7 +102,7 @@ fn decide_for_many() -> impl FnMut() -> Duration {
         let key = place.dimension.key.clone();
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let load = if index % 2 == 0 { 700.0 } else { 450.0 };
-        let load = Observed::Known(Load { mean: load, peak: load, at: now, saturated: false });
+        let load = Observed::Known(Load { mean: load, peak: load, at: now, saturated: false, over_s: 0 });
         let readings = vec![Reading { metric: "cpu".into(), load }];
         changes.push(Change { key: key.clone(), at: now, from: Units(9), to: Units(10) });
         observations.insert(key.clone(), Observation { key, capacity: Observed::Known(capacity), readings });

@@ -55,7 +55,7 @@ async fn bench(text: &str, load: f64) -> Bench {
     let Claim::Granted(lease) = read.value.claim(&cycle.id, "arn", at(86_400), None) else { panic!() };
     store.put_lease(&platform, &read, &lease).await.unwrap();
     let capacity = Capacity { set: Units(4), ready: Units(4), ..Capacity::default() };
-    let load = Observed::Known(Load { mean: load, peak: load, at: at(86_400), saturated: false });
+    let load = Observed::Known(Load { mean: load, peak: load, at: at(86_400), saturated: false, over_s: 0 });
     let observation = Observation {
         key: "web/desired".parse().unwrap(),
         capacity: Observed::Known(capacity),

@@ -133,6 +133,10 @@ pub struct Load {
     /// nothing tells how much more.
     #[serde(default)]
     pub saturated: bool,
+    /// Of a guard such as latency: for how many seconds, up to the newest value, it has been above its limit. Zero of what
+    /// has no such limit.
+    #[serde(default)]
+    pub over_s: u32,
 }
 
 /// CloudWatch shows most points within two minutes; a metric older than this after a whole cycle is not late but gone.
@@ -163,7 +167,17 @@ fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
         peak: drained(metric, loads, (at, mean)).map_or(peak, |most| peak.max(most)),
         at,
         saturated: false,
+        over_s: over_s(metric, loads, at),
     })
+}
+
+/// For how long a guard has been above its limit, as far as `loads` reach back: since the newest value that was not.
+fn over_s(metric: &Metric, loads: &Series, at: Timestamp) -> u32 {
+    let Measure::Latency { limit } = metric.measure else { return 0 };
+    let known = (0..loads.len()).rev().filter_map(|index| Some((index, loads.get(index)?)));
+    let first = known.take_while(|(_, value)| limit < *value).last();
+    let since_s = first.map(|(index, _)| at.as_second() - loads.time_of(index).as_second());
+    u32::try_from(since_s.unwrap_or(0)).unwrap_or(u32::MAX)
 }
 
 /// The largest backlog of the time in which it may drain, while part of it still waits: if capacity shrank as fast as the
@@ -235,6 +249,23 @@ mod tests {
         assert_eq!(peak(&[900.0, 600.0, 300.0, 100.0, 50.0, 20.0]), 50.0, "the rest is as good as gone");
         let old = [&[900.0][..], &[100.0; 15]].concat();
         assert_eq!(peak(&old), 100.0, "longer ago than it may take");
+    }
+
+    #[test]
+    fn a_guard_knows_since_when_it_has_been_above_its_limit() {
+        let slow =
+            |limit: f64| Metric { name: "slow".into(), measure: Measure::Latency { limit }, query: None };
+        let over_s = |limit: f64, values: &[Option<f64>]| {
+            let loads = Series::new(at(0), 60, values.iter().copied());
+            reading(&slow(limit), &loads, loads.end(), 60).load.known().unwrap().over_s
+        };
+        assert_eq!(
+            over_s(1.0, &[Some(2.0), Some(1.0), Some(1.1), None, Some(9.0)]),
+            180,
+            "a gap ends nothing"
+        );
+        assert_eq!(over_s(1.0, &[Some(2.0), Some(2.0)]), 120, "as far back as is known");
+        assert_eq!(over_s(1.0, &[Some(2.0), Some(1.0)]), 0, "the limit itself is not above it");
     }
 
     #[test]

@@ -91,6 +91,12 @@ pub enum Reason {
         value: f64,
         /// Its limit.
         limit: f64,
+        /// For how many seconds it has been above it.
+        #[serde(default)]
+        over_s: u32,
+        /// Units it asks for; `None` in decisions of earlier versions, which always asked for one more.
+        #[serde(default)]
+        needed: Option<Units>,
     },
     /// A step policy acted.
     StepPolicy {
@@ -376,8 +382,15 @@ impl fmt::Display for Reason {
                 "{metric}: soon after the lead window {later} units may be needed at {per_unit:.1} each; one decision adds at \
                  most {percent:.0} %, so {needed} are needed now"
             ),
-            Reason::Latency { metric, value, limit } => {
-                write!(f, "{metric} is {value:.3}, above its limit {limit:.3}: one step more")
+            Reason::Latency { metric, value, limit, over_s, needed } => {
+                write!(f, "{metric} is {value:.3}, above its limit {limit:.3}")?;
+                if 0 < *over_s {
+                    write!(f, " for {}", Span(Duration::from_secs(u64::from(*over_s))))?;
+                }
+                match needed {
+                    Some(needed) => write!(f, ", which asks for {needed} units"),
+                    None => f.write_str(": one step more"),
+                }
             }
             Reason::StepPolicy { metric, utilization, needed } => {
                 write!(f, "the step policy on {metric} asks for {needed} units at {utilization:.1} %")

@@ -287,7 +287,7 @@ mod tests {
     use super::super::testing::{aws, platform, target, units_of};
     use super::*;
 
-    const GROUP: &str = "{type: ELASTICACHE_REPLICATION_GROUP, name: sessions, replicas: {min: 0, max: 5}, \
+    const GROUP: &str = "{type: ELASTICACHE_REPLICATION_GROUP, name: sessions, replicas: {min: 1, max: 5}, \
         shards: {min: 1, max: 9}}";
 
     fn clients(rules: &[&Rule]) -> Clients {

@@ -6,15 +6,13 @@ use headroom_core::alert::Scaled;
 use headroom_core::collect::LastSeen;
 use headroom_core::history::Chunk;
 use headroom_core::name::{PlatformName, ResourceId};
+use headroom_core::platform::Predictive;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError, Versioned, corrupt, days_after};
 use crate::table::{Body, Item, Key, Table};
-
-/// Two training periods of the longest kind that CloudWatch keeps at five minutes.
-const HISTORY_DAYS: i64 = 70;
 
 /// What was learned once about a platform, and need not be asked in every cycle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +81,7 @@ impl<T: Table> Store<T> {
             key: live_key(platform, *shard, *hour),
             revision: 1,
             body: Body::Bytes(chunk.pack()),
-            expires: days_after(*hour, HISTORY_DAYS),
+            expires: days_after(*hour, Predictive::HISTORY_KEPT_DAYS),
         });
         Ok(self.state.put_many(items.collect()).await?)
     }
@@ -109,7 +107,7 @@ impl<T: Table> Store<T> {
                 revision: 1,
                 body: Body::Bytes(chunk.pack()),
                 // However old it is, it serves as long as what is measured from now on.
-                expires: days_after(read_until, HISTORY_DAYS),
+                expires: days_after(read_until, Predictive::HISTORY_KEPT_DAYS),
             }
         });
         Ok(self.state.put_many(items.collect()).await?)

@@ -117,14 +117,14 @@ fn metrics_become_load_and_history() {
         told[0],
         (
             "users/read".into(),
-            &Observed::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200), saturated: false })
+            &Observed::Known(Load { mean: 4.0, peak: 5.0, at: at(7_200), saturated: false, over_s: 0 })
         )
     );
     assert_eq!(
         told[1],
         (
             "web/desired".into(),
-            &Observed::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260), saturated: false })
+            &Observed::Known(Load { mean: 220.0, peak: 240.0, at: at(7_260), saturated: false, over_s: 0 })
         )
     );
     // Two hours touched by web's points, one by the table's.

@@ -3,6 +3,7 @@
 mod calendar;
 mod defaults;
 mod metrics;
+mod readings;
 
 use expect_test::{Expect, expect};
 
@@ -240,6 +241,43 @@ fn a_floor_that_nothing_can_have_is_warned_about() {
     assert_eq!(warned(2), "");
     let warning = warned(10_000);
     assert!(warning.contains("calendar[0].floor: nothing it is for may have more than "), "{warning}");
+}
+
+#[test]
+fn what_could_not_come_back_from_zero_is_refused() {
+    let told = |resource: &str, rest: &str| {
+        let text = format!(
+            "configuration_name: shop\nscaling_groups: {{web: {{resources: [{{{resource}}}]}}}}\n{rest}"
+        );
+        parse(&text).map_or_else(|faults| faults.to_string(), |_| "no fault".to_owned())
+    };
+    let web = "type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 0, max_capacity: 9";
+    let refused = told(web, "");
+    assert!(
+        refused.starts_with(
+            "2:36: scaling_groups.web.resources[0]: `web/desired` may have 0 units and would never come back from there: "
+        ),
+        "{refused}"
+    );
+    let guard = "{name: slow, kind: latency, target_value: 1}";
+    let busy = "{name: busy, kind: utilization, target_value: 50}";
+    assert!(told(&format!("{web}, metrics: [{busy}, {guard}]"), "").contains("never come back"));
+    // Work that arrives or waits is there without units.
+    for work in [
+        "{name: asked, kind: load, target_per_unit: 9}",
+        "{name: jobs, kind: queue_depth, target_per_unit: 9}",
+    ] {
+        assert_eq!(told(&format!("{web}, metrics: [{busy}, {work}]"), ""), "no fault");
+    }
+    // Something else wakes it.
+    assert_eq!(told(&format!("{web}, mode: floor"), ""), "no fault");
+    let day = |effect: &str| {
+        format!("calendar: [{{name: day, cron: '0 7 * * MON-FRI', duration: 11h, {effect}}}]\n")
+    };
+    assert_eq!(told(web, &day("floor: 2")), "no fault");
+    for others in ["floor: 0, multiply: 2", "floor: 2, groups: [data]", "no_scale_in: true"] {
+        assert!(told(web, &day(others)).contains("calendar"), "{others}");
+    }
 }
 
 #[test]

@@ -73,6 +73,15 @@ impl Node {
         }
     }
 
+    /// The node at `path`, if there is one.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Node> {
+        path.segments().iter().try_fold(self, |node, segment| match (segment, &node.value) {
+            (Segment::Key(key), _) => node.get(key).map(|entry| &entry.node),
+            (Segment::Index(index), Value::List(items)) => items.get(*index),
+            (Segment::Index(_), _) => None,
+        })
+    }
+
     /// Where the node at `path` stands, or the deepest part of the path that exists.
     pub(crate) fn mark_of(&self, path: &Path) -> Mark {
         let mut mark = self.mark;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::calendar;
-use crate::demand::{DemandSource, Needs};
+use crate::demand::{DemandSource, Need, Needs};
 use crate::observe::{Busy, Capacity};
 use crate::platform::{Phase, Place};
 use crate::reason::Reason;
@@ -18,7 +18,8 @@ pub(super) struct GuardrailFacts<'a> {
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
     pub(super) needs: &'a Needs,
-    pub(super) source: DemandSource,
+    /// The need that counts.
+    pub(super) need: &'a Need,
     /// Changes of this dimension lately made, newest last.
     pub(super) changes: &'a [&'a Change],
 }
@@ -38,19 +39,20 @@ impl GuardrailFacts<'_> {
 /// A guardrail: what it allows instead, and why, if it bites.
 type Guardrail = fn(&GuardrailFacts<'_>, Units) -> Option<(Units, Reason)>;
 
-/// In the order in which an operator would explain them. What AWS accepts is looked at again in the end, because pace and
+/// In the order in which an operator would explain them. What judges whether a change is large enough to be worth one comes before
+/// what makes it smaller: the one unit that a breaker tries is never too small. What AWS accepts is looked at again in the end, because pace and
 /// phase may leave a change outside of it.
 const GUARDRAILS: [Guardrail; 18] = [
     aws_bounds,
     only_grows,
     busy,
-    breaker,
     paused,
     unknown,
     no_scale_in,
     minor,
     decreases,
     counted_changes,
+    breaker,
     cooldown,
     direction_changes,
     straight_back,
@@ -116,7 +118,7 @@ fn busy(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
 
 fn unknown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // A person who asks for less by hand has looked.
-    let blind = !facts.needs.complete && facts.source != DemandSource::Manual;
+    let blind = !facts.needs.complete && facts.need.source != DemandSource::Manual;
     (blind && direction(facts, wanted) == Direction::In).then(|| (facts.set(), Reason::UnknownNeverScalesIn))
 }
 
@@ -154,8 +156,8 @@ fn decreases(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason
 }
 
 /// Changes that AWS counts over 24 hours, whichever way they go. The more of them are made, the more the next one must move,
-/// so that a slow rise does not spend them all; but where AWS refuses work, or lets through no more, any step out is worth its
-/// change. The last ones are kept for scaling out.
+/// so that a slow rise does not spend them all; but where AWS refuses work or lets through no more, or somebody asks for it, any
+/// step out is worth its change. The last ones are kept for scaling out.
 fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     /// The share that a change has to move when there is none to spare: less than the room above the usual target.
     const SCARCE_SHARE: f64 = 0.3;
@@ -167,17 +169,15 @@ fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, 
     if left == 0 {
         return hold(facts, Reason::ChangesSpent { daily });
     }
-    if facts.source == DemandSource::Manual {
+    if facts.need.source == DemandSource::Manual {
         return None;
     }
     let way = direction(facts, wanted);
     if way == Direction::In && left <= KEPT {
         return hold(facts, Reason::ChangesKept { left });
     }
-    let reactive = facts.needs.reactive.as_ref().map(|pair| &pair.out.reason);
-    let mut reasons = facts.needs.reasons.iter().chain(reactive);
-    let is_urgent =
-        reasons.any(|reason| matches!(reason, Reason::LowerBound { .. } | Reason::Latency { .. }));
+    let is_full = facts.needs.reasons.iter().any(|reason| matches!(reason, Reason::LowerBound { .. }));
+    let is_urgent = is_full || is_asked(facts);
     if way == Direction::Out && is_urgent {
         return None;
     }
@@ -186,31 +186,44 @@ fn counted_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, 
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::ChangeSaved { left, least }))
 }
 
+/// Whether more units are asked for by what is no estimate of a load.
+fn is_asked(facts: &GuardrailFacts<'_>) -> bool {
+    facts.needs.asked.is_some_and(|asked| facts.set() < asked)
+}
+
 /// Hours until midnight UTC, when AWS starts to count again; always above zero.
 fn hours_of_day_left(now: Timestamp) -> f64 {
     let left_s = DAY_S - now.as_second().rem_euclid(DAY_S);
     i32::try_from(left_s).map_or(24.0, |left_s| f64::from(left_s) / 3_600.0)
 }
 
-/// A change of a few units among hundreds follows the noise of the forecast, and every change has a cost.
+/// A change of a few units among hundreds follows the noise of the load and of its forecast, and every change has a cost. What
+/// is no estimate of a load is no noise: a guard, a step policy, the calendar, a person; nor is the way back into the bounds.
 fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const OUT_SHARE: f64 = 0.02;
     const IN_SHARE: f64 = 0.03;
-    if matches!(facts.source, DemandSource::Manual | DemandSource::Scheduled) {
+    let (set, need) = (facts.set(), facts.need);
+    let is_asked = match direction(facts, wanted) {
+        Direction::Out => is_asked(facts),
+        Direction::In => matches!(need.reason, Reason::StepPolicyIn { .. }),
+    };
+    let by_others = matches!(need.source, DemandSource::Manual | DemandSource::Scheduled);
+    if is_asked || by_others || !facts.place.dimension.bounds.contains(set) {
         return None;
     }
     let share = match direction(facts, wanted) {
         Direction::Out => OUT_SHARE,
         Direction::In => IN_SHARE,
     };
-    let change = f64::from(facts.set().abs_diff(wanted));
-    (change < facts.set().real() * share).then(|| (facts.set(), Reason::Minor { wanted }))
+    // What is needed counts, and not what bounds left of it: a small part of a large change is worth having.
+    let change = f64::from(set.abs_diff(need.units));
+    (change < set.real() * share).then_some((set, Reason::Minor { wanted }))
 }
 
 /// Cooldown: a scale-out waits after the last scale-out. A scale-in waits after any change, because the effect of new capacity
 /// must be measured first.
 fn cooldown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    if facts.source == DemandSource::Manual {
+    if facts.need.source == DemandSource::Manual {
         return None;
     }
     let cooldown = facts.place.group.policy.cooldown;
@@ -244,7 +257,7 @@ fn paused(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> 
 
 /// A capacity that keeps going out and in needs a size between the two, so it stays at the larger one. A scale-out is never stopped.
 fn direction_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.need.source == DemandSource::Manual {
         return None;
     }
     let World { platform, now, .. } = *facts.world;
@@ -263,7 +276,7 @@ fn direction_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units
 
 /// Units are kept that the forecast needs again before they could be ordered and become ready again.
 fn straight_back(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.need.source == DemandSource::Manual {
         return None;
     }
     let soon = facts.needs.soon.filter(|soon| wanted < *soon)?;
@@ -274,7 +287,7 @@ fn straight_back(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Re
 /// Below what is measured only a forecast that is trusted may go.
 fn confident_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     // This holds for every source: none asks for fewer units than the measured load needs unless the forecast allows it.
-    if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
+    if direction(facts, wanted) == Direction::Out || facts.need.source == DemandSource::Manual {
         return None;
     }
     let needed = facts.world.scale_in_confidence();
@@ -285,7 +298,7 @@ fn confident_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Rea
 
 /// A forecast alone may add only a share of the capacity. Units that the measured load needs are not limited here.
 fn predictive_limit(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    let foreseen = matches!(facts.source, DemandSource::Predictive | DemandSource::Hybrid);
+    let foreseen = matches!(facts.need.source, DemandSource::Predictive | DemandSource::Hybrid);
     if !foreseen || direction(facts, wanted) == Direction::In {
         return None;
     }

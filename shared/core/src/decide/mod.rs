@@ -250,7 +250,7 @@ fn decide_known(
     decision.needed = Some(need.units);
     decision.wanted = Some(wanted);
     decision.source = Some(need.source);
-    decision.reasons.push(need.reason);
+    decision.reasons.push(need.reason.clone());
     if wanted != need.units {
         decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
     }
@@ -258,8 +258,7 @@ fn decide_known(
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
-    let facts =
-        guardrails::GuardrailFacts { world, place, capacity, needs: &needs, source: need.source, changes };
+    let facts = guardrails::GuardrailFacts { world, place, capacity, needs: &needs, need: &need, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);
     decision.reasons.extend(reasons);

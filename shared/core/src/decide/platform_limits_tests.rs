@@ -35,8 +35,13 @@ fn decided_after(state: &PlatformState, rest: &str, set: [u32; 2], cpu: [f64; 2]
             let key: DimensionKey = key.parse().unwrap();
             let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
             let load = cpu * f64::from(set);
-            let load =
-                Observed::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH, saturated: false });
+            let load = Observed::Known(Load {
+                mean: load,
+                peak: load,
+                at: Timestamp::UNIX_EPOCH,
+                saturated: false,
+                over_s: 0,
+            });
             let readings = vec![Reading { metric: "cpu".into(), load }];
             (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
         });
@@ -151,7 +156,7 @@ orchestration: {rollout_phase: full}
             let load = |metric: &str| {
                 let load = cpu * f64::from(set);
                 let at = Timestamp::UNIX_EPOCH;
-                let load = Observed::Known(Load { mean: load, peak: load, at, saturated: false });
+                let load = Observed::Known(Load { mean: load, peak: load, at, saturated: false, over_s: 0 });
                 Reading { metric: metric.to_owned(), load }
             };
             let readings = place.dimension.metrics.iter().map(|metric| load(&metric.name)).collect();

@@ -24,7 +24,8 @@ pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
         let reason = Reason::EventFloor { event: event.clone(), floor };
         Need { units: floor, source: DemandSource::Scheduled, reason }
     });
-    Needs { scheduled: need.map(Pair::both), ..Needs::default() }
+    let asked = need.as_ref().map(|need| need.units);
+    Needs { asked, scheduled: need.map(Pair::both), ..Needs::default() }
 }
 
 /// How many cycles before the last one the pace needs to reach `floor`. Scaling to the floor begins that much earlier.

@@ -101,8 +101,8 @@ pub(super) struct MetricFacts<'a> {
     pub(super) measured: Option<Units>,
     /// The forecast of its lead window, where that is trusted.
     pub(super) lead: Option<&'a LeadForecast>,
-    /// Whether the measured load decides: there is no trusted forecast of the lead window, or the newest hour was very unlike its
-    /// forecast.
+    /// Whether the measured load decides: there is no trusted forecast of the lead window, the newest hour was very unlike its
+    /// forecast, or the units that are ready can carry no more, which a forecast from before may not know of.
     pub(super) followed: bool,
     /// Whether the forecast says what is needed.
     pub(super) foreseen: bool,
@@ -149,7 +149,7 @@ impl<'a> MetricFacts<'a> {
         };
         let (predictive, policy) = (&facts.world.platform.predictive, &facts.place.group.policy);
         let fallback = predictive.reactive_fallback || !policy.predictive;
-        let followed = (lead.is_none() && fallback) || burst.is_some();
+        let followed = (lead.is_none() && fallback) || burst.is_some() || (lead.is_some() && saturated);
         let foreseen = lead.is_some() || facts.reaching(&metric).is_ok();
         let says = is_queue || foreseen || followed || metric.measure.target_per_unit().is_none();
         let carrying = |load: &Load| Some(Units::at_least(load.mean / metric.measure.carried_per_unit()?));

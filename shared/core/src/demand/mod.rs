@@ -1,7 +1,7 @@
 //! Demand: how many units a dimension needs, by measured load, forecast, calendar, queue, latency, step policies and people.
 //!
-//! Each source is a function in a file of its own, from the same facts to an answer; [`needs`] asks all of them. A new source
-//! is a file and a line in one of the two lists here.
+//! Each source is a function in a file of its own, from the same facts to an answer; [`needs`] asks all of them. A source that
+//! reads what the facts have already is a file and a line in one of the two lists here; CONTRIBUTING.md says what any other needs.
 
 mod calendar;
 mod facts;

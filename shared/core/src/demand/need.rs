@@ -47,6 +47,9 @@ pub struct Needs {
     pub steps_in: Option<Pair>,
     /// By a person.
     pub manual: Option<Need>,
+    /// The most units that are asked for by what is no estimate of a load: a guard, a step policy, the calendar, a person. However
+    /// few more than are set, they are no noise.
+    pub asked: Option<Units>,
     /// Units that carry the newest measured load, whatever the forecast says.
     pub measured: Option<Units>,
     /// Units that carry the largest load of the last cycle at its target, whatever the forecast says.
@@ -88,6 +91,7 @@ impl Default for Needs {
             scheduled: None,
             steps_in: None,
             manual: None,
+            asked: None,
             measured: None,
             at_target: None,
             soon: None,
@@ -107,6 +111,7 @@ impl Needs {
         merge(&mut self.scheduled, answer.scheduled);
         merge(&mut self.steps_in, answer.steps_in);
         self.manual = self.manual.take().or(answer.manual);
+        self.asked = self.asked.max(answer.asked);
         self.measured = self.measured.max(answer.measured);
         self.at_target = self.at_target.max(answer.at_target);
         self.soon = self.soon.max(answer.soon);

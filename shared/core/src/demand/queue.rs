@@ -129,7 +129,7 @@ orchestration: {{rollout_phase: full}}
             metric: (*metric).to_owned(),
             load: match load {
                 Some((mean, peak)) => {
-                    Observed::Known(Load { mean: *mean, peak: *peak, at, saturated: false })
+                    Observed::Known(Load { mean: *mean, peak: *peak, at, saturated: false, over_s: 0 })
                 }
                 None => Observed::Unknown(format!("{metric} has no points")),
             },

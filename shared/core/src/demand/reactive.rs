@@ -40,7 +40,9 @@ fn at_target(metric: &MetricFacts<'_>, load: &Load, rise: f64) -> Option<Pair> {
         let reason = Reason::MeasuredLoad { metric: metric.metric.name.clone(), load, per_unit, needed };
         Need { units: needed, source: DemandSource::Reactive, reason }
     };
-    Some(Pair { out: need(load.mean), keep: need(load.peak) })
+    // Of a lower bound the largest minute says the most, and it may be far too small as well.
+    let now = if load.saturated { load.peak } else { load.mean };
+    Some(Pair { out: need(now), keep: need(load.peak) })
 }
 
 /// Units that carry the newest measured load, at `per_unit` each; `None` while a metric is unknown. A backlog does not count where

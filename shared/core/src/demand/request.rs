@@ -18,5 +18,5 @@ pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
     let Some(floor) = state.requests.floor(&facts.place.dimension.key, now) else { return Needs::default() };
     let reason = Reason::Override { floor: floor.units, by: floor.by.clone(), until: floor.until };
     let need = Need { units: floor.units, source: DemandSource::Scheduled, reason };
-    Needs { scheduled: Some(Pair::both(need)), ..Needs::default() }
+    Needs { asked: Some(need.units), scheduled: Some(Pair::both(need)), ..Needs::default() }
 }

@@ -18,7 +18,9 @@ pub(super) fn out(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
         let needed = Units(facts.capacity.set.0.saturating_add(added.max()?));
         Some(pair(needed, Reason::StepPolicy { metric: metric.metric.name.clone(), utilization, needed }))
     };
-    Needs { reactive: added(), ..Needs::default() }
+    let reactive = added();
+    let asked = reactive.as_ref().map(|pair| pair.out.units);
+    Needs { asked, reactive, ..Needs::default() }
 }
 
 /// Units that remain after a step in. The largest need of all sources counts, so a step never removes units that another source

@@ -46,7 +46,7 @@ fn seen(load: f64, latency: f64) -> BTreeMap<DimensionKey, Observation> {
     let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
     let reading = |metric: &str, value| Reading {
         metric: metric.into(),
-        load: Observed::Known(Load { mean: value, peak: value, at: at(0), saturated: false }),
+        load: Observed::Known(Load { mean: value, peak: value, at: at(0), saturated: false, over_s: 0 }),
     };
     let readings = vec![reading("requests", load), reading("slow", latency)];
     BTreeMap::from([(key(), Observation { key: key(), capacity: Observed::Known(capacity), readings })])

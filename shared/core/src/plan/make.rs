@@ -37,7 +37,7 @@ pub fn make(
         made_at,
         config: config.clone(),
         permit,
-        rollback: platform.orchestration.rollback_on_failure,
+        rollback: rolls_back(platform, &waves),
         waves,
     }
 }
@@ -57,12 +57,40 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
         *known = decision.complete_in_s.unwrap_or(0).max(*known);
     }
     let wave = |steps| wave(platform, &provisioning, steps, direction);
-    match platform.orchestration.strategy {
-        Strategy::Sequential => steps.flatten().map(|step| wave(vec![step])).collect(),
-        Strategy::Coordinated | Strategy::Parallel => {
-            steps.filter(|steps| !steps.is_empty()).map(wave).collect()
+    steps.flat_map(|steps| turns(platform, steps)).map(wave).collect()
+}
+
+/// Whether the plan is rolled back when a wave fails: as a whole, if one of the groups that it changes says so.
+fn rolls_back(platform: &Platform, waves: &[Wave]) -> bool {
+    let changed: BTreeSet<&GroupName> = waves.iter().flat_map(|wave| &wave.groups).collect();
+    let mut groups = platform.groups.iter().filter(|group| changed.contains(&group.name));
+    match changed.is_empty() {
+        true => platform.orchestration.rollback_on_failure,
+        false => groups.any(|group| group.policy.rollback),
+    }
+}
+
+/// The steps of a layer, by what runs together. Of a group whose resources change one after the other, each has a turn; in the
+/// sequential strategy so has each group.
+fn turns(platform: &Platform, steps: Vec<Step>) -> Vec<Vec<Step>> {
+    let is_parallel =
+        |name: &GroupName| platform.groups.iter().any(|group| group.name == *name && group.policy.parallel);
+    let is_sequential = platform.orchestration.strategy == Strategy::Sequential;
+    let mut turns: Vec<Vec<Step>> = Vec::new();
+    for step in steps {
+        let last = turns.iter().rposition(|turn| turn.iter().any(|other| other.group == step.group));
+        let turn = match last {
+            Some(last) if is_parallel(&step.group) => last,
+            Some(last) if !is_sequential => last + 1,
+            None if !is_sequential => 0,
+            Some(_) | None => turns.len(),
+        };
+        match turns.get_mut(turn) {
+            Some(together) => together.push(step),
+            None => turns.push(vec![step]),
         }
     }
+    turns
 }
 
 /// One step for each resource of the groups that changes in this direction.

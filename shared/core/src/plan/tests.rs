@@ -105,6 +105,74 @@ fn the_strategy_says_what_may_run_together() {
 }
 
 #[test]
+fn what_may_not_be_carried_out_says_why_and_what_may_says_nothing() {
+    let permits = [
+        (Phase::Observe, false, Some("the rollout phase is observe")),
+        (Phase::Limited, false, None),
+        (Phase::Full, false, None),
+        (Phase::Optimized, false, None),
+        (Phase::Observe, true, Some("this is a dry run")),
+        (Phase::Full, true, Some("this is a dry run")),
+    ];
+    let made = plan(&shop(ORDERED), "web/desired 4 8");
+    for (phase, dry_run, why) in permits {
+        let permit = Permit::of(phase, dry_run);
+        assert_eq!(permit.withheld(), why, "{phase:?} {dry_run}");
+        let runs = !Plan { permit, ..made.clone() }.waves_to_run().is_empty();
+        assert_eq!(runs, why.is_none(), "{phase:?} {dry_run}");
+    }
+}
+
+/// Two services and two groups of instances, with what their tiers say.
+fn pairs(app: &str, web: &str, orchestration: &str) -> Platform {
+    let two = |kind: &str, name: &str| {
+        let one = |name: String| format!("{{type: {kind}, name: {name}, min_capacity: 1, max_capacity: 30}}");
+        format!("resources: [{}, {}]", one(format!("{name}1")), one(format!("{name}2")))
+    };
+    let text = format!(
+        "configuration_name: shop
+scaling_groups:
+  app: {{{}{app}}}
+  web: {{{}{web}}}
+orchestration: {{{orchestration}}}
+",
+        two("ECS_SERVICE", "a"),
+        two("EC2_AUTO_SCALING_GROUP", "w")
+    );
+    parse(&text).unwrap().platform
+}
+
+#[test]
+fn a_group_may_change_together_or_one_after_the_other_whatever_the_strategy() {
+    let check = |app: &str, web: &str, orchestration: &str, expected: &str| {
+        let platform = pairs(app, web, orchestration);
+        let plan = plan(&platform, "a1/desired 1 2, a2/desired 1 2, w1/desired 1 2, w2/desired 1 2");
+        assert_eq!(told(&plan).replace("/desired 1->2", ""), expected);
+        assert_eq!(lint(&platform, &plan), []);
+    };
+    let (one, all) = (", parallel: false", ", parallel: true");
+    check("", "", "", "a1 + a2 + w1 + w2");
+    check(one, "", "", "a1 + w1 + w2 | a2");
+    check(one, one, "", "a1 + w1 | a2 + w2");
+    check("", one, "scaling_order: [app, web]", "a1 + a2 | w1 | w2");
+    check("", "", "strategy: sequential", "a1 | a2 | w1 | w2");
+    check(all, "", "strategy: sequential", "a1 + a2 | w1 | w2");
+}
+
+#[test]
+fn a_plan_is_rolled_back_if_one_of_its_groups_says_so() {
+    let rolls_back = |app: &str, web: &str, orchestration: &str, changes: &str| {
+        plan(&pairs(app, web, orchestration), changes).rollback
+    };
+    let (never, no, yes) = ("rollback_on_failure: false", ", rollback: false", ", rollback: true");
+    let (app, both) = ("a1/desired 1 2", "a1/desired 1 2, w1/desired 1 2");
+    assert!(rolls_back("", "", "", both) && !rolls_back("", "", never, both));
+    assert!(!rolls_back(no, "", "", app) && rolls_back(no, "", "", both));
+    assert!(rolls_back(yes, "", never, both) && !rolls_back("", yes, never, app));
+    assert!(rolls_back("", "", "", "a1/desired 1 1") && !rolls_back("", "", never, "a1/desired 1 1"));
+}
+
+#[test]
 fn waves_wait_as_long_as_was_written() {
     let plan = plan(&shop(DEPENDENT), "web/desired 4 8, api/desired 3 6, users/read 10 20");
     let limits: Vec<(u32, u32)> = plan.waves.iter().map(|wave| (wave.timeout_s, wave.poll_s)).collect();

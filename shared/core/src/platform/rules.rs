@@ -20,6 +20,10 @@ pub struct GroupPolicy {
     pub cooldown: Cooldown,
     /// Steps to take when the measured utilisation passes a bound.
     pub steps: Vec<StepRule>,
+    /// Whether its resources change together; else one after the other.
+    pub parallel: bool,
+    /// Whether a plan that changes it is rolled back when a wave fails.
+    pub rollback: bool,
 }
 
 /// How long the cooldown after a change lasts before the next one.
@@ -81,6 +85,11 @@ pub struct Predictive {
     pub reactive_fallback: bool,
     /// How long a forecast may be missing before the last one no longer counts.
     pub stale_after: Duration,
+}
+
+impl Predictive {
+    /// How long history is kept after it was read: as long as CloudWatch keeps five-minute means, and a week more.
+    pub const HISTORY_KEPT_DAYS: i64 = 70;
 }
 
 /// The order of things.

@@ -36,7 +36,7 @@ impl Kind for AuroraReplicas {
 
     fn describe(self, _: &mut Draft<'_>) -> ResourceSpec {
         // A reader that is made again is another instance, with an empty cache.
-        let facts = Facts { undo: Undo::Partial, ..Facts::of_units_at(READER_USD_HOURLY) };
+        let facts = Facts { undo: Undo::Partial, ..Facts::of_storage_at(READER_USD_HOURLY) };
         let replicas = DimensionSpec::only("replicas", self.min_capacity, self.max_capacity, facts);
         let id = format!("cluster:{}", self.common.name);
         let target = ScalableTargetId::new("rds", id, "rds:cluster:ReadReplicaCount");

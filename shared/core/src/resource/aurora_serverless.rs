@@ -53,7 +53,7 @@ impl Kind for AuroraServerless {
         };
         let (min, max) = (halves("min_capacity", self.min_capacity), halves("max_capacity", self.max_capacity));
         let dimension =
-            |name| DimensionSpec::only(name, min, max, Facts::of_units_at(HALF_ACU_USD_HOURLY));
+            |name| DimensionSpec::only(name, min, max, Facts::of_storage_at(HALF_ACU_USD_HOURLY));
         ResourceSpec {
             common: self.common,
             named: Some(Named::DbCluster),

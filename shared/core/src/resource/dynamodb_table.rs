@@ -109,7 +109,7 @@ fn units(
                 is_served: true,
                 daily_limit: Some(DECREASES),
                 carries: &[("Consumed", 1.0)],
-                ..Facts::of_units_at(access.unit_usd_hourly())
+                ..Facts::of_storage_at(access.unit_usd_hourly())
             };
             DimensionSpec::new(&name, &at, Range { min, max }, facts)
                 .metrics([consumed((table, index), access, percent, missing)])

@@ -97,7 +97,7 @@ fn shards(name: &str, range: Range, (cpu, memory): (Option<f64>, Option<f64>)) -
 
 /// What comes back is as many nodes, though not the same ones.
 fn facts() -> Facts {
-    Facts { is_served: true, undo: Undo::Partial, one_at_a_time: true, ..Facts::of_units_at(NODE_USD_HOURLY) }
+    Facts { is_served: true, undo: Undo::Partial, one_at_a_time: true, ..Facts::of_storage_at(NODE_USD_HOURLY) }
 }
 
 fn scalable(name: &str, counted: &str) -> ScalableTargetId {

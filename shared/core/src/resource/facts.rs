@@ -7,6 +7,8 @@ use super::Query;
 pub struct Facts {
     /// List price of a unit in us-east-1, in dollars an hour, as a first guess.
     pub unit_cost_hourly: f64,
+    /// Whether it stores data that other tiers read and write: those depend on it, and it depends on none of them.
+    pub stores_data: bool,
     /// Which ways it can go.
     pub scaling: Scaling,
     /// What rolling a change back restores.
@@ -33,9 +35,15 @@ impl Facts {
     }
 
     /// What holds for most: units go both ways and back, nobody counts changes, and no adapter serves it yet.
+    /// The same of what stores data.
+    pub(super) fn of_storage_at(unit_cost_hourly: f64) -> Facts {
+        Facts { stores_data: true, ..Facts::of_units_at(unit_cost_hourly) }
+    }
+
     pub(super) fn of_units_at(unit_cost_hourly: f64) -> Facts {
         Facts {
             unit_cost_hourly,
+            stores_data: false,
             scaling: Scaling::Both,
             undo: Undo::Exact,
             is_served: false,

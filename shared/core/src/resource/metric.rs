@@ -31,7 +31,7 @@ pub enum Measure {
         /// Percent at which the objective breaks.
         limit: f64,
     },
-    /// A guard: above the limit one step is added.
+    /// A guard: above the limit more units are asked for, the further and the longer it is.
     Latency {
         /// The value not to pass, in the metric's own unit.
         limit: f64,

@@ -36,7 +36,7 @@ impl Kind for RdsReadReplicas {
 
     fn describe(self, _: &mut Draft<'_>) -> ResourceSpec {
         // A replica that is made again is another instance, with an empty cache.
-        let facts = Facts { undo: Undo::Partial, ..Facts::of_units_at(REPLICA_USD_HOURLY) };
+        let facts = Facts { undo: Undo::Partial, ..Facts::of_storage_at(REPLICA_USD_HOURLY) };
         let replicas = DimensionSpec::only("replicas", self.min_capacity, self.max_capacity, facts);
         ResourceSpec {
             common: self.common,

@@ -37,7 +37,7 @@ impl Kind for RdsStorage {
 
     fn describe(self, _: &mut Draft<'_>) -> ResourceSpec {
         let facts =
-            Facts { scaling: Scaling::OutOnly, undo: Undo::None, ..Facts::of_units_at(GIB_USD_HOURLY) };
+            Facts { scaling: Scaling::OutOnly, undo: Undo::None, ..Facts::of_storage_at(GIB_USD_HOURLY) };
         let storage = DimensionSpec::only("storage", self.min_capacity, self.max_capacity, facts);
         ResourceSpec {
             common: self.common,

@@ -70,7 +70,7 @@ pub(crate) enum MetricKind {
     Load,
     /// Percent of what the capacity can do.
     Utilization,
-    /// A guard: above the value one step is added.
+    /// A guard: above the value more units are asked for.
     Latency,
     /// Work waiting.
     QueueDepth,

@@ -1,6 +1,7 @@
 //! Tiers and their policies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Build, PredictiveDefaults, calendar, resources};
 use crate::config::path::Path;
@@ -14,8 +15,11 @@ use crate::units::Units;
 /// The health checks written inside tiers, with their place.
 pub(super) fn own_checks(groups: &BTreeMap<String, raw::Group>) -> Vec<(Path, raw::HealthCheck)> {
     let at = Path::default().key("scaling_groups");
-    let own = groups.iter().filter_map(|(name, group)| Some((name, group.health_check.clone()?)));
-    own.map(|(name, check)| (at.key(name).key("health_check"), check.of(name))).collect()
+    let own = groups.iter().filter_map(|(name, group)| match group.health_check.clone()? {
+        raw::GroupHealth::Check(check) => Some((at.key(name).key("health_check"), check.of(name))),
+        raw::GroupHealth::Capacity(_) => None,
+    });
+    own.collect()
 }
 
 /// The scheduled policies of tiers, as what they are: events of the calendar.
@@ -37,11 +41,36 @@ pub(super) fn own_events(groups: &BTreeMap<String, raw::Group>) -> Vec<Event> {
         .collect()
 }
 
+/// What counts for groups that say nothing of their own.
+pub(super) struct GroupDefaults {
+    scheduling_buffer: Duration,
+    cooldown: Cooldown,
+    parallel: bool,
+    rollback: bool,
+}
+
+impl GroupDefaults {
+    pub(super) fn of(
+        orchestration: Option<&raw::Orchestration>,
+        predictive: &PredictiveDefaults,
+        cooldown: Cooldown,
+    ) -> GroupDefaults {
+        let strategy = orchestration.and_then(|orchestration| orchestration.strategy);
+        GroupDefaults {
+            scheduling_buffer: predictive.scheduling_buffer,
+            cooldown,
+            parallel: strategy != Some(raw::Strategy::Sequential),
+            rollback: orchestration
+                .and_then(|orchestration| orchestration.rollback_on_failure)
+                .unwrap_or(true),
+        }
+    }
+}
+
 pub(super) fn groups(
     build: &mut Build<'_>,
     raw: BTreeMap<String, raw::Group>,
-    predictive: &PredictiveDefaults,
-    cooldown: Cooldown,
+    defaults: &GroupDefaults,
 ) -> Vec<Group> {
     let at = Path::default().key("scaling_groups");
     let (mut taken, mut owned) = (BTreeSet::new(), Vec::new());
@@ -51,8 +80,14 @@ pub(super) fn groups(
             if name.is_empty() || name.contains('/') {
                 build.fault(&group_at, "a group's name cannot be empty or hold a `/`");
             }
-            let rules =
-                rules(build, &group_at, group.scaling_policies.unwrap_or_default(), predictive, cooldown);
+            let mut rules =
+                rules(build, &group_at, group.scaling_policies.unwrap_or_default(), defaults);
+            own_ways(build, &group_at, (group.parallel, group.rollback), &mut rules.policy);
+            if let Some(raw::GroupHealth::Capacity(false)) = group.health_check {
+                let sentence = "turns nothing off: whether the capacity is there is always checked, and more only where a \
+                    check is written";
+                build.warn(&group_at.key("health_check"), sentence);
+            }
             if group.resources.is_empty() {
                 build.fault(&group_at.key("resources"), "is empty; a group owns at least one resource");
             }
@@ -66,6 +101,25 @@ pub(super) fn groups(
             Group { name: GroupName(name), resources: resources.collect(), policy: rules.policy }
         })
         .collect()
+}
+
+/// How the group's changes are made, where it says so itself.
+fn own_ways(
+    build: &mut Build<'_>,
+    group_at: &Path,
+    (parallel, rollback): (Option<bool>, Option<bool>),
+    policy: &mut GroupPolicy,
+) {
+    policy.parallel = parallel.unwrap_or(policy.parallel);
+    if let Some(rollback) = rollback.filter(|rollback| *rollback != policy.rollback) {
+        policy.rollback = rollback;
+        let sentence = if rollback {
+            "rolls back every plan that changes this group, the other groups' part of it included"
+        } else {
+            "counts for plans that change no other group; with one that is rolled back, this one is rolled back too"
+        };
+        build.warn(&group_at.key("rollback"), sentence);
+    }
 }
 
 fn unique(build: &mut Build<'_>, at: &Path, id: &ResourceId, taken: &mut BTreeSet<ResourceId>) {
@@ -106,14 +160,15 @@ fn rules(
     build: &mut Build<'_>,
     group_at: &Path,
     raw: Vec<raw::ScalingPolicy>,
-    predictive: &PredictiveDefaults,
-    cooldown: Cooldown,
+    defaults: &GroupDefaults,
 ) -> Rules {
     let policy = GroupPolicy {
         predictive: true,
-        scheduling_buffer: predictive.scheduling_buffer,
-        cooldown,
+        scheduling_buffer: defaults.scheduling_buffer,
+        cooldown: defaults.cooldown,
         steps: Vec::new(),
+        parallel: defaults.parallel,
+        rollback: defaults.rollback,
     };
     let mut rules = Rules { policy, targets: BTreeMap::new() };
     for (index, policy) in raw.into_iter().enumerate() {
@@ -123,14 +178,17 @@ fn rules(
                 if rules.targets.insert(metric(tracking.metric), tracking.target_value).is_some() {
                     build.fault(&at, "tracks a metric that another policy of the group tracks already");
                 }
-                if let Some(rest) = tracking.cooldown {
+                if let Some(rest) = build.seconds(&at.key("cooldown"), tracking.cooldown) {
                     rules.policy.cooldown.inward = rest.0;
                 }
             }
             raw::ScalingPolicy::Step(step) => steps(build, &at, step, &mut rules.policy),
             raw::ScalingPolicy::Predictive(settings) => {
                 rules.policy.predictive = settings.enabled.unwrap_or(true);
-                if let Some(buffer) = settings.scheduling_buffer {
+                let (own_at, other_at) = (at.key("scheduling_buffer"), at.key("pre_scale_buffer"));
+                let own = build.seconds(&own_at, settings.scheduling_buffer);
+                let other = build.minutes(&other_at, settings.pre_scale_buffer);
+                if let Some(buffer) = build.either((&own_at, own), (&other_at, other)) {
                     rules.policy.scheduling_buffer = buffer.0;
                 }
             }
@@ -161,7 +219,7 @@ fn steps(build: &mut Build<'_>, at: &Path, raw: raw::policy::Step, policy: &mut 
             ),
         }
     }
-    if let Some(rest) = raw.cooldown {
+    if let Some(rest) = build.seconds(&at.key("cooldown"), raw.cooldown) {
         policy.cooldown = Cooldown { out: rest.0, inward: rest.0 };
     }
 }

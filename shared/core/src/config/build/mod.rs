@@ -1,6 +1,7 @@
 //! From the shape of the file to a [`Platform`]: fills in defaults, resolves references, checks what no schema can say.
 
 mod calendar;
+mod doubt;
 mod groups;
 mod metrics;
 mod monitoring;
@@ -8,6 +9,7 @@ mod names;
 mod nature;
 mod orchestration;
 mod resources;
+mod zero;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -18,11 +20,11 @@ use super::DefaultUsed;
 use super::fault::Fault;
 use super::path::{Path, Segment};
 use super::raw;
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 use crate::name::PlatformName;
 use crate::platform::{Budget, Cooldown, Guardrails, Platform, Predictive};
 use crate::scalar::Span;
-use crate::units::Ratio;
+use crate::units::{DAY_S, Ratio};
 
 /// What building leaves behind besides the platform.
 pub(super) struct Build<'a> {
@@ -46,6 +48,12 @@ impl<'a> Build<'a> {
         if !follows {
             self.faults.push(self.root.mark_of(&at).fault(&at, sentence));
         }
+    }
+
+    /// Whether a plain number is written there.
+    fn is_number(&self, at: &Path) -> bool {
+        let node = self.root.at(&self.in_file(at));
+        node.is_some_and(|node| matches!(node.value, Value::Number(_)))
     }
 
     fn warn(&mut self, at: &Path, sentence: impl Into<String>) {
@@ -97,7 +105,8 @@ pub(super) fn platform(build: &mut Build<'_>, raw: raw::Platform) -> Platform {
     let guardrails = guardrails(build, raw.guardrails.unwrap_or_default());
     let checks = groups::own_checks(&raw.scaling_groups);
     let scheduled = groups::own_events(&raw.scaling_groups);
-    let groups = groups::groups(build, raw.scaling_groups, &predictive, cooldown);
+    let defaults = groups::GroupDefaults::of(raw.orchestration.as_ref(), &predictive, cooldown);
+    let groups = groups::groups(build, raw.scaling_groups, &defaults);
     let orchestration =
         orchestration::orchestration(build, raw.orchestration.unwrap_or_default(), checks, &groups);
     let mut calendar = calendar::calendar(build, raw.calendar.unwrap_or_default(), &groups, &zone);
@@ -118,6 +127,7 @@ pub(super) fn platform(build: &mut Build<'_>, raw: raw::Platform) -> Platform {
     if platform.dimensions().next().is_none() {
         build.fault(&at.key("scaling_groups"), "has no resource; there is nothing to scale");
     }
+    zero::check(build, &platform);
     platform
 }
 
@@ -129,6 +139,7 @@ struct PredictiveDefaults {
 
 fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults {
     let at = Path::default().key("predictive");
+    let raw = renamed(build, &at, raw);
     let fallback = raw.fallback.unwrap_or_default();
     let retrain = match raw.retrain {
         Some(raw::Retrain::Daily) => Some(86_400),
@@ -151,7 +162,7 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
         scale_in_confidence: Ratio::clamped(build.or(
             &at.key("scale_down_confidence"),
             raw.scale_down_confidence,
-            0.9,
+            SCALE_DOWN_CONFIDENCE,
         )),
         predictive_change_max: build.or(
             &at.key("max_predictive_scaling_percent"),
@@ -161,7 +172,11 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
         objective: Ratio::clamped(objective / 100.0),
         retrain: retrain.map(Duration::from_secs),
         reactive_fallback: build.or(&at.key("fallback").key("reactive"), fallback.reactive, true),
-        stale_after: build.or_span(&at.key("fallback").key("after"), fallback.after, 300),
+        stale_after: {
+            let after_at = at.key("fallback").key("after");
+            let after = build.seconds(&after_at, fallback.after);
+            build.or_span(&after_at, after, 300)
+        },
     };
     if settings.horizon < Duration::from_secs(600) {
         build.fault(&at.key("prediction_horizon"), "is under 10m; capacity would not be ready in time");
@@ -169,16 +184,91 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
     if settings.training_period < Duration::from_secs(86_400) {
         build.fault(&at.key("training_period"), "is under 1d; a day is the shortest season");
     }
+    let kept_s = u64::try_from(Predictive::HISTORY_KEPT_DAYS * DAY_S).unwrap_or(u64::MAX);
+    if kept_s < settings.training_period.as_secs() {
+        let kept = Span(Duration::from_secs(kept_s));
+        let sentence = format!(
+            "is longer than history is kept: {kept}; CloudWatch's past, read when a metric is new, counts for {kept} more, and then \
+             models learn from the newest {kept}"
+        );
+        build.warn(&at.key("training_period"), sentence);
+    }
     let buffer = build.or_span(&at.key("scheduling_buffer"), raw.scheduling_buffer, 0);
     PredictiveDefaults { settings, scheduling_buffer: buffer }
 }
 
+/// With the names that other tools have for some of the settings put in the place of ours.
+fn renamed(build: &mut Build<'_>, at: &Path, raw: raw::Predictive) -> raw::Predictive {
+    let threshold_at = at.key("confidence_threshold");
+    let threshold = raw.confidence_threshold;
+    let scale_up_confidence =
+        build.either((&at.key("scale_up_confidence"), raw.scale_up_confidence), (&threshold_at, threshold));
+    // One threshold for both directions never makes scaling in easier than it is without one.
+    let inward = threshold.map(|threshold| threshold.max(SCALE_DOWN_CONFIDENCE));
+    let scale_down_confidence = raw.scale_down_confidence.or(inward);
+    if let Some(threshold) = threshold.filter(|threshold| *threshold < SCALE_DOWN_CONFIDENCE)
+        && raw.scale_down_confidence.is_none()
+    {
+        let sentence = format!(
+            "is taken for `scale_up_confidence`, and scaling in still needs {SCALE_DOWN_CONFIDENCE}; write `scale_down_confidence: \
+             {threshold}` if it is meant for both"
+        );
+        build.warn(&threshold_at, sentence);
+    }
+    let buffer_at = at.key("pre_scale_buffer");
+    let pre_scale = build.minutes(&buffer_at, raw.pre_scale_buffer);
+    let own = build.seconds(&at.key("scheduling_buffer"), raw.scheduling_buffer);
+    let scheduling_buffer = build.either((&at.key("scheduling_buffer"), own), (&buffer_at, pre_scale));
+    let mut fallback = raw.fallback.unwrap_or_default();
+    fallback.reactive = build.either(
+        (&at.key("fallback").key("reactive"), fallback.reactive),
+        (&at.key("enable_fallback"), raw.enable_fallback),
+    );
+    let most_at = at.key("max_predictive_scaling");
+    let most = raw.max_predictive_scaling.map(|most| predictive_percent(build, &most_at, most));
+    let max_predictive_scaling_percent = build.either(
+        (&at.key("max_predictive_scaling_percent"), raw.max_predictive_scaling_percent),
+        (&most_at, most),
+    );
+    raw::Predictive {
+        scale_up_confidence,
+        scale_down_confidence,
+        scheduling_buffer,
+        max_predictive_scaling_percent,
+        fallback: Some(fallback),
+        ..raw
+    }
+}
+
+/// A share or percent. Below 1 nobody means percent; a little above it either may be meant.
+fn predictive_percent(build: &mut Build<'_>, at: &Path, most: f64) -> f64 {
+    /// A forecast may hardly be held to a tenth of the capacity.
+    const DOUBTFUL: f64 = 10.0;
+    let percent = most * 100.0;
+    if most < 1.0 {
+        build.warn(
+            at,
+            format!("is taken for the share {most}, which is {percent} %; write `{percent}` for this"),
+        );
+        return percent;
+    }
+    if most <= DOUBTFUL {
+        build.warn(
+            at,
+            format!("is taken for {most} %; write `{percent}` if {most} times the capacity is meant"),
+        );
+    }
+    most
+}
+
+/// What a forecast needs to scale in by, unless it is written.
+const SCALE_DOWN_CONFIDENCE: f64 = 0.9;
+
 fn default_cooldown(build: &mut Build<'_>, raw: Option<&raw::Cooldown>) -> Cooldown {
     let at = Path::default().key("guardrails").key("cooldown");
-    Cooldown {
-        out: build.or_span(&at.key("out"), raw.and_then(|cooldown| cooldown.out), 0),
-        inward: build.or_span(&at.key("in"), raw.and_then(|cooldown| cooldown.inward), 300),
-    }
+    let out = build.seconds(&at.key("out"), raw.and_then(|cooldown| cooldown.out));
+    let inward = build.seconds(&at.key("in"), raw.and_then(|cooldown| cooldown.inward));
+    Cooldown { out: build.or_span(&at.key("out"), out, 0), inward: build.or_span(&at.key("in"), inward, 300) }
 }
 
 fn guardrails(build: &mut Build<'_>, raw: raw::Guardrails) -> Guardrails {
@@ -186,6 +276,7 @@ fn guardrails(build: &mut Build<'_>, raw: raw::Guardrails) -> Guardrails {
     let breaker = raw.circuit_breaker.unwrap_or_default();
     let breaker_at = at.key("circuit_breaker");
     let budget = raw.budget.unwrap_or_default();
+    let open_for = build.seconds(&breaker_at.key("open_for"), breaker.open_for);
     let budget_at = at.key("budget");
     for (key, given) in [("hourly", budget.hourly), ("monthly", budget.monthly)] {
         if given == Some(0.0) {
@@ -202,7 +293,7 @@ fn guardrails(build: &mut Build<'_>, raw: raw::Guardrails) -> Guardrails {
         out_share_max: build.or(&at.key("max_scale_out_percent"), raw.max_scale_out_percent, 200.0) / 100.0,
         in_share_max: build.or(&at.key("min_scale_in_percent"), raw.min_scale_in_percent, 50.0) / 100.0,
         breaker_failures: build.or(&breaker_at.key("failures"), breaker.failures, 3),
-        breaker_open: build.or_span(&breaker_at.key("open_for"), breaker.open_for, 1_800),
+        breaker_open: build.or_span(&breaker_at.key("open_for"), open_for, 1_800),
         direction_changes_hourly: build.or(
             &at.key("direction_changes_per_hour"),
             raw.direction_changes_per_hour,

@@ -36,7 +36,7 @@ pub(super) fn orchestration(
     };
     let order = scaling_order(build, &at.key("scaling_order"), raw.scaling_order.unwrap_or_default(), groups);
     let dependencies =
-        dependencies(build, &at.key("dependencies"), raw.dependencies.unwrap_or_default(), groups);
+        dependencies(build, &at.key("dependencies"), raw.dependencies.unwrap_or_default(), (&order, groups));
     let layers = layers(build, &at, strategy, &order, &dependencies, groups);
     let listed = raw.health_checks.unwrap_or_default().into_iter().enumerate();
     let listed = listed.map(|(index, check)| (at.key("health_checks").index(index), check));
@@ -89,7 +89,7 @@ fn dependencies(
     build: &mut Build<'_>,
     at: &Path,
     raw: Vec<raw::Dependency>,
-    groups: &[Group],
+    (order, groups): (&[GroupName], &[Group]),
 ) -> Vec<Dependency> {
     let mut dependencies = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
@@ -107,14 +107,73 @@ fn dependencies(
                 None
             }
         };
-        dependencies.push(Dependency {
-            source: GroupName(raw.source),
-            target: GroupName(raw.target),
-            timeout: raw.timeout.map(|timeout| timeout.0),
-            connections,
-        });
+        let timeout = raw.timeout;
+        let (source, target) = sides(build, &at, raw, (order, groups));
+        let waits_for = groups.iter().filter(|group| group.name == target);
+        let slowest =
+            waits_for.flat_map(|group| &group.resources).map(|resource| resource.provisioning).max();
+        let timeout = build.wait(&at.key("timeout"), timeout, slowest.unwrap_or_default());
+        dependencies.push(Dependency { source, target, timeout, connections });
     }
     dependencies
+}
+
+/// Which group depends, and on which. `scale_before` reads as if the source went first, and is also written, here and
+/// elsewhere, of a source that goes after its target: what else the file says decides, and where nothing does, a warning tells both.
+fn sides(
+    build: &mut Build<'_>,
+    at: &Path,
+    raw: raw::Dependency,
+    (order, groups): (&[GroupName], &[Group]),
+) -> (GroupName, GroupName) {
+    let says_before = raw.kind == Some(raw::DependencyKind::ScaleBefore);
+    let is_told = raw.kind == Some(raw::DependencyKind::DependsOn) || raw.connections_per_unit.is_some();
+    let (source, target) = (GroupName(raw.source), GroupName(raw.target));
+    if is_told {
+        return (source, target);
+    }
+    let place = |name: &GroupName| order.iter().position(|listed| listed == name);
+    let stores = |name: &GroupName| {
+        let resources = groups.iter().filter(|group| group.name == *name).flat_map(|group| &group.resources);
+        let mut dimensions = resources.flat_map(|resource| &resource.dimensions).peekable();
+        dimensions.peek().is_some() && dimensions.all(|dimension| dimension.facts.stores_data)
+    };
+    let listed = place(&source).zip(place(&target)).filter(|_| says_before);
+    let source_is_first = match (listed, stores(&source), stores(&target)) {
+        (Some((source, target)), ..) => Some(source < target),
+        (None, true, false) => Some(true),
+        (None, false, true) => Some(false),
+        (None, ..) if says_before => None,
+        (None, ..) => Some(false),
+    };
+    let read = format!("`{target}` scales out before `{source}`, which depends on it");
+    let other = format!("`{source}` scales out before `{target}`, which depends on it");
+    match source_is_first {
+        Some(true) if listed.is_some() => (target, source),
+        Some(true) if says_before => {
+            let sentence = format!(
+                "is taken to mean that {other}, because `{source}` stores data; if {read}, write `type: depends_on`"
+            );
+            build.warn(at, sentence);
+            (target, source)
+        }
+        Some(true) => {
+            let sentence = format!(
+                "means that {read}; `{source}` stores data, so if {other}, write `source: {target}` and `target: {source}`"
+            );
+            build.warn(at, sentence);
+            (source, target)
+        }
+        Some(false) => (source, target),
+        None => {
+            let sentence = format!(
+                "is taken to mean that {read}; write `type: depends_on` for this; if {other}, write `source: {target}` and \
+                 `target: {source}` with it"
+            );
+            build.warn(at, sentence);
+            (source, target)
+        }
+    }
 }
 
 /// Groups in layers. A contradiction is reported where it is written; the layers then ignore the order.

@@ -44,7 +44,20 @@ pub(crate) struct Group {
     pub(crate) resources: Vec<Schema>,
     pub(crate) scaling_policies: Option<Vec<ScalingPolicy>>,
     /// A health check of this tier; the same as an entry of `orchestration.health_checks`.
-    pub(crate) health_check: Option<GroupCheck>,
+    pub(crate) health_check: Option<GroupHealth>,
+    /// Whether its resources change together; false for one after the other. Default as `orchestration.strategy` says.
+    pub(crate) parallel: Option<bool>,
+    /// Whether a plan that changes it is rolled back when a wave fails. A plan is rolled back as a whole, if one of its tiers
+    /// says so. Default as in `orchestration.rollback_on_failure`.
+    pub(crate) rollback: Option<bool>,
+}
+
+/// A check, or whether the capacity itself is checked, which it always is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum GroupHealth {
+    Check(GroupCheck),
+    Capacity(bool),
 }
 
 /// How far forecasts are made and trusted.
@@ -70,6 +83,16 @@ pub(crate) struct Predictive {
     /// How often models are trained anew. Default weekly.
     pub(crate) retrain: Option<Retrain>,
     pub(crate) fallback: Option<Fallback>,
+    /// The same as `scale_up_confidence`, and as `scale_down_confidence` where it is above 0.9.
+    #[schemars(range(min = 0, max = 1))]
+    pub(crate) confidence_threshold: Option<f64>,
+    /// The same as `scheduling_buffer`. A plain number below 60 is minutes here.
+    pub(crate) pre_scale_buffer: Option<Span>,
+    /// The same as `fallback.reactive`.
+    pub(crate) enable_fallback: Option<bool>,
+    /// The same as `max_predictive_scaling_percent`. Below 1 it is a share: 0.5 for 50 %.
+    #[schemars(range(min = 0.01, max = 1000))]
+    pub(crate) max_predictive_scaling: Option<f64>,
 }
 
 /// The service level that capacity is bought for.
@@ -138,21 +161,23 @@ pub(crate) enum Phase {
     Optimized,
 }
 
-/// `source` uses `target`: the target scales out first and scales in last.
+/// `source` uses `target`: the target scales out first and scales in last. With `scale_before` it may be the other way round.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "`type` and `wait_condition` have one word each, which is what happens anyway")]
 pub(crate) struct Dependency {
     /// The tier that depends.
     pub(crate) source: String,
     /// The tier it depends on.
     pub(crate) target: String,
-    /// Always `scale_before`: the target scales out before the source.
+    /// depends_on (default): the target scales out before the source. scale_before says one of the two: the order, the
+    /// connections or what stores data decide which; else it is the same as depends_on, with a warning.
     #[serde(rename = "type")]
     pub(crate) kind: Option<DependencyKind>,
     /// What the source waits for. Default healthy.
+    #[expect(dead_code, reason = "it has one word, which is what happens anyway")]
     pub(crate) wait_condition: Option<WaitCondition>,
-    /// How long it waits. Default ten minutes, or twice the provisioning time of what it waits for where that is longer.
+    /// How long it waits. Default ten minutes, or twice the provisioning time of what it waits for where that is longer. A plain
+    /// number below 60 is minutes where no unit could be ready in so many seconds.
     pub(crate) timeout: Option<Span>,
     /// Connections that one unit of the source holds to the target.
     #[schemars(range(min = 0))]
@@ -165,6 +190,7 @@ pub(crate) struct Dependency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DependencyKind {
+    DependsOn,
     ScaleBefore,
 }
 
@@ -238,7 +264,7 @@ pub(crate) struct Guardrails {
     /// The most added in one cycle, in percent of the capacity. Default 200.
     #[schemars(range(min = 1, max = 10000))]
     pub(crate) max_scale_out_percent: Option<f64>,
-    /// The most removed in one cycle, in percent of the capacity. Default 50.
+    /// The most removed in one cycle, in percent of the capacity: in spite of its name it is no minimum. Default 50.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) min_scale_in_percent: Option<f64>,
     pub(crate) cooldown: Option<Cooldown>,

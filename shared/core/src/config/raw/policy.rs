@@ -72,6 +72,8 @@ pub(crate) struct Predictive {
     pub(crate) enabled: Option<bool>,
     /// How much earlier than needed capacity is ordered. Default as in `predictive`.
     pub(crate) scheduling_buffer: Option<Span>,
+    /// The same as `scheduling_buffer`. A plain number below 60 is minutes here.
+    pub(crate) pre_scale_buffer: Option<Span>,
 }
 
 /// A minimum at certain times, in the platform's time zone.

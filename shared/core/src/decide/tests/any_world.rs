@@ -152,7 +152,7 @@ fn load(per_unit: f64) -> impl Strategy<Value = Observed<Load>> {
     let known =
         (0.0..50.0, 1.0..1.3, prop::bool::weighted(0.05)).prop_map(move |(units, peak, saturated)| {
             let mean = units * per_unit;
-            Observed::Known(Load { mean, peak: mean * peak, at: now(), saturated })
+            Observed::Known(Load { mean, peak: mean * peak, at: now(), saturated, over_s: 0 })
         });
     prop_oneof![15 => known, 1 => Just(Observed::Unknown("it has no points".to_owned()))]
 }
