@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{kinesis_stream, lambda_function};
+use crate::kinds::{aurora_serverless, kinesis_stream, lambda_function};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -92,12 +92,15 @@ async fn everything(bench: &Bench) {
     let mut floors =
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
+    aurora_serverless::create(bench).await;
     kinesis_stream::create(bench).await;
     lambda_function::create(bench).await;
+    let floors = aurora_serverless::platform(bench, &floors, "");
     let floors = kinesis_stream::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
+    aurora_serverless::used(bench, (21.5, 40.0), until, 30).await;
     kinesis_stream::write(bench, 4.2, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     let cycle = bench.cycle_with(later).await;

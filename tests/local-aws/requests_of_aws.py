@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, kinesis, lambda_svc
+from ministack.services import autoscaling, dynamodb, ecs, kinesis, lambda_svc, rds
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -184,6 +184,14 @@ def of_lambda(place, operation, given):
     yield ":".join([f"{place}:function", name, *filter(None, [given.get("Qualifier")])]), context
 
 
+def of_rds(place, operation, given):
+    if "DBClusterIdentifier" not in given:
+        yield f"{place}:cluster:*", {}
+        return
+    arn = f"{place}:cluster:{given['DBClusterIdentifier']}"
+    yield arn, tags(rds._tags.get(arn))
+
+
 NAMED = {
     "states": lambda place, operation, given: [(given["executionArn"], {})],
     "sns": lambda place, operation, given: [(given["TopicArn"], {})],
@@ -195,6 +203,7 @@ NAMED = {
     "ecs": of_ecs,
     "kinesis": of_kinesis,
     "lambda": of_lambda,
+    "rds": of_rds,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

@@ -160,6 +160,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ResourceContentionFault"
         | "ConflictException"
         | "ResourceConflictException"
+        | "InvalidDBClusterStateFault"
+        | "InvalidDBInstanceState"
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
@@ -167,7 +169,12 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
         // Kinesis has one code for every limit.
         "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
-        "LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException" => ErrorKind::Limit,
+        "LimitExceededException"
+        | "LimitExceeded"
+        | "ServiceQuotaExceededException"
+        | "InstanceQuotaExceeded"
+        | "InsufficientDBInstanceCapacity"
+        | "StorageQuotaExceeded" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
         | "ClusterNotFoundException"
@@ -180,6 +187,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "NotFound"
         | "ResourceNotFound"
         | "TargetGroupNotFound"
+        | "DBClusterNotFoundFault"
+        | "DBInstanceNotFound"
         | "LoadBalancerNotFound" => ErrorKind::NotFound,
         // Auto Scaling has no code of its own for a group that is gone.
         "ValidationError" if message.contains("not found") => ErrorKind::NotFound,

@@ -202,7 +202,7 @@ pub fn read(
         let Some(capacity) = observed.get(key) else { continue };
         if let Observed::Known(capacity) = capacity {
             // By the minute: what a point was made by is told by the records around it, in this cycle and in later ones.
-            read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.ready.real())]);
+            read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.whole().real())]);
         }
         let units = read.units(place);
         let mine = asked.iter().zip(points).filter(|(asked, _)| asked.place.dimension.key == *key);

@@ -125,6 +125,11 @@ pub enum Reason {
         /// Until when.
         until: Timestamp,
     },
+    /// What serves while nothing is set is enough.
+    ServesAtNone {
+        /// Units needed.
+        needed: Units,
+    },
     /// What is set is what is needed.
     Enough {
         /// Units set.
@@ -370,6 +375,7 @@ impl fmt::Display for Reason {
             Reason::Override { floor, by, until } => {
                 write!(f, "at least {floor} units were asked for until {} ({by})", day_clock(*until))
             }
+            Reason::ServesAtNone { needed } => write!(f, "{needed} serve while none are set"),
             Reason::Enough { set } => write!(f, "{set} units are what is needed"),
             Reason::CapacityUnknown { why } => write!(f, "the capacity is unknown: {why}"),
             Reason::MetricUnknown { why } => f.write_str(why),

@@ -1,5 +1,6 @@
 //! Each kind of resource by whole cycles: out, in, and rolled back.
 
+pub(crate) mod aurora_serverless;
 pub(crate) mod kinesis_stream;
 pub(crate) mod lambda_function;
 mod scalable_target;

@@ -8,6 +8,7 @@ mod kinesis;
 mod lambda;
 #[cfg(feature = "fakes")]
 mod memory;
+mod rds;
 mod scalable;
 mod targets;
 
@@ -130,6 +131,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     dynamodb::PERMISSIONS,
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
+    rds::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -142,6 +144,7 @@ pub struct AwsFleet {
     dynamodb: dynamodb::Clients,
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
+    rds: rds::Clients,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -155,6 +158,7 @@ impl AwsFleet {
             dynamodb: dynamodb::Clients::new(aws),
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
+            rds: rds::Clients::new(aws),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -169,6 +173,7 @@ struct ByAdapter<'a> {
     tables: Vec<Target<'a>>,
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
+    serverless_clusters: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -182,6 +187,7 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
+                Some(Adapter::AuroraServerless { .. }) => &mut by.serverless_clusters,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -207,10 +213,12 @@ impl Fleet for AwsFleet {
         let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
         let streams = kinesis::observe(&self.kinesis, &by.streams);
         let functions = lambda::observe(&self.lambda, &by.functions);
+        let serverless = rds::serverless::observe(&self.rds, &by.serverless_clusters, now);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, scalable_targets) =
-            join!(groups, services, tables, streams, functions, scalable_targets);
-        [groups, services, tables, streams, functions, scalable_targets].into_iter().flatten().collect()
+        let (groups, services, tables, streams, functions, serverless, scalable_targets) =
+            join!(groups, services, tables, streams, functions, serverless, scalable_targets);
+        let seen = [groups, services, tables, streams, functions, serverless, scalable_targets];
+        seen.into_iter().flatten().collect()
     }
 
     async fn set(
@@ -229,6 +237,9 @@ impl Fleet for AwsFleet {
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
             Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
             Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,
+            Some(Adapter::AuroraServerless { pause_after_s }) => {
+                rds::serverless::set(&self.rds, resource, *pause_after_s, targets).await
+            }
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

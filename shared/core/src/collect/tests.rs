@@ -340,6 +340,21 @@ fn what_goes_wrong_need_not_have_gone_wrong_before_to_be_zero() {
 }
 
 #[test]
+fn percent_are_of_the_whole_where_that_is_not_what_is_ready() {
+    let text = "configuration_name: shop\nscaling_groups: {data: {resources: [\
+                {type: AURORA_SERVERLESS, name: db, min_capacity: 1, max_capacity: 16}]}}\n";
+    let platform = parse(text).unwrap().platform;
+    let asked = metric_requests(&platform);
+    let capacity = Capacity { set: Units(4), ready: Units(6), whole: Some(Units(64)), ..Capacity::default() };
+    let observed = BTreeMap::from([("db/minimum".parse().unwrap(), Observed::Known(capacity))]);
+    let now = at(7_230);
+    let points = [vec![(at(7_080), 25.0), (at(7_140), 25.0)]];
+    let read = read(&platform, &asked, &points, &observed, &BTreeMap::new(), now);
+    let load = read.observations[0].readings[0].load.known().unwrap();
+    assert_eq!(load.mean, 25.0 * 64.0);
+}
+
+#[test]
 fn shards_are_full_at_what_they_take_a_second() {
     let text = "configuration_name: shop\nscaling_groups: {in: {resources: [\
                 {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}]}}\n";

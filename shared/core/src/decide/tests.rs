@@ -488,6 +488,21 @@ fn the_calendar_asks_and_multiplies() {
 }
 
 #[test]
+fn what_serves_without_being_set_is_not_set() {
+    let mut case = Case { set: 2, cpu: Some(20.0), ..with_facts(|facts| facts.serves_at_none = Units(1)) };
+    let resources = case.platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+    resources
+        .flat_map(|resource| &mut resource.dimensions)
+        .for_each(|dimension| dimension.bounds = crate::units::Bounds::new(Units(0), Units(20)).unwrap());
+    case.check("2 -> 1 by Reactive: no_forecast measured_load serves_at_none pace");
+    let last = Case { set: 1, cpu: Some(40.0), ..case.clone() };
+    last.check("1 -> 0 by Reactive: no_forecast measured_load serves_at_none");
+    Case { set: 0, cpu: Some(0.0), manual: Some(1), ..case.clone() }
+        .check("0 -> 1 by Manual: no_forecast manual");
+    Case { set: 2, cpu: Some(40.0), ..case }.check("hold 2: no_forecast measured_load enough");
+}
+
+#[test]
 fn a_person_may_ask_within_the_bounds() {
     let quiet = case(FULL);
     Case { manual: Some(12), ..quiet.clone() }.check("10 -> 12 by Manual: no_forecast manual");

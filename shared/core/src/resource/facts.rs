@@ -1,6 +1,7 @@
 //! What AWS allows, takes and tells of a dimension: facts that planning, guardrails, checks and rolling back read.
 
 use super::Query;
+use crate::units::Units;
 
 /// What is known of a dimension because of its kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Facts {
     /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
     /// refuses what is above that.
     pub carries: &'static [(&'static str, f64)],
+    /// Units that serve while none are set: an Aurora instance that is not paused has half an ACU.
+    pub serves_at_none: Units,
 }
 
 impl Facts {
@@ -41,6 +44,7 @@ impl Facts {
             past_capacity: None,
             daily_limit: None,
             carries: &[],
+            serves_at_none: Units(0),
         }
     }
 }
@@ -102,6 +106,11 @@ impl ScalableTargetId {
 /// Who observes and changes a resource in AWS, with what it needs besides the resource's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adapter {
+    /// RDS, for a cluster of Aurora Serverless v2.
+    AuroraServerless {
+        /// Seconds of idleness after which it pauses while its minimum is none, where the file says so.
+        pause_after_s: Option<u32>,
+    },
     /// EC2 Auto Scaling.
     AutoScalingGroup,
     /// ECS.
