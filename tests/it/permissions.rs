@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{aurora_serverless, kinesis_stream, lambda_function};
+use crate::kinds::{aurora_serverless, kinesis_stream, lambda_function, readers};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -93,14 +93,19 @@ async fn everything(bench: &Bench) {
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
     aurora_serverless::create(bench).await;
+    readers::create(bench).await;
+    readers::instance(bench, 100).await;
     kinesis_stream::create(bench).await;
     lambda_function::create(bench).await;
     let floors = aurora_serverless::platform(bench, &floors, "");
+    let floors = readers::copies(bench, &readers::storage(bench, &readers::platform(bench, &floors)));
     let floors = kinesis_stream::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
     aurora_serverless::used(bench, (21.5, 40.0), until, 30).await;
+    readers::read(bench, 90.0, until, 30).await;
+    readers::left(bench, 18.0, until, 30).await;
     kinesis_stream::write(bench, 4.2, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     let cycle = bench.cycle_with(later).await;
@@ -111,9 +116,13 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person has nothing provisioned any more, which is no configuration at all.
+    // A person has nothing provisioned any more, which is no configuration at all; a reader less, and a replica.
     lambda_function::provision(bench, 1).await;
-    let none = json!({"capacity": {lambda_function::provisioned(bench): 0}});
+    let none = json!({"capacity": {
+        lambda_function::provisioned(bench): 0,
+        format!("{name}-books/replicas"): 2,
+        format!("{name}-copies/replicas"): 1,
+    }});
     let cycle = bench.cycle_with(none).await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
 }

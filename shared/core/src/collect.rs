@@ -12,7 +12,7 @@ pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Observed, reading};
-use crate::platform::{Measure, Metric, Place, Platform, Query};
+use crate::platform::{Measure, Metric, Place, Platform, Query, Rate};
 use crate::series::Series;
 
 /// CloudWatch is asked for minutes: a five-minute cycle costs the same for five points as for one.
@@ -158,7 +158,10 @@ pub fn loads(metric: &Metric, points: &[(Timestamp, f64)], units: &UnitsOverTime
     if !metric.measure.is_per_capacity() {
         return points.to_vec();
     }
-    points.iter().filter_map(|(at, value)| Some((*at, value * units.at(*at)?))).collect()
+    let is_left = metric.query.as_ref().is_some_and(|query| query.rate == Rate::LeftOfGib);
+    let load =
+        |value: f64, units: f64| if is_left { (units - value).max(0.0) * 100.0 } else { value * units };
+    points.iter().filter_map(|(at, value)| Some((*at, load(*value, units.at(*at)?)))).collect()
 }
 
 /// A chunk of live history: its shard and its hour.

@@ -221,6 +221,16 @@ pub enum Reason {
         /// Changes left.
         left: u32,
     },
+    /// AWS takes the next change only after some hours.
+    ChangeSpaced {
+        /// Seconds left.
+        left_s: i64,
+    },
+    /// AWS takes no step as small as that.
+    LeastStep {
+        /// Units of the smallest.
+        least: u32,
+    },
     /// A change that is too small for what is left of them.
     ChangeSaved {
         /// Changes left.
@@ -417,6 +427,10 @@ impl fmt::Display for Reason {
             Reason::ChangesKept { left } => {
                 write!(f, "AWS allows {left} more changes within 24 hours, which are kept for scaling out")
             }
+            Reason::ChangeSpaced { left_s } => {
+                write!(f, "AWS takes the next change in {} min", left_s / 60)
+            }
+            Reason::LeastStep { least } => write!(f, "AWS takes no step of fewer than {least} units"),
             Reason::ChangeSaved { left, least } => write!(
                 f,
                 "AWS allows {left} more changes within 24 hours; the next one should move {least} units or more"

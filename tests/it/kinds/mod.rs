@@ -3,4 +3,5 @@
 pub(crate) mod aurora_serverless;
 pub(crate) mod kinesis_stream;
 pub(crate) mod lambda_function;
+pub(crate) mod readers;
 mod scalable_target;

@@ -1,6 +1,7 @@
-"""RDS: clusters are modified over time, and refuse what AWS refuses."""
+"""RDS: clusters and instances change over time, and refuse what AWS refuses."""
 
 import copy
+import math
 import time
 
 from ministack.services import rds
@@ -13,6 +14,10 @@ RANGE = "ServerlessV2ScalingConfiguration"
 PENDING = "_pending"
 ACU_MAX, MAXIMUM_LEAST = 256, 1
 PAUSE_S = (300, 86_400)
+# Of an instance: when it was made and asked to go, and what of its storage is under way, was made last and is optimised until.
+MADE, GOING, GROWING, GREW, OPTIMISED = "_made", "_going", "_growing", "_grew", "_optimised"
+STORAGE_SPACED_S = 6 * 3_600
+REPLICAS_MAX = {"db2": 3, "oracle": 5, "sqlserver": 5}
 
 _past = Past()
 
@@ -120,3 +125,176 @@ def tell_clusters_late():
         return told(past[0] if past else cluster)
 
     rds._ACTION_MAP["ModifyDBCluster"], rds._cluster_xml = modify_noted, tell_late
+
+
+def name_of(instance):
+    return instance["DBInstanceIdentifier"]
+
+
+def instance_of(given, key="DBInstanceIdentifier"):
+    """The instance of a request, as it is now."""
+    name = rds._p(given, key)
+    instance = rds._instances.get(name)
+    if instance:
+        settle_instance(instance)
+    return rds._instances.get(name)
+
+
+def settle_instance(instance):
+    """What has had its time is done."""
+    now, pace = time.time(), settings.of(name_of(instance)).pace
+    if MADE in instance:
+        instance["DBInstanceStatus"] = "creating"
+        if instance[MADE] + pace <= now:
+            del instance[MADE]
+            instance["DBInstanceStatus"] = "insufficient-capacity" if is_too_much(instance) else AVAILABLE
+    if GROWING in instance and instance[GROWING] + pace <= now:
+        instance["AllocatedStorage"] = instance["PendingModifiedValues"].pop("AllocatedStorage")
+        instance[OPTIMISED] = instance.pop(GROWING) + 2 * pace
+    if OPTIMISED in instance:
+        instance["DBInstanceStatus"] = "storage-optimization"
+        if instance[OPTIMISED] <= now:
+            del instance[OPTIMISED]
+            instance["DBInstanceStatus"] = AVAILABLE
+    if GOING in instance and instance[GOING] + pace <= now:
+        remove(instance)
+
+
+def readers_of(database):
+    """The readers of a cluster or the replicas of an instance, by the database's name."""
+    writers = {member["DBInstanceIdentifier"] for cluster in rds._clusters.values() for member in cluster["DBClusterMembers"] if member["IsClusterWriter"]}
+    of = ("DBClusterIdentifier", "ReadReplicaSourceDBInstanceIdentifier")
+    readers = [one for one in list(rds._instances.values()) if database in (one.get(key) for key in of)]
+    return [one for one in readers if name_of(one) not in writers]
+
+
+def is_too_much(instance):
+    """Whether there is no capacity for a reader."""
+    most = settings.of(name_of(instance)).units_max
+    database = instance.get("DBClusterIdentifier") or instance.get("ReadReplicaSourceDBInstanceIdentifier")
+    return bool(most is not None and database and len(readers_of(database)) > most)
+
+
+_delete = rds._ACTION_MAP["DeleteDBInstance"]
+
+
+def remove(instance):
+    source = rds._instances.get(instance.get("ReadReplicaSourceDBInstanceIdentifier") or "")
+    if source:
+        source["ReadReplicaDBInstanceIdentifiers"].remove(name_of(instance))
+    _delete({"DBInstanceIdentifier": [name_of(instance)], "SkipFinalSnapshot": ["true"]})
+
+
+def make_and_remove_instances_over_time():
+    """RDS API reference, CreateDBInstance, CreateDBInstanceReadReplica, DeleteDBInstance: an instance is creating, then available; deleting, then gone."""
+
+    def slowly(create):
+        def create_slowly(given):
+            answer = create(given)
+            if answer[0] < 400:
+                instance = rds._instances[rds._p(given, "DBInstanceIdentifier")]
+                instance[MADE] = time.time()
+                settle_instance(instance)
+            return answer
+
+        return create_slowly
+
+    def delete_slowly(given):
+        instance = instance_of(given)
+        if not instance:
+            return _delete(given)
+        instance[GOING], instance["DBInstanceStatus"] = time.time(), "deleting"
+        answer = rds._single_instance_response("DeleteDBInstanceResponse", "DeleteDBInstanceResult", instance)
+        settle_instance(instance)
+        return answer
+
+    describe = rds._ACTION_MAP["DescribeDBInstances"]
+
+    def describe_settled(given):
+        for instance in list(rds._instances.values()):
+            settle_instance(instance)
+        return describe(given)
+
+    for action in ("CreateDBInstance", "CreateDBInstanceReadReplica"):
+        rds._ACTION_MAP[action] = slowly(rds._ACTION_MAP[action])
+    rds._ACTION_MAP["DeleteDBInstance"], rds._ACTION_MAP["DescribeDBInstances"] = delete_slowly, describe_settled
+
+
+def grow_storage_over_time():
+    """RDS user guide, "Increasing DB instance storage capacity": 10 % more at least, then optimised; not again for six hours; never less."""
+    modify = rds._ACTION_MAP["ModifyDBInstance"]
+
+    def modify_slowly(given):
+        instance, wanted = instance_of(given), rds._p(given, "AllocatedStorage")
+        if not (instance and wanted):
+            return modify(given)
+        before = instance["AllocatedStorage"]
+        if refused := refusal_of_storage(instance, int(wanted)):
+            return refused
+        wanted = max(int(wanted), math.ceil(before * 1.1))
+        instance[GROWING] = instance[GREW] = time.time()
+        instance["DBInstanceStatus"] = "modifying"
+        instance["PendingModifiedValues"] = {**instance.get("PendingModifiedValues", {}), "AllocatedStorage": wanted}
+        settle_instance(instance)
+        return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
+
+    rds._ACTION_MAP["ModifyDBInstance"] = modify_slowly
+
+
+def refusal_of_storage(instance, wanted):
+    name = name_of(instance)
+    if wanted <= instance["AllocatedStorage"]:
+        return rds._error("InvalidParameterCombination", f"Invalid storage size for {name}: it can't be reduced", 400)
+    if OPTIMISED in instance or time.time() - instance.get(GREW, 0) < STORAGE_SPACED_S:
+        sentence = "You can't currently modify the storage of this DB instance because the previous storage change is being optimized."
+        return rds._error("InvalidParameterCombination", sentence, 400)
+    if instance["DBInstanceStatus"] != AVAILABLE:
+        return rds._error("InvalidDBInstanceState", f"DB instance {name} is not in available state", 400)
+    return None
+
+
+def refuse_instances():
+    """RDS API reference: what is being deleted is not deleted again; a source that is busy or keeps no backups, or has enough, has no new replica."""
+    delete, replicate = rds._ACTION_MAP["DeleteDBInstance"], rds._ACTION_MAP["CreateDBInstanceReadReplica"]
+
+    def delete_allowed(given):
+        instance = instance_of(given)
+        if instance and GOING in instance:
+            return rds._error("InvalidDBInstanceState", f"Instance {name_of(instance)} is already being deleted.", 400)
+        return delete(given)
+
+    def replicate_allowed(given):
+        source = instance_of(given, "SourceDBInstanceIdentifier")
+        if source and source["DBInstanceStatus"] != AVAILABLE:
+            return rds._error("InvalidDBInstanceState", f"DB instance {name_of(source)} is not in available state", 400)
+        if source and source["BackupRetentionPeriod"] == 0:
+            return rds._error("InvalidDBInstanceState", "Automated backups are not enabled for this database instance.", 400)
+        if source and len(readers_of(name_of(source))) >= REPLICAS_MAX.get(source["Engine"].split("-")[0], 15):
+            return rds._error("InstanceQuotaExceeded", "The source has as many replicas as it may have", 400)
+        return replicate(given)
+
+    rds._ACTION_MAP["DeleteDBInstance"], rds._ACTION_MAP["CreateDBInstanceReadReplica"] = delete_allowed, replicate_allowed
+
+
+def tell_instances_late():
+    """No page of AWS says that DescribeDBInstances is consistent, so it may tell what stood a moment ago."""
+    told = rds._instance_xml
+
+    def noting(change):
+        def change_noted(given):
+            instance = instance_of(given)
+            before = copy.deepcopy(instance)
+            answer = change(given)
+            if instance and answer[0] < 400:
+                _past.wrote(f"db:{name_of(instance)}", before)
+            return answer
+
+        return change_noted
+
+    def tell_late(instance):
+        past = _past.told(f"db:{name_of(instance)}", settings.of(name_of(instance)).lag)
+        return told(past[0] if past else instance)
+
+    for action in ("DeleteDBInstance", "ModifyDBInstance"):
+        rds._ACTION_MAP[action] = noting(rds._ACTION_MAP[action])
+    rds._instance_xml = tell_late

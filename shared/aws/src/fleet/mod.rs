@@ -165,6 +165,18 @@ impl AwsFleet {
     }
 }
 
+impl AwsFleet {
+    /// What is seen of everything that RDS has.
+    async fn databases(&self, by: &ByAdapter<'_>, now: Timestamp) -> Capacities {
+        let serverless = rds::serverless::observe(&self.rds, &by.serverless_clusters, now);
+        let readers = rds::aurora_replicas::observe(&self.rds, &by.aurora_readers, now);
+        let replicas = rds::read_replicas::observe(&self.rds, &by.read_replicas, now);
+        let storages = rds::storage::observe(&self.rds, &by.storages);
+        let (serverless, readers, replicas, storages) = join!(serverless, readers, replicas, storages);
+        [serverless, readers, replicas, storages].into_iter().flatten().collect()
+    }
+}
+
 /// Resources by the adapter that serves them.
 #[derive(Debug, Default)]
 struct ByAdapter<'a> {
@@ -174,6 +186,9 @@ struct ByAdapter<'a> {
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
     serverless_clusters: Vec<Target<'a>>,
+    aurora_readers: Vec<Target<'a>>,
+    read_replicas: Vec<Target<'a>>,
+    storages: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -188,6 +203,9 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
                 Some(Adapter::AuroraServerless { .. }) => &mut by.serverless_clusters,
+                Some(Adapter::AuroraReplicas(_)) => &mut by.aurora_readers,
+                Some(Adapter::RdsReadReplicas(_)) => &mut by.read_replicas,
+                Some(Adapter::RdsStorage) => &mut by.storages,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -213,11 +231,11 @@ impl Fleet for AwsFleet {
         let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
         let streams = kinesis::observe(&self.kinesis, &by.streams);
         let functions = lambda::observe(&self.lambda, &by.functions);
-        let serverless = rds::serverless::observe(&self.rds, &by.serverless_clusters, now);
+        let databases = self.databases(&by, now);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, serverless, scalable_targets) =
-            join!(groups, services, tables, streams, functions, serverless, scalable_targets);
-        let seen = [groups, services, tables, streams, functions, serverless, scalable_targets];
+        let (groups, services, tables, streams, functions, databases, scalable_targets) =
+            join!(groups, services, tables, streams, functions, databases, scalable_targets);
+        let seen = [groups, services, tables, streams, functions, databases, scalable_targets];
         seen.into_iter().flatten().collect()
     }
 
@@ -240,6 +258,11 @@ impl Fleet for AwsFleet {
             Some(Adapter::AuroraServerless { pause_after_s }) => {
                 rds::serverless::set(&self.rds, resource, *pause_after_s, targets).await
             }
+            Some(Adapter::AuroraReplicas(_)) => {
+                rds::aurora_replicas::set(&self.rds, resource, mode, targets).await
+            }
+            Some(Adapter::RdsReadReplicas(_)) => rds::read_replicas::set(&self.rds, resource, targets).await,
+            Some(Adapter::RdsStorage) => rds::storage::set(&self.rds, resource, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

@@ -16,10 +16,13 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             ecs::target_groups(&fleet.ecs, cluster, &resource.name).await
         }
         Some(
-            Adapter::AuroraServerless { .. }
+            Adapter::AuroraReplicas(_)
+            | Adapter::AuroraServerless { .. }
             | Adapter::DynamoDbTable
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
+            | Adapter::RdsReadReplicas(_)
+            | Adapter::RdsStorage
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

@@ -13,7 +13,15 @@ const SOURCES: [(Permissions, &[&str]); 8] = [
     (lambda::PERMISSIONS, &[include_str!("lambda.rs")]),
     (
         rds::PERMISSIONS,
-        &[include_str!("rds/mod.rs"), include_str!("rds/serverless.rs"), include_str!("../metrics.rs")],
+        &[
+            include_str!("rds/mod.rs"),
+            include_str!("rds/serverless.rs"),
+            include_str!("rds/aurora_replicas.rs"),
+            include_str!("rds/read_replicas.rs"),
+            include_str!("rds/readers.rs"),
+            include_str!("rds/storage.rs"),
+            include_str!("../metrics.rs"),
+        ],
     ),
     (scalable::PERMISSIONS, &[include_str!("scalable.rs")]),
     (balancing::PERMISSIONS, &[include_str!("balancing.rs")]),
@@ -90,7 +98,10 @@ fn the_roles_have_what_the_adapters_need() {
     };
     assert_eq!(granted("SeeCapacity"), of(|one| vec![one.see, one.find_policies]), "collect-metrics");
     assert_eq!(granted("LookBeforeActing"), of(|one| vec![one.see, one.look]), "execute");
-    assert_eq!(granted("ScaleWhatIsTagged"), of(|one| vec![one.set]), "execute");
+    let mut set = granted("ScaleWhatIsTagged");
+    set.extend(granted("MakeReadersThatAreTagged"));
+    assert!(set.remove("rds:AddTagsToResource"), "readers are made with their tags");
+    assert_eq!(set, of(|one| vec![one.set]), "execute");
     let mut health = granted("SeeHealth");
     assert!(health.remove("cloudwatch:DescribeAlarms"), "for checks by alarms");
     assert_eq!(health, of(|one| vec![one.see, one.judge]), "health-check");

@@ -183,6 +183,12 @@ fn to_set(place: Place<'_>, need: &Need) -> Units {
     if serves { Units(0) } else { need.units }
 }
 
+/// A step out is at least as large as the smallest that AWS takes.
+fn whole_step(place: Place<'_>, set: Units, wanted: Units) -> Units {
+    let least = Units(set.0.saturating_add(place.dimension.facts.least_step(set)));
+    if set < wanted { place.dimension.bounds.clamp(wanted.max(least)) } else { wanted }
+}
+
 /// What a change costs and how long it takes.
 fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
     let Some((from, to)) = decision.change() else { return };
@@ -255,7 +261,8 @@ fn decide_known(
         return;
     };
     let needed = to_set(place, &need);
-    let wanted = place.dimension.bounds.clamp(needed);
+    let within = place.dimension.bounds.clamp(needed);
+    let wanted = whole_step(place, capacity.set, within);
     decision.needed = Some(needed);
     decision.wanted = Some(wanted);
     decision.source = Some(need.source);
@@ -263,8 +270,8 @@ fn decide_known(
     if needed != need.units {
         decision.reasons.push(Reason::ServesAtNone { needed: need.units });
     }
-    if wanted != needed {
-        decision.reasons.push(Reason::Bounds { needed, allowed: wanted });
+    if within != needed {
+        decision.reasons.push(Reason::Bounds { needed, allowed: within });
     }
     if wanted == capacity.set {
         decision.reasons.push(Reason::Enough { set: capacity.set });

@@ -69,6 +69,7 @@ impl Kind for AuroraServerless {
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {
+        draft.lower_case(&self.common.name);
         self.check(draft);
         let range = Range {
             min: halves(draft, &["min_capacity"], self.min_capacity),

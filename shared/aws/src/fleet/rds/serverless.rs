@@ -8,22 +8,19 @@ use aws_sdk_rds::types::{
 };
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
-use headroom_core::platform::{Mode, Query, Rate, Resource};
+use headroom_core::platform::{Mode, Query, Resource};
 use headroom_core::units::Units;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{AVAILABLE, Clients, Clusters, clusters, names, once};
+use super::{AVAILABLE, Clients, Clusters, NAMES_MAX, clusters, level, names, newest, once};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{Capacities, Target};
-use crate::metrics::{Metrics as _, Window};
 
 /// The largest ACU that Headroom moves too, where the file asks for it.
 const MAXIMUM: &str = "maximum";
 /// Aurora takes no smaller maximum than one ACU.
 const MAXIMUM_LEAST: Units = Units(2);
 const HALVES: f64 = 2.0;
-/// What is in use now is the newest point of so many minutes: points come up to three minutes late.
-const NEWEST: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the smallest instance of each cluster has now, as far as CloudWatch tells.
 type InUse = BTreeMap<String, Units>;
@@ -35,8 +32,8 @@ pub(in crate::fleet) async fn observe(
 ) -> Capacities {
     let mut seen = Capacities::new();
     let in_use = in_use(clients, targets, now).await;
-    for (names, targets) in names(targets).iter().zip(targets.chunks(super::NAMES_MAX)) {
-        let clusters = clusters(&clients.rds, names).await;
+    for targets in targets.chunks(NAMES_MAX) {
+        let clusters = clusters(&clients.rds, &names(targets)).await;
         seen.extend(targets.iter().flat_map(|target| see(target.resource, &clusters, &in_use)));
     }
     seen
@@ -123,40 +120,14 @@ fn busy(cluster: &DbCluster) -> Option<Busy> {
     })
 }
 
-/// The newest capacity of the smallest instance of each cluster. What is not told is not known: the minimum then stands in.
+/// The newest capacity of the smallest instance of each cluster: Aurora user guide, "Important Amazon CloudWatch metrics for
+/// Aurora Serverless v2". What is not told is not known, and the minimum then stands in.
 async fn in_use(clients: &Clients, targets: &[Target<'_>], now: Timestamp) -> InUse {
-    if targets.is_empty() {
-        return InUse::new();
-    }
-    let queries: Vec<Query> = targets.iter().map(|target| in_use_query(&target.resource.name)).collect();
-    let window =
-        Window { from: now.saturating_sub(NEWEST).unwrap_or(now), to: now, period_s: Query::MINUTE_S };
-    let answers = match clients.metrics.read(&queries, window).await {
-        Ok(answers) => answers,
-        Err(error) => {
-            tracing::warn!(%error, "What Aurora has in use is not known");
-            return InUse::new();
-        }
-    };
-    let newest = targets.iter().zip(answers).filter_map(|(target, answer)| {
-        let (_, acu) = answer.points.last()?;
-        Some((target.resource.name.clone(), halves(Some(*acu))))
-    });
-    newest.collect()
-}
-
-/// Aurora user guide, "Important Amazon CloudWatch metrics for Aurora Serverless v2".
-fn in_use_query(cluster: &str) -> Query {
-    Query {
-        namespace: "AWS/RDS".to_owned(),
-        metric_name: "ServerlessDatabaseCapacity".to_owned(),
-        dimensions: BTreeMap::from([("DBClusterIdentifier".to_owned(), cluster.to_owned())]),
-        statistic: "Minimum".to_owned(),
-        rate: Rate::Level,
-        period_s: Query::MINUTE_S,
-        missing_is_zero: false,
-        is_rare: false,
-    }
+    let names = names(targets);
+    let query = |name: &String| level("ServerlessDatabaseCapacity", ("DBClusterIdentifier", name), "Minimum");
+    let queries: Vec<Query> = names.iter().map(query).collect();
+    let newest = newest(&clients.metrics, &queries, now).await;
+    names.into_iter().zip(newest).filter_map(|(name, acu)| Some((name, halves(Some(acu?))))).collect()
 }
 
 /// Sets the range in one call. Aurora wants both ends of it: what is not to move is sent as it stands.

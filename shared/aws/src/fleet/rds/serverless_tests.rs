@@ -1,8 +1,6 @@
 //! Clusters of Aurora Serverless v2 as AWS answers.
 
-use aws_sdk_cloudwatch::operation::get_metric_data::{GetMetricDataError, GetMetricDataOutput};
-use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{MetricDataResult, StatusCode};
+use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataError;
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::ErrorMetadata;
 use aws_sdk_rds::operation::describe_db_clusters::{DescribeDBClustersError, DescribeDbClustersOutput};
@@ -16,16 +14,15 @@ use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::Mode;
 use headroom_core::units::Units;
-use jiff::Timestamp;
 
-use super::super::testing::{aws, platform, target, units_of};
+use super::super::testing::{platform, target, units_of};
 use super::serverless::{observe, set};
+use super::testing::{clients, now};
 use super::*;
 use crate::meter::Meter;
 
 const CLUSTER: &str = "{type: AURORA_SERVERLESS, name: orders, min_capacity: 0, max_capacity: 16, auto_pause: true, \
     maximum: {min: 8, max: 64}}";
-const NOW_S: i64 = 1_700_000_000;
 
 fn cluster(min: f64, max: f64) -> DbClusterBuilder {
     let range = RangeNow::builder().min_capacity(min).max_capacity(max);
@@ -41,36 +38,17 @@ fn describes(cluster: DbClusterBuilder) -> Rule {
         .then_output(move || DescribeDbClustersOutput::builder().db_clusters(cluster.clone()).build())
 }
 
-/// CloudWatch, which tells so many ACU a minute ago, or nothing.
+/// CloudWatch, which tells so many ACU, or nothing.
 fn metrics(acu: Option<f64>) -> CloudWatch {
-    let rule = mock!(aws_sdk_cloudwatch::Client::get_metric_data)
-        .match_requests(|request| {
-            let metric = request.metric_data_queries()[0].metric_stat().unwrap();
-            metric.stat() == Some("Minimum")
-                && metric.metric().unwrap().metric_name() == Some("ServerlessDatabaseCapacity")
-        })
-        .then_output(move || {
-            let result = MetricDataResult::builder().id("q0").status_code(StatusCode::Complete);
-            let result = match acu {
-                Some(acu) => result.timestamps(DateTime::from_secs(NOW_S - 120)).values(acu),
-                None => result,
-            };
-            GetMetricDataOutput::builder().metric_data_results(result.build()).build()
-        });
-    let client = mock_client!(aws_sdk_cloudwatch, RuleMode::MatchAny, [&rule]);
-    CloudWatch::new(&client, &Meter::default())
-}
-
-fn clients(rules: &[&Rule], metrics: CloudWatch) -> Clients {
-    Clients { rds: mock_client!(aws_sdk_rds, RuleMode::MatchAny, rules), metrics, ..Clients::new(&aws()) }
+    let told: Vec<_> = acu.into_iter().map(|acu| ("orders", acu)).collect();
+    testing::metrics("ServerlessDatabaseCapacity", &told)
 }
 
 /// What is seen of the minimum and of the maximum.
 async fn seen(rule: &Rule, metrics: CloudWatch) -> [Observed<Capacity>; 2] {
     let platform = platform(CLUSTER);
-    let now = Timestamp::from_second(NOW_S).unwrap();
     let clients = clients(&[rule], metrics);
-    let observed = observe(&clients, &[target(&platform, Mode::Desired)], now).await;
+    let observed = observe(&clients, &[target(&platform, Mode::Desired)], now()).await;
     ["minimum", "maximum"].map(|name| observed[&DimensionKey::new(&"orders".into(), name)].clone())
 }
 
