@@ -505,7 +505,7 @@ fn where_aws_takes_one_change_in_hours_the_next_one_waits() {
     let case = Case { cpu: Some(80.0), ..with_facts(|facts| facts.daily_limit = spaced) };
     let after = |hours: i64| {
         let mut case = case.clone();
-        let made = vec![now() - SignedDuration::from_hours(hours)];
+        let made = [now() - SignedDuration::from_hours(hours)].into();
         case.state.counted = BTreeMap::from([("web/desired".parse().unwrap(), made)]);
         case
     };

@@ -187,7 +187,7 @@ mod tests {
     fn names_of_readers_are_such_as_rds_takes() {
         assert_eq!(Readers::name("orders", 3), "orders-headroom-3");
         let long = Readers::name(&"a-".repeat(31), 12);
-        assert_eq!(long, format!("{}a-headroom-12", "a-".repeat(24)));
+        assert_eq!(long, format!("{}a-headroom-12", "a-".repeat(25)));
         assert!(long.len() <= 63 && !long.contains("--"), "{long}");
     }
 

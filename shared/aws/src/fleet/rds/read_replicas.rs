@@ -10,7 +10,7 @@ use headroom_core::resource::{Adapter, Readers};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::readers::{self, Lags, Read, Reader, joined, made_before, told};
+use super::readers::{self, Lags, Read, Reader, Reads, joined, made_before, told};
 use super::{AVAILABLE, Clients, NAMES_MAX, instances, names, once};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{Capacities, Target, only};
@@ -26,8 +26,7 @@ pub(in crate::fleet) async fn observe(
     let mut seen = Capacities::new();
     for targets in targets.chunks(NAMES_MAX) {
         let reads = reads(clients, &names(targets)).await;
-        let readers = reads.iter().flat_map(BTreeMap::values).flatten().flat_map(|read| &read.readers);
-        let lags = readers::lags(clients, readers, LAG, now).await;
+        let lags = readers::lags(clients, &reads, LAG, now).await;
         seen.extend(
             targets.iter().flat_map(|target| told(target.resource, see(target.resource, &reads, &lags))),
         );
@@ -51,9 +50,6 @@ fn settings(resource: &Resource) -> Result<&Readers, String> {
 fn missing(source: &str) -> String {
     format!("there is no DB instance {source}")
 }
-
-/// Sources with their replicas, or why one can have none, by name.
-type Reads = BTreeMap<String, Result<Read, String>>;
 
 async fn reads(clients: &Clients, names: &[String]) -> Result<Reads, AwsError> {
     let sources = instances(&clients.rds, "db-instance-id", names).await?;

@@ -76,18 +76,22 @@ impl Reader {
 pub(super) type Lags = BTreeMap<String, f64>;
 
 /// The newest lag of readers, by a metric of which one is so many milliseconds. What is negative tells that AWS knows of none.
-pub(super) async fn lags<'a>(
+pub(super) async fn lags(
     clients: &Clients,
-    readers: impl Iterator<Item = &'a Reader>,
+    reads: &Result<Reads, AwsError>,
     (metric, ms): (&str, f64),
     now: Timestamp,
 ) -> Lags {
-    let names: Vec<&str> = readers.map(|reader| reader.name.as_str()).collect();
-    let query = |name: &&str| level(metric, ("DBInstanceIdentifier", name), "Average");
+    let known = reads.as_ref().ok().into_iter().flat_map(BTreeMap::values).flatten();
+    let names: Vec<String> = known.flat_map(|read| &read.readers).map(|reader| reader.name.clone()).collect();
+    let query = |name: &String| level(metric, ("DBInstanceIdentifier", name), "Average");
     let queries: Vec<Query> = names.iter().map(query).collect();
     let newest = newest(&clients.metrics, &queries, now).await;
-    names.iter().zip(newest).filter_map(|(name, lag)| Some(((*name).to_owned(), lag? * ms))).collect()
+    names.into_iter().zip(newest).filter_map(|(name, lag)| Some((name, lag? * ms))).collect()
 }
+
+/// Databases with their readers, or why one has none to count, by name.
+pub(super) type Reads = BTreeMap<String, Result<Read, String>>;
 
 /// A database with its readers.
 #[derive(Clone, Debug)]

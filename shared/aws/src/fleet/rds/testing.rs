@@ -53,7 +53,7 @@ pub(super) fn describes(instances: Vec<DbInstance>) -> Rule {
         let filter = &request.filters()[0];
         let is_asked = |instance: &&DbInstance| {
             let of = match filter.name() {
-                "db-cluster-id" => instance.db_cluster_identifier(),
+                Some("db-cluster-id") => instance.db_cluster_identifier(),
                 _ => instance.db_instance_identifier(),
             };
             filter.values().iter().any(|value| of == Some(value))
