@@ -97,7 +97,7 @@ async fn readers_are_counted_and_the_writer_is_none_of_them() {
     assert_eq!((capacity.busy, capacity.failed), (None, None));
     let told =
         known(ADOPTING, &[&cluster("available", "orders-0"), &describes(vec![writer()])], no_lag()).await;
-    assert_eq!(told.aws_min, Some(Units(0)));
+    assert_eq!(told.aws_min, None);
 }
 
 #[tokio::test]
