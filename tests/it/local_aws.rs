@@ -2,6 +2,7 @@
 
 mod databases;
 mod dynamodb;
+mod elasticache;
 mod functions;
 mod groups;
 mod kinesis;

@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{aurora_serverless, kinesis_stream, lambda_function, readers};
+use crate::kinds::{
+    aurora_serverless, elasticache_replication_group, kinesis_stream, lambda_function, readers,
+};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -99,6 +101,8 @@ async fn everything(bench: &Bench) {
     lambda_function::create(bench).await;
     let floors = aurora_serverless::platform(bench, &floors, "");
     let floors = readers::copies(bench, &readers::storage(bench, &readers::platform(bench, &floors)));
+    elasticache_replication_group::create(bench).await;
+    let floors = elasticache_replication_group::platform(bench, &floors);
     let floors = kinesis_stream::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
@@ -108,6 +112,7 @@ async fn everything(bench: &Bench) {
     readers::left(bench, 18.0, until, 30).await;
     kinesis_stream::write(bench, 4.2, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
+    elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
@@ -116,15 +121,21 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person has nothing provisioned any more, which is no configuration at all; a reader less, and a replica.
+    // A person wants other capacities: nothing provisioned at all, a reader and a replica less, and a cache with more
+    // nodes, then with fewer.
     lambda_function::provision(bench, 1).await;
-    let none = json!({"capacity": {
+    let cache = elasticache_replication_group::name_of(bench);
+    let none = json!({
         lambda_function::provisioned(bench): 0,
+        format!("{cache}/replicas"): 2,
         format!("{name}-books/replicas"): 2,
         format!("{name}-copies/replicas"): 1,
-    }});
-    let cycle = bench.cycle_with(none).await;
-    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+    });
+    let by_hand = [none, json!({format!("{cache}/replicas"): 1}), json!({format!("{cache}/shards"): 4})];
+    for capacity in by_hand {
+        let cycle = bench.cycle_with(json!({"capacity": capacity})).await;
+        assert_eq!(cycle.outcome(), "scaled", "{capacity}: {cycle:?}");
+    }
 }
 
 /// The platform's file with a check of an alarm that is well.

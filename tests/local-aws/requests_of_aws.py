@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, kinesis, lambda_svc, rds
+from ministack.services import autoscaling, dynamodb, ecs, elasticache, kinesis, lambda_svc, rds
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -24,6 +24,11 @@ TARGETS_NEED = {
     "cassandra": ("cassandra:Alter", "cassandra:Select"),
     "dynamodb": ("dynamodb:DescribeTable", "dynamodb:UpdateTable"),
     "ecs": ("ecs:DescribeServices", "ecs:UpdateService"),
+    "elasticache": (
+        "elasticache:DecreaseReplicaCount", "elasticache:DescribeCacheClusters", "elasticache:DescribeCacheParameters",
+        "elasticache:DescribeReplicationGroups", "elasticache:IncreaseReplicaCount",
+        "elasticache:ModifyReplicationGroupShardConfiguration",
+    ),
     "lambda": (
         "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig",
     ),
@@ -125,6 +130,8 @@ def behind(place, target):
         return service_of(place, *name.split("/"))
     if kind == "table":
         return table(place, name.split("/")[0])
+    if kind == "replication-group":
+        return next(of_elasticache(place, None, {"ReplicationGroupId": name}))
     if kind.startswith("function:"):
         _, name, qualifier = kind.split(":")
         return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
@@ -174,6 +181,11 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_elasticache(place, operation, given):
+    arn = f"{place}:replicationgroup:{given.get('ReplicationGroupId', '*')}"
+    yield arn, tags(elasticache._tags.get(arn))
+
+
 def of_kinesis(place, operation, given):
     stream = kinesis._streams.get(given["StreamName"]) or {}
     context = tags({"Key": key, "Value": value} for key, value in stream.get("tags", {}).items())
@@ -221,6 +233,7 @@ NAMED = {
     "dynamodb": of_dynamodb,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
+    "elasticache": of_elasticache,
     "kinesis": of_kinesis,
     "lambda": of_lambda,
     "rds": of_rds,

@@ -22,7 +22,8 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, functions, gateway, kinesis, rds, scaling, stepfunctions
+from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, elasticache, functions, gateway, kinesis, rds, scaling
+from patches import stepfunctions
 
 
 def inject_faults(port):
@@ -86,6 +87,9 @@ PATCHES = (
     kinesis.reshard_over_time,
     kinesis.refuse_reshardings,
     kinesis.tell_streams_late,
+    elasticache.change_replicas_over_time,
+    elasticache.reshard_over_time,
+    elasticache.tell_groups_late,
     concurrency.allocate_over_time,
     concurrency.refuse_concurrency,
     concurrency.tell_concurrency_late,

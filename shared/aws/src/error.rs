@@ -162,6 +162,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ResourceConflictException"
         | "InvalidDBClusterStateFault"
         | "InvalidDBInstanceState"
+        | "InvalidReplicationGroupState"
+        | "InvalidCacheClusterState"
         | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
         "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
@@ -174,7 +176,11 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "ServiceQuotaExceededException"
         | "InstanceQuotaExceeded"
         | "InsufficientDBInstanceCapacity"
-        | "StorageQuotaExceeded" => ErrorKind::Limit,
+        | "StorageQuotaExceeded"
+        | "ClusterQuotaForCustomerExceeded"
+        | "NodeQuotaForCustomerExceeded"
+        | "NodeGroupsPerReplicationGroupQuotaExceeded"
+        | "InsufficientCacheClusterCapacity" => ErrorKind::Limit,
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
         | "ClusterNotFoundException"
@@ -189,7 +195,8 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "TargetGroupNotFound"
         | "DBClusterNotFoundFault"
         | "DBInstanceNotFound"
-        | "LoadBalancerNotFound" => ErrorKind::NotFound,
+        | "LoadBalancerNotFound"
+        | "ReplicationGroupNotFoundFault" => ErrorKind::NotFound,
         // Auto Scaling has no code of its own for a group that is gone.
         "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
         code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,

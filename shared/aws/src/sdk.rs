@@ -74,6 +74,10 @@ impl Aws {
         ecs, aws_sdk_ecs
     );
     client!(
+        /// ElastiCache.
+        elasticache, aws_sdk_elasticache
+    );
+    client!(
         /// Load balancers.
         balancing, aws_sdk_elasticloadbalancingv2
     );

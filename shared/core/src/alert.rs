@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{Entry, StepEvent};
+use crate::journal::{Entry, StepEvent, wave_end};
 use crate::name::CycleId;
 use crate::platform::{Alert, Comparison, Figure};
 use crate::text::number;
@@ -34,15 +34,10 @@ impl Scaled {
     }
 }
 
-/// A step is over when its capacity is there and healthy: when the next wave begins, or the cycle settles.
+/// How long a step took, from its first call until its wave was over.
 fn seconds(entry: &Entry, entries: &[Entry], settled_at: Timestamp) -> f64 {
-    let begun = |entry: &Entry| {
-        let first = entry.events.iter().find(|happened| happened.event == StepEvent::Started);
-        first.map(|happened| happened.at)
-    };
-    let over = entries.iter().filter(|later| entry.wave < later.wave).filter_map(begun).min();
-    let over = over.unwrap_or(settled_at);
-    begun(entry).map_or(0.0, |begun| over.duration_since(begun).as_secs_f64().max(0.0))
+    let over = wave_end(entries, entry.wave, settled_at);
+    entry.began().map_or(0.0, |began| over.duration_since(began).as_secs_f64().max(0.0))
 }
 
 /// What was scaled so far and in this cycle, as far back as any alert looks. A cycle that settles twice counts once.

@@ -14,6 +14,7 @@ use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Observed, reading};
 use crate::platform::{Measure, Metric, Place, Platform, Query, Rate};
 use crate::series::Series;
+use crate::units::{DAY_S, HOUR_S};
 
 /// CloudWatch is asked for minutes: a five-minute cycle costs the same for five points as for one.
 pub const PERIOD_S: u32 = 60;
@@ -26,7 +27,6 @@ const LATE_S: i64 = 1_200;
 /// already. Behind each, how much of it is stored in one item.
 const KEPT: [(u32, i64, i64); 3] =
     [(PERIOD_S, 14 * DAY_S, 6 * 3_600), (PAST_STEP_S, 62 * DAY_S, DAY_S), (3_600, 454 * DAY_S, 10 * DAY_S)];
-const DAY_S: i64 = 86_400;
 /// The step of history that is no longer known by the minute.
 pub const PAST_STEP_S: u32 = 300;
 /// Metrics whose past is read in one cycle. A large platform takes a few cycles, each of which still ends in time.
@@ -170,7 +170,6 @@ pub type LivePlace = (u8, Timestamp);
 /// The live chunks that a cycle reads before it adds to them.
 pub fn live_places(platform: &Platform, now: Timestamp, reach: Duration) -> (Vec<u8>, Vec<Timestamp>) {
     let shards: BTreeSet<u8> = platform.resources().map(|(_, resource)| shard(&resource.id)).collect();
-    const HOUR_S: i64 = 3_600;
     // The record of ready units before the first point stands a cycle earlier.
     let earlier = second(recent(now, reach).0.as_second() - i64::from(PAST_STEP_S));
     let (from_s, to_s) = (hour_of(earlier).as_second(), hour_of(now).as_second());

@@ -172,6 +172,11 @@ impl Entry {
         self.events.iter().rev().find(|happened| happened.event == event).map(|happened| happened.at)
     }
 
+    /// When its first call was about to be made.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.events.iter().find(|happened| happened.event == StepEvent::Started).map(|happened| happened.at)
+    }
+
     /// The sentence of the last event that has one.
     pub fn detail(&self) -> Option<&str> {
         self.events.iter().rev().find_map(|happened| happened.detail.as_deref())
@@ -181,6 +186,12 @@ impl Entry {
     pub fn undo(&self) -> Option<Step> {
         self.state.may_stand().then(|| self.step.undo())
     }
+}
+
+/// When a wave was over, its capacity there and healthy: when a later wave began, else when the cycle settled.
+pub fn wave_end(entries: &[Entry], wave: usize, settled_at: Timestamp) -> Timestamp {
+    let later = entries.iter().filter(|entry| wave < entry.wave).filter_map(Entry::began);
+    later.min().unwrap_or(settled_at)
 }
 
 /// What stands of a plan.

@@ -39,6 +39,18 @@ pub struct Observation {
     pub readings: Vec<Reading>,
 }
 
+impl Observation {
+    /// What was read of a metric; `None` if it was not read at all.
+    pub fn reading(&self, metric: &str) -> Option<&Observed<Load>> {
+        self.readings.iter().find(|reading| reading.metric == metric).map(|reading| &reading.load)
+    }
+
+    /// The load of a metric, where it is known.
+    pub fn load(&self, metric: &str) -> Option<&Load> {
+        self.reading(metric)?.known()
+    }
+}
+
 /// The capacity of a dimension.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {

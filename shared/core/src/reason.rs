@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::name::GroupName;
+use crate::name::{DimensionKey, GroupName};
 use crate::platform::Phase;
 use crate::scalar::Span;
 use crate::text::{clock, day_clock};
@@ -57,26 +57,26 @@ pub enum Reason {
         /// Units needed.
         needed: Units,
     },
-    /// The largest load of the lead window, weighed against what units cost.
+    /// The number of units with the lowest expected cost in the lead window.
     LeadWindow {
         /// Its metric.
         metric: String,
         /// The load that the units carry.
         load: f64,
-        /// The chance that it is passed all the same.
+        /// The chance that the load is higher all the same.
         chance: f64,
         /// What one unit carries.
         per_unit: f64,
-        /// Units that are worth their price.
+        /// Units needed.
         needed: Units,
     },
-    /// A latency guard was passed.
+    /// Latency is above its limit.
     Latency {
         /// Its metric.
         metric: String,
         /// The value.
         value: f64,
-        /// The value not to pass.
+        /// Its limit.
         limit: f64,
     },
     /// A step policy acted.
@@ -88,13 +88,13 @@ pub enum Reason {
         /// Units it asks for.
         needed: Units,
     },
-    /// A step policy took units away, and nothing else needs more than it left.
+    /// A step policy asks for fewer units, and no other source needs more.
     StepPolicyIn {
         /// Its metric.
         metric: String,
         /// Percent of utilisation.
         utilization: f64,
-        /// Units it leaves.
+        /// Units that remain.
         needed: Units,
     },
     /// The calendar asks for a floor.
@@ -195,7 +195,7 @@ pub enum Reason {
         /// What.
         what: String,
     },
-    /// Not everything is known, so nothing is taken away.
+    /// A metric is unknown, so nothing is scaled in.
     UnknownNeverScalesIn,
     /// The calendar forbids to scale in.
     NoScaleIn {
@@ -209,6 +209,11 @@ pub enum Reason {
     },
     /// AWS has no way to make it smaller.
     OnlyGrows,
+    /// Another dimension of the resource changes first.
+    OneAtATime {
+        /// Which.
+        other: DimensionKey,
+    },
     /// No more decreases today, or this hour.
     DecreasesSpent,
     /// No more changes within 24 hours.
@@ -259,11 +264,11 @@ pub enum Reason {
         /// Until when.
         until: Timestamp,
     },
-    /// It turned between out and in too often within an hour.
+    /// The direction changed too often within an hour.
     TurnsTooOften {
-        /// How often, with this change.
+        /// Changes of direction, with this one.
         turns: u32,
-        /// How often it may.
+        /// Changes of direction allowed.
         most: u32,
     },
     /// What would be removed is forecast to be needed again before it could be replaced.
@@ -283,18 +288,18 @@ pub enum Reason {
         /// Units wanted.
         wanted: Units,
     },
-    /// The newest hour was like nothing that was expected.
+    /// The load of the newest hour was very unlike its forecast.
     Burst {
         /// Its metric.
         metric: String,
-        /// How unlike it was.
+        /// How unlike, from zero to one.
         anomaly: Ratio,
     },
-    /// The dependency takes no more connections.
+    /// The dependency accepts no more connections.
     Connections {
         /// The dependency.
         target: GroupName,
-        /// Units of all resources that it takes.
+        /// The units of all resources of this group for which it accepts connections.
         most: Units,
         /// Units allowed here.
         allowed: Units,
@@ -315,7 +320,7 @@ pub enum Reason {
         /// Units allowed.
         allowed: Units,
     },
-    /// The rollout phase lets a share through.
+    /// The rollout phase allows a share of the change.
     PhaseShare {
         /// The phase.
         phase: Phase,
@@ -420,6 +425,9 @@ impl fmt::Display for Reason {
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
             Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),
             Reason::OnlyGrows => f.write_str("AWS has no way to make it smaller"),
+            Reason::OneAtATime { other } => {
+                write!(f, "AWS changes one thing of the resource at a time, and {other} changes first")
+            }
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::ChangesSpent { daily } => {
                 write!(f, "AWS allows {daily} changes within 24 hours, and they are made")

@@ -5,6 +5,11 @@ use std::fmt;
 pub use headroom_forecast::ratio::{NotARatio, Ratio};
 use serde::{Deserialize, Serialize};
 
+/// Seconds of a day, where days are those of UTC.
+pub const DAY_S: i64 = 86_400;
+/// Seconds of an hour.
+pub const HOUR_S: i64 = 3_600;
+
 /// A number of units of one dimension: instances, tasks, read units, half ACUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -22,7 +22,7 @@ const ROOMS: &[Room<'_>] = &[
     ("observe", "name platform units"),
     ("reason", "name platform scalar text units"),
     ("state", "name platform text units"),
-    ("collect", "history name observe platform"),
+    ("collect", "history name observe platform units"),
     ("forecast", "calendar history platform state units"),
     ("world", "forecast name observe platform state units"),
     ("demand", "calendar forecast observe platform reason state units world"),

@@ -44,13 +44,13 @@ async fn stands(aws: &Aws, name: &str) -> (i32, i32, Status) {
 
 #[tokio::test]
 async fn what_is_provisioned_takes_time_and_no_other_call_meanwhile() {
-    let aws = slow("unkind-function").await;
-    provision(&aws, "unkind-function", "live", 5).await.unwrap();
-    assert_eq!(stands(&aws, "unkind-function").await, (5, 0, Status::InProgress));
-    let busy = provision(&aws, "unkind-function", "live", 6).await;
+    let aws = slow("unkind-provisioned").await;
+    provision(&aws, "unkind-provisioned", "live", 5).await.unwrap();
+    assert_eq!(stands(&aws, "unkind-provisioned").await, (5, 0, Status::InProgress));
+    let busy = provision(&aws, "unkind-provisioned", "live", 6).await;
     assert_eq!(busy, Err("ResourceConflictException".into()));
-    server().await.kind("unkind-function").await.unwrap();
-    assert_eq!(stands(&aws, "unkind-function").await, (5, 5, Status::Ready));
+    server().await.kind("unkind-provisioned").await.unwrap();
+    assert_eq!(stands(&aws, "unkind-provisioned").await, (5, 5, Status::Ready));
 }
 
 #[tokio::test]

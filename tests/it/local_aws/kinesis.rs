@@ -43,17 +43,17 @@ async fn resharding_takes_time_and_no_other_change_meanwhile() {
 
 #[tokio::test]
 async fn shards_double_or_halve_ten_times_a_day() {
-    let aws = stream("unkind-counted", 4).await;
+    let aws = stream("shards-counted", 4).await;
     let limit = || Err("LimitExceededException".to_owned());
     assert_eq!(
-        (set(&aws, "unkind-counted", 9).await, set(&aws, "unkind-counted", 1).await),
+        (set(&aws, "shards-counted", 9).await, set(&aws, "shards-counted", 1).await),
         (limit(), limit())
     );
     for shards in [8, 4, 8, 4, 8, 4, 8, 4, 8, 4] {
-        set(&aws, "unkind-counted", shards).await.unwrap();
+        set(&aws, "shards-counted", shards).await.unwrap();
     }
-    assert_eq!(set(&aws, "unkind-counted", 5).await, limit());
-    assert_eq!(stands(&aws, "unkind-counted").await, (StreamStatus::Active, 4));
+    assert_eq!(set(&aws, "shards-counted", 5).await, limit());
+    assert_eq!(stands(&aws, "shards-counted").await, (StreamStatus::Active, 4));
 }
 
 #[tokio::test]
@@ -67,11 +67,11 @@ async fn streams_on_demand_are_not_resharded() {
 
 #[tokio::test]
 async fn streams_are_described_late() {
-    let aws = stream("unkind-late", 4).await;
+    let aws = stream("shards-late", 4).await;
     let late = Unkind { lag: Some(PACE), ..Unkind::default() };
-    server().await.unkind("unkind-late", &late).await.unwrap();
-    set(&aws, "unkind-late", 8).await.unwrap();
-    assert_eq!(stands(&aws, "unkind-late").await, (StreamStatus::Active, 4));
-    server().await.kind("unkind-late").await.unwrap();
-    assert_eq!(stands(&aws, "unkind-late").await, (StreamStatus::Active, 8));
+    server().await.unkind("shards-late", &late).await.unwrap();
+    set(&aws, "shards-late", 8).await.unwrap();
+    assert_eq!(stands(&aws, "shards-late").await, (StreamStatus::Active, 4));
+    server().await.kind("shards-late").await.unwrap();
+    assert_eq!(stands(&aws, "shards-late").await, (StreamStatus::Active, 8));
 }

@@ -150,3 +150,21 @@ async fn a_scale_out_that_aws_allows_no_decrease_for_stands_and_stops_nobody() {
     bench.ports.fleet.breaks(Break::Before(1), ErrorKind::DecreaseLimit);
     assert_eq!(bench.undo(0).await.unwrap().stands, 1);
 }
+
+#[tokio::test]
+async fn a_scale_in_that_cannot_be_taken_back_is_a_persons_business() {
+    let bench = Bench::new().await;
+    // The table goes from 20 and 10 to 10 and 5: capacity that the platform had is missing.
+    let platform: PlatformName = "shop".into();
+    let mut plan = bench.plan.clone();
+    for change in &mut plan.waves[0].steps[0].changes {
+        std::mem::swap(&mut change.expected, &mut change.target);
+    }
+    bench.ports.store.put_plan(&platform, &plan).await.unwrap();
+    bench.ports.fleet.put("users/read", 20);
+    bench.ports.fleet.put("users/write", 10);
+    bench.apply(0).await.unwrap();
+    bench.ports.fleet.breaks(Break::Before(1), ErrorKind::DecreaseLimit);
+    let executed = bench.undo(0).await.unwrap();
+    assert_eq!((executed.stands, executed.failed), (0, 1), "{executed:?}");
+}

@@ -4,6 +4,7 @@ mod autoscaling;
 mod balancing;
 mod dynamodb;
 mod ecs;
+mod elasticache;
 mod kinesis;
 mod lambda;
 #[cfg(feature = "fakes")]
@@ -131,6 +132,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     dynamodb::PERMISSIONS,
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
+    elasticache::PERMISSIONS,
     rds::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
@@ -144,6 +146,7 @@ pub struct AwsFleet {
     dynamodb: dynamodb::Clients,
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
+    elasticache: elasticache::Clients,
     rds: rds::Clients,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
@@ -158,6 +161,7 @@ impl AwsFleet {
             dynamodb: dynamodb::Clients::new(aws),
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
+            elasticache: elasticache::Clients::new(aws),
             rds: rds::Clients::new(aws),
             scalable: aws.application(),
             balancing: aws.balancing(),
@@ -185,6 +189,7 @@ struct ByAdapter<'a> {
     tables: Vec<Target<'a>>,
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
+    caches: Vec<Target<'a>>,
     serverless_clusters: Vec<Target<'a>>,
     aurora_readers: Vec<Target<'a>>,
     read_replicas: Vec<Target<'a>>,
@@ -202,6 +207,7 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
+                Some(Adapter::ReplicationGroup) => &mut by.caches,
                 Some(Adapter::AuroraServerless { .. }) => &mut by.serverless_clusters,
                 Some(Adapter::AuroraReplicas(_)) => &mut by.aurora_readers,
                 Some(Adapter::RdsReadReplicas(_)) => &mut by.read_replicas,
@@ -231,11 +237,12 @@ impl Fleet for AwsFleet {
         let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
         let streams = kinesis::observe(&self.kinesis, &by.streams);
         let functions = lambda::observe(&self.lambda, &by.functions);
+        let caches = elasticache::observe(&self.elasticache, &by.caches);
         let databases = self.databases(&by, now);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, databases, scalable_targets) =
-            join!(groups, services, tables, streams, functions, databases, scalable_targets);
-        let seen = [groups, services, tables, streams, functions, databases, scalable_targets];
+        let (groups, services, tables, streams, functions, caches, databases, scalable_targets) =
+            join!(groups, services, tables, streams, functions, caches, databases, scalable_targets);
+        let seen = [groups, services, tables, streams, functions, caches, databases, scalable_targets];
         seen.into_iter().flatten().collect()
     }
 
@@ -255,6 +262,9 @@ impl Fleet for AwsFleet {
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
             Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
             Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,
+            Some(Adapter::ReplicationGroup) => {
+                elasticache::set(&self.elasticache, resource, mode, targets).await
+            }
             Some(Adapter::AuroraServerless { pause_after_s }) => {
                 rds::serverless::set(&self.rds, resource, *pause_after_s, targets).await
             }

@@ -23,6 +23,7 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             | Adapter::LambdaFunction
             | Adapter::RdsReadReplicas(_)
             | Adapter::RdsStorage
+            | Adapter::ReplicationGroup
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

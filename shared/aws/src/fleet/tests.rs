@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every adapter with its sources.
-const SOURCES: [(Permissions, &[&str]); 8] = [
+const SOURCES: [(Permissions, &[&str]); 9] = [
     (autoscaling::PERMISSIONS, &[include_str!("autoscaling.rs")]),
     (ecs::PERMISSIONS, &[include_str!("ecs.rs")]),
     (dynamodb::PERMISSIONS, &[include_str!("dynamodb.rs")]),
     (kinesis::PERMISSIONS, &[include_str!("kinesis.rs")]),
     (lambda::PERMISSIONS, &[include_str!("lambda.rs")]),
+    (elasticache::PERMISSIONS, &[include_str!("elasticache.rs")]),
     (
         rds::PERMISSIONS,
         &[

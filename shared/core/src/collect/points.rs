@@ -10,6 +10,7 @@ use crate::history::{Column, UNITS, points_of};
 use crate::observe::Observed;
 use crate::platform::{Measure, Metric, Place, Query, Rate};
 use crate::series::Series;
+use crate::units::DAY_S;
 
 /// The points of one query, and whether CloudWatch says that these are all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,9 +26,9 @@ const COUNT_SETTLES_S: i64 = 60;
 /// Points come up to three minutes late. A minute longer ago that has none will get none.
 const LATE_POINT_S: i64 = 300;
 /// A metric that had no points for so long is gone or misspelt, and not idle: CloudWatch itself no longer lists it then.
-const IDLE_S_MAX: i64 = 14 * 86_400;
+const IDLE_S_MAX: i64 = 14 * DAY_S;
 /// How often it is written down anew that a metric has points.
-const NOTED_S: i64 = 86_400;
+const NOTED_S: i64 = DAY_S;
 
 /// Metrics whose absence means zero, with the newest time at which they had points.
 pub type LastSeen = BTreeMap<String, Timestamp>;

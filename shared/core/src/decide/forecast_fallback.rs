@@ -1,4 +1,5 @@
-//! Forecasts that were not made in this cycle: the last ones are gone on with until they have been missing for too long.
+//! Forecasts that this cycle could not make: decisions use the newest earlier forecast of the dimension, until forecasts have
+//! been missing for too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,12 +21,12 @@ pub type Earlier = (Timestamp, DimensionKey, Vec<MetricForecast>);
 pub struct FallbackForecasts {
     /// What is forecast, by dimension.
     pub forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
-    /// When what is gone on with was made.
+    /// When each forecast of an earlier cycle that is still used was made.
     pub made_at: BTreeMap<DimensionKey, Timestamp>,
 }
 
-/// Since when forecasts may have been made to be gone on with at `now`; `None` when every dimension that should have one
-/// has one.
+/// The oldest time at which a forecast that is still used at `now` may have been made; `None` when every dimension that should
+/// have a forecast has one of this cycle.
 ///
 /// A forecast is missing from when the next one was due, a cycle after it.
 pub fn since(
@@ -38,14 +39,14 @@ pub fn since(
         return None;
     }
     let after = platform.predictive.stale_after + platform.orchestration.cycle;
-    // One that ends before what is ordered now serves says nothing.
+    // A forecast that ends before units ordered now are ready says nothing about them.
     let reaches =
         platform.predictive.horizon.saturating_sub(LeadWindows::of(platform, state).judging_delay());
     now.checked_sub(after.min(reaches).min(AGE_MAX)).ok()
 }
 
-/// The time since then in parts to be read one by one, newest first, until [`is_enough`]: of every dimension only the newest
-/// forecast counts, and in an outage every cycle asks.
+/// The time from `since` to `now` in parts of five minutes, newest first. They are read one by one until [`is_enough`]: only the
+/// newest forecast of a dimension counts, and during an outage every cycle reads them.
 pub fn parts(since: Timestamp, now: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
     const PART_S: i64 = 300;
     let (first_s, last_s) = (since.as_second(), now.as_second());
@@ -67,12 +68,12 @@ pub fn is_enough(
     missing(platform, forecasts).into_iter().all(found)
 }
 
-/// A cycle that could not forecast either left only its reasons.
+/// Whether there is a forecast in it: a cycle that could not forecast either has stored only its reasons.
 fn is_usable(made: &[MetricForecast]) -> bool {
     made.iter().any(|made| made.outcome.is_ok())
 }
 
-/// Models that went wrong for longer than this have missed what matters.
+/// A forecast older than this is not used, whatever the configuration allows: the load may have changed too much since.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
 
 fn missing<'a>(
@@ -91,7 +92,8 @@ fn missing<'a>(
 impl FallbackForecasts {
     /// This cycle's forecasts, and the newest of `earlier` cycles where it has none.
     ///
-    /// What an earlier cycle knew of its lead window is left out: that window is over. Its horizon reaches further.
+    /// The earlier cycle's forecast of its lead window is left out, because that window is over; its forecast of the horizon still
+    /// covers the time to come.
     pub fn of(
         platform: &Platform,
         forecasts: BTreeMap<DimensionKey, Vec<MetricForecast>>,
@@ -109,7 +111,7 @@ impl FallbackForecasts {
         fallback
     }
 
-    /// Says in the decisions what they went on with.
+    /// Adds to each decision that used an earlier forecast when that forecast was made.
     pub fn explain(&self, decisions: &mut [Decision]) {
         for decision in decisions {
             if let Some(made_at) = self.made_at.get(&decision.key) {

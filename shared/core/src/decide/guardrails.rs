@@ -9,7 +9,7 @@ use crate::platform::{Phase, Place};
 use crate::reason::Reason;
 use crate::resource::{DailyLimit, Scaling};
 use crate::state::BreakerState;
-use crate::units::{Direction, Units};
+use crate::units::{DAY_S, Direction, HOUR_S, Units};
 use crate::world::{Change, World};
 
 /// What guardrails look at.
@@ -138,11 +138,11 @@ fn no_scale_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reas
     hold(facts, Reason::NoScaleIn { event: event.name.clone() })
 }
 
-/// Decreases that AWS counts are planned over the rest of its day: of four a day, one for every six hours may take off as
-/// little as it likes. The fewer there are than that, the more the next one must take off; towards midnight UTC, when unused ones are
-/// lost, any size will do. What is wanted already carries the peak of the horizon, so a decrease holds for that long.
+/// AWS counts decreases by the day in UTC, so they are spread over what is left of the day. While there is at least one for every
+/// six hours left (of four a day), a decrease may be of any size. The fewer there are than that, the more units the next one must
+/// remove. Towards midnight, when unused decreases are lost, any size is allowed again.
 fn decreases(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    /// The share that a decrease has to take off when there is none to spare.
+    /// The share of the capacity that a decrease has to remove when decreases are scarcest.
     const SCARCE_SHARE: f64 = 0.3;
     const DAY_HOURS: f64 = 24.0;
     let DailyLimit::Decreases { daily, .. } = facts.place.dimension.facts.daily_limit? else { return None };
@@ -207,14 +207,13 @@ fn least_step(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reaso
     (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::LeastStep { least }))
 }
 
-/// Hours until midnight UTC, where AWS counts anew; above none.
+/// Hours until midnight UTC, when AWS starts to count again; always above zero.
 fn hours_of_day_left(now: Timestamp) -> f64 {
-    const DAY_S: i64 = 86_400;
     let left_s = DAY_S - now.as_second().rem_euclid(DAY_S);
     i32::try_from(left_s).map_or(24.0, |left_s| f64::from(left_s) / 3_600.0)
 }
 
-/// A change of a few units among hundreds is noise of the forecast, and every change has its price.
+/// A change of a few units among hundreds follows the noise of the forecast, and every change has a cost.
 fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     const OUT_SHARE: f64 = 0.02;
     const IN_SHARE: f64 = 0.03;
@@ -229,7 +228,8 @@ fn minor(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     (change < facts.set().real() * share).then(|| (facts.set(), Reason::Minor { wanted }))
 }
 
-/// Cooldown: out waits after the last scale-out; in waits after any change, because new capacity must first show what it does.
+/// Cooldown: a scale-out waits after the last scale-out. A scale-in waits after any change, because the effect of new capacity
+/// must be measured first.
 fn cooldown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if facts.source == DemandSource::Manual {
         return None;
@@ -263,9 +263,8 @@ fn paused(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> 
     hold(facts, Reason::Paused { by: pause.by.clone(), until: pause.until })
 }
 
-/// A capacity that keeps turning has found its place between two sizes: it stays at the larger. Out is never stopped.
+/// A capacity that keeps going out and in needs a size between the two, so it stays at the larger one. A scale-out is never stopped.
 fn direction_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    const HOUR_S: i64 = 3_600;
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
@@ -277,13 +276,13 @@ fn direction_changes(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units
         .map(|change| Direction::of(change.from, change.to))
         .collect();
     let turns = ways.iter().zip(ways.iter().skip(1)).filter(|(before, after)| before != after).count();
-    // This change would be one more where the last went out.
+    // This scale-in is one more turn if the last change was a scale-out.
     let turns = u32::try_from(turns + usize::from(ways.last() == Some(&Direction::Out))).unwrap_or(u32::MAX);
     let most = platform.guardrails.direction_changes_hourly;
     (most < turns).then(|| (facts.set(), Reason::TurnsTooOften { turns, most }))
 }
 
-/// What the forecast will want back before it could be ordered again is kept.
+/// Units are kept that the forecast needs again before they could be ordered and become ready again.
 fn straight_back(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
@@ -295,7 +294,7 @@ fn straight_back(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Re
 
 /// Below what is measured only a forecast that is trusted may go.
 fn confident_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
-    // Whatever won asks for little because the forecast does: where the measured load is followed, it keeps its target.
+    // This holds for every source: none asks for fewer units than the measured load needs unless the forecast allows it.
     if direction(facts, wanted) == Direction::Out || facts.source == DemandSource::Manual {
         return None;
     }
@@ -305,7 +304,7 @@ fn confident_in(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Rea
     (wanted < measured).then_some((measured, Reason::NotTrustedIn { confidence, needed }))
 }
 
-/// What is measured needs no trust; what is only forecast may add so much and no more.
+/// A forecast alone may add only a share of the capacity. Units that the measured load needs are not limited here.
 fn predictive_limit(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
     let foreseen = matches!(facts.source, DemandSource::Predictive | DemandSource::Hybrid);
     if !foreseen || direction(facts, wanted) == Direction::In {

@@ -23,7 +23,7 @@ use crate::state::{LeadWindow, LeadWindows};
 use crate::units::{Direction, Ratio, Units};
 use crate::world::{Change, World};
 
-/// The band of a forecast that nine out of ten outcomes should lie in.
+/// The quantiles between which nine out of ten outcomes should lie.
 pub const BAND: (f64, f64) = (0.05, 0.95);
 
 /// What a decision expected of a metric, to be judged later.
@@ -212,8 +212,7 @@ fn expected(world: &World<'_>, place: Place<'_>, delay: Duration) -> Vec<Expecte
 /// What a thousand of what a load counts cost, at `hourly` an hour. A level, such as a utilisation, counts nothing.
 fn per_thousand(place: Place<'_>, observation: &Observation, hourly: f64) -> Option<f64> {
     let count = |metric: &Metric| {
-        let reading = observation.readings.iter().find(|reading| reading.metric == metric.name)?;
-        let load = reading.load.known()?.mean;
+        let load = observation.load(&metric.name)?.mean;
         let times = match (&metric.measure, metric.query.as_ref()?.rate) {
             (Measure::Load { .. }, Rate::PerMinute) => 60.0,
             (Measure::Load { .. }, Rate::PerSecond) => 3_600.0,

@@ -1,4 +1,4 @@
-//! What holds for the platform as a whole: connections along dependencies, and the budget. Both only shrink scale-outs.
+//! Limits of the platform as a whole: connections along dependencies, and the budget. Both only shrink scale-outs.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,16 @@ use jiff::Timestamp;
 
 use super::Decision;
 use crate::name::{DimensionKey, GroupName};
-use crate::platform::{Budget, Dependency};
+use crate::platform::{Budget, Dependency, Resource};
 use crate::reason::Reason;
 use crate::units::{Direction, Units};
 use crate::world::World;
 
-/// Fits decisions into what the platform allows in all.
+/// Shrinks decisions until the platform's limits hold.
 pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
+    for (_, resource) in world.platform.resources() {
+        one_at_a_time(decisions, resource);
+    }
     for dependency in &world.platform.orchestration.dependencies {
         connections(decisions, dependency);
     }
@@ -21,8 +24,25 @@ pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
     }
 }
 
-/// The source may not hold more connections than the target takes. Clipping targets is enough for every state between:
-/// each is between what is and what is planned.
+/// Where AWS changes one dimension of a resource at a time: out before in, and else the first of the file.
+fn one_at_a_time(decisions: &mut [Decision], resource: &Resource) {
+    if !resource.dimensions.iter().any(|dimension| dimension.facts.one_at_a_time) {
+        return;
+    }
+    let changes = || decisions.iter().filter(|decision| decision.resource == resource.id);
+    let of = |way: Direction| changes().find(|decision| decision.direction() == Some(way));
+    let Some(first) = of(Direction::Out).or_else(|| of(Direction::In)).map(|first| first.key.clone()) else {
+        return;
+    };
+    let is_other = |decision: &&mut Decision| decision.resource == resource.id && decision.key != first;
+    for decision in decisions.iter_mut().filter(is_other).filter(|decision| decision.change().is_some()) {
+        decision.target = decision.observed;
+        decision.reasons.push(Reason::OneAtATime { other: first.clone() });
+    }
+}
+
+/// The source may not hold more connections than the target accepts. To limit the targets is enough: while a plan is carried out
+/// every dimension has either its old capacity or its target.
 fn connections(decisions: &mut [Decision], dependency: &Dependency) {
     let Some(connections) = dependency.connections else { return };
     let most = Units::at_most(connections.limit / connections.per_unit);
@@ -55,7 +75,7 @@ fn hourly_limit(world: &World<'_>) -> Option<f64> {
     }
 }
 
-/// The mean month.
+/// The hours of a mean month.
 const HOURS_IN_MONTH: f64 = 730.0;
 const HOUR_S: f64 = 3_600.0;
 
@@ -79,7 +99,7 @@ fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
         let units = decision.target.or(decision.observed).unwrap_or_default();
         units.real() * costs.get(&decision.key).copied().unwrap_or(0.0)
     };
-    // What cannot be seen still takes its part.
+    // Capacity that could not be observed still costs money.
     let unseen = world.state.spend.map_or(0.0, |spend| spend.unseen_hourly);
     let total = unseen + decisions.iter().map(cost).sum::<f64>();
     let mut over = total - limit;

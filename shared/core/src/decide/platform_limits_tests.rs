@@ -133,3 +133,47 @@ proptest! {
         prop_assert!(out <= hourly + 1e-9 || (out - floor).abs() < 1e-9, "{out} above {hourly}, {floor}");
     }
 }
+
+#[test]
+fn a_cache_changes_its_replicas_or_its_shards_out_before_in() {
+    let text = "configuration_name: shop
+scaling_groups:
+  data: {resources: [{type: ELASTICACHE_REPLICATION_GROUP, name: sessions, replicas: {min: 1, max: 5},
+    shards: {min: 2, max: 20}}]}
+orchestration: {rollout_phase: full}
+";
+    let platform = parse(text).unwrap().platform;
+    let targets = |replicas: f64, shards: f64| {
+        let observations = platform.dimensions().map(|place| {
+            let key = place.dimension.key.clone();
+            let (set, cpu) = if key.dimension == "shards" { (10, shards) } else { (2, replicas) };
+            let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
+            let load = |metric: &str| {
+                let load = cpu * f64::from(set);
+                let at = Timestamp::UNIX_EPOCH;
+                let load = Observed::Known(Load { mean: load, peak: load, at, saturated: false });
+                Reading { metric: metric.to_owned(), load }
+            };
+            let readings = place.dimension.metrics.iter().map(|metric| load(&metric.name)).collect();
+            (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
+        });
+        let world = World {
+            platform: &platform,
+            now: "2026-11-24T12:00:00Z".parse().unwrap(),
+            observations: &observations.collect(),
+            forecasts: &BTreeMap::new(),
+            changes: &[],
+            manual: &BTreeMap::new(),
+            state: &EMPTY,
+        };
+        let told = |decision: Decision| {
+            let waits = decision.reasons.iter().any(|reason| matches!(reason, Reason::OneAtATime { .. }));
+            (decision.target.unwrap().0, waits)
+        };
+        decide(&world).into_iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(targets(90.0, 70.0), [(3, false), (10, false)]);
+    assert_eq!(targets(90.0, 90.0), [(3, false), (10, true)]);
+    assert_eq!(targets(20.0, 90.0), [(2, true), (13, false)]);
+    assert_eq!(targets(20.0, 20.0), [(1, false), (10, true)]);
+}

@@ -188,6 +188,11 @@ fn forecasts_come_before_the_load() {
         .check("10 -> 8 by Predictive: forecast_load");
     Case { forecast: Some((300.0, 0.95)), cpu: Some(30.0), ..quiet.clone() }
         .check("10 -> 6 by Hybrid: forecast_load");
+    // What agrees with the measured load by chance decides nothing where it is not trusted.
+    Case { forecast: Some((750.0, 0.5)), cpu: Some(75.0), ..quiet.clone() }
+        .check("10 -> 15 by Reactive: not_trusted measured_load");
+    Case { forecast: Some((750.0, 0.7)), cpu: Some(75.0), ..quiet.clone() }
+        .check("10 -> 15 by Hybrid: forecast_load");
     // Half of the capacity is the most that may rest on a forecast alone here; what is measured may go on.
     let quiet = case(&format!("{FULL}predictive: {{max_predictive_scaling_percent: 50}}\n"));
     Case { forecast: Some((900.0, 0.95)), ..quiet.clone() }
@@ -237,7 +242,10 @@ fn guardrails_bite_with_a_reason() {
     Case { failed: true, ..low.clone() }.check("hold 10: no_forecast measured_load busy");
     Case { failed: true, ..high }.check("10 -> 18 by Reactive: no_forecast measured_load");
     Case { changed: Some((100, true)), ..low.clone() }.check("hold 10: no_forecast measured_load cooldown");
-    Case { changed: Some((301, true)), ..low.clone() }
+    // To the second: five minutes by default for a scale-in.
+    let waits = Case { changed: Some((299, true)), ..low.clone() };
+    assert!(waits.decide().reasons.contains(&Reason::Cooldown { left_s: 1 }), "{:?}", waits.decide());
+    Case { changed: Some((300, true)), ..low.clone() }
         .check("10 -> 5 by Reactive: no_forecast measured_load pace");
     Case { changed: Some((100, true)), cpu: Some(60.0), ..quiet.clone() }
         .check("10 -> 12 by Reactive: no_forecast measured_load");
@@ -405,6 +413,17 @@ fn the_last_decreases_of_a_day_are_saved_for_large_ones() {
     Case { decreases_left: Some(1), cpu: Some(40.0), ..low.clone() }
         .check("10 -> 8 by Reactive: no_forecast measured_load");
     Case { decreases_left: Some(0), ..low }.check("hold 10: no_forecast measured_load decreases_spent");
+    // As many as the rest of the day gives: nothing is saved, however large the capacity and however few there are a day.
+    let limit = DailyLimit::Decreases { daily: 2, then_every_s: 3_600 };
+    let mut few = with_facts(|facts| facts.daily_limit = Some(limit));
+    few.decreases_left = Some(1);
+    Case { cpu: Some(45.0), ..few }.check("10 -> 9 by Reactive: no_forecast measured_load");
+    let mut large =
+        with_facts(|facts| facts.daily_limit = Some(DailyLimit::Decreases { daily: 4, then_every_s: 3_600 }));
+    (large.set, large.decreases_left) = (40, Some(2));
+    large.platform.groups[0].resources[0].dimensions[0].bounds =
+        crate::units::Bounds::new(Units(2), Units(60)).unwrap();
+    Case { cpu: Some(47.5), ..large }.check("40 -> 38 by Reactive: no_forecast measured_load");
 }
 
 #[test]
@@ -609,7 +628,8 @@ orchestration: {rollout_phase: full}
 ";
     let large = Case { platform: parse(text).unwrap().platform, set: 1_000, ..case(FULL) };
     Case { cpu: Some(50.5), ..large.clone() }.check("hold 1000: no_forecast measured_load minor");
-    Case { cpu: Some(51.5), ..large.clone() }.check("1000 -> 1030 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(51.0), ..large.clone() }.check("1000 -> 1020 by Reactive: no_forecast measured_load");
+    Case { cpu: Some(48.5), ..large.clone() }.check("1000 -> 970 by Reactive: no_forecast measured_load");
     Case { cpu: Some(49.0), ..large }.check("hold 1000: no_forecast measured_load minor");
 }
 

@@ -27,9 +27,9 @@ pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
     Needs { scheduled: need.map(Pair::both), ..Needs::default() }
 }
 
-/// Cycles that the pace takes to `floor` before the one in which it is reached: a floor is begun with so much sooner.
+/// How many cycles before the last one the pace needs to reach `floor`. Scaling to the floor begins that much earlier.
 fn cycles_before(facts: &DemandFacts<'_>, floor: Units) -> u32 {
-    /// Sooner than an hour at five minutes nothing is bought for an event.
+    /// At most this many cycles earlier, which is an hour with cycles of five minutes.
     const CYCLES_MAX: u32 = 12;
     let share = facts.world.platform.guardrails.out_share_max;
     let mut units = facts.capacity.set;

@@ -1,4 +1,4 @@
-//! What sources answer from: a dimension with what is seen, forecast and planned of it, worked out once for all of them.
+//! The facts that all demand sources use: a dimension with what is measured, forecast and planned of it, computed once.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -22,14 +22,14 @@ pub(super) struct DemandFacts<'a> {
     pub(super) place: Place<'a>,
     pub(super) capacity: &'a Capacity,
     pub(super) observation: &'a Observation,
-    /// Until when is looked to scale out: the end of the lead window.
+    /// The end of the lead window. Needs until then are scaled out for.
     pub(super) lead: Timestamp,
-    /// Until when is looked to scale in: the end of the horizon.
+    /// The end of the horizon. Units that are needed until then are not scaled in.
     pub(super) keep: Timestamp,
-    /// By how much the calendar multiplies the load at the most until the end of the lead window.
+    /// The largest factor by which the calendar multiplies the load until the end of the lead window.
     pub(super) factor: f64,
-    /// By how much the calendar says that the load will rise above what is measured now. Forecasts know the calendar; the
-    /// measured load knows what is on already.
+    /// The factor by which the load will rise above the measured one, by the calendar. Forecasts include the calendar already; the
+    /// measured load includes only the events that have begun.
     pub(super) rise: f64,
 }
 
@@ -69,8 +69,7 @@ impl<'a> DemandFacts<'a> {
 
     /// The measured load of a metric, or why it is unknown.
     pub(super) fn load(&self, metric: &Metric) -> Result<&'a Load, String> {
-        let reading = self.observation.readings.iter().find(|reading| reading.metric == metric.name);
-        match reading.map(|reading| &reading.load) {
+        match self.observation.reading(&metric.name) {
             Some(Observed::Known(load)) => Ok(load),
             Some(Observed::Unknown(why)) => Err(why.clone()),
             None => Err(format!("{} was not read in this cycle", metric.name)),
@@ -83,8 +82,8 @@ impl<'a> DemandFacts<'a> {
         made.iter().find(|made| made.metric == metric.name)
     }
 
-    /// What the lead window of a metric may bring, or the reason why that is not trusted to scale out by; `None` where
-    /// nothing is known of it.
+    /// The forecast of a metric's lead window, or the reason why it is not trusted enough to scale out by; `None` where there is
+    /// none.
     pub(super) fn lead(&self, metric: &Metric) -> Option<Result<&'a LeadForecast, Reason>> {
         let lead = self.made(metric)?.lead.as_ref().filter(|_| self.place.group.policy.predictive)?;
         let (confidence, needed) = (lead.confidence, self.world.scale_out_confidence());
@@ -100,10 +99,10 @@ pub(super) struct MetricFacts<'a> {
     pub(super) load: Option<&'a Load>,
     /// Units that carry the measured load, as far as this metric and those before it say.
     pub(super) measured: Option<Units>,
-    /// What its lead window may bring, where that is trusted.
+    /// The forecast of its lead window, where that is trusted.
     pub(super) lead: Option<&'a LeadForecast>,
-    /// Whether the measured load counts: nothing trusted is known of the lead window, or the newest hour was like nothing
-    /// expected.
+    /// Whether the measured load decides: there is no trusted forecast of the lead window, or the newest hour was very unlike its
+    /// forecast.
     pub(super) followed: bool,
     /// Whether the forecast says what is needed.
     pub(super) foreseen: bool,
@@ -127,7 +126,7 @@ impl<'a> MetricFacts<'a> {
         let name = || metric.name.clone();
         let saturated = !is_queue && known.as_ref().is_ok_and(|load| load.saturated);
         if saturated {
-            // Nothing tells how much more it is, so nothing is taken away.
+            // The real load may be higher by an unknown amount, so nothing is scaled in.
             notes.push(Reason::LowerBound { metric: name() });
         }
         let anomaly = facts.made(&metric).and_then(|made| made.anomaly).filter(|_| !is_queue);
@@ -160,7 +159,7 @@ impl<'a> MetricFacts<'a> {
             lead,
             followed,
             foreseen,
-            // Where the measured load may not step in, nothing says that units can go.
+            // Without a forecast, and where the measured load must not replace it, nothing shows that units are not needed.
             complete: load.is_some() && !saturated && says,
             notes,
             metric,
@@ -168,12 +167,12 @@ impl<'a> MetricFacts<'a> {
     }
 }
 
-/// Ten times the usual error, which chance does not bring.
+/// An anomaly from which the measured load decides: an error ten times the usual one, which is not chance.
 const ANOMALY: f64 = 0.9;
-/// The quantile of the forecast that capacity is bought for: nine out of ten outcomes fit.
+/// The quantile of the forecast that capacity is ordered for: nine out of ten outcomes are below it.
 pub(super) const LEVEL: f64 = 0.9;
 
-/// Why the forecast of the horizon says nothing; no sentence where none is wanted.
+/// Why there is no forecast of the horizon; `None` where the group or the metric should have none.
 pub(super) type Silent = Option<String>;
 
 impl<'a> DemandFacts<'a> {

@@ -1,4 +1,4 @@
-//! The forecast: what the lead window may bring, where a model of it is trusted, else the quantiles of the horizon.
+//! The forecast: that of the lead window where it is trusted, else the quantiles of the horizon.
 
 use jiff::Timestamp;
 
@@ -8,8 +8,8 @@ use super::newsvendor::{self, Scales, Worth};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
-/// Units that are worth their price in the lead window. Ordered units serve in the arrival window; kept units serve in the
-/// whole.
+/// The number of units with the lowest expected cost in the lead window. Units that are ordered now serve only in the arrival
+/// window; units that are kept serve in the whole window.
 pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let known = metric.lead.zip(metric.metric.measure.carried_per_unit());
     let Some((lead, per_unit)) = known else { return Needs::default() };
@@ -30,8 +30,9 @@ pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> 
     Needs { predictive: Some(pair), confidence: Some(lead.confidence), ..Needs::default() }
 }
 
-/// What decides where the lead window is known: the measured load where it is more than the ready units carry, for then
-/// nothing has to be foreseen; the forecast where it may even scale in; otherwise both, the one bounding the other.
+/// Which source a decision by the lead window is attributed to: the measured load where the ready units cannot carry it, because
+/// then no forecast is needed to see that; the forecast where it is trusted enough to scale in; otherwise both, because the
+/// measured load limits what the forecast may remove.
 fn source(facts: &DemandFacts<'_>, measured: Option<Units>, confidence: Ratio) -> DemandSource {
     if measured.is_some_and(|measured| facts.capacity.ready < measured) {
         DemandSource::Reactive
@@ -70,7 +71,7 @@ pub(super) fn horizon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Need
     Needs { predictive: pair, confidence: Some(forecast.confidence), ..Needs::default() }
 }
 
-/// What the median of the forecast wants within two lead windows: what goes now and is wanted then would have to be ordered
+/// Units that the median of the forecast needs within two lead windows: if they were removed now, they would have to be ordered
 /// again at once.
 pub(super) fn soon(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let soon = || {

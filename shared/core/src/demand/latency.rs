@@ -1,4 +1,4 @@
-//! Latency: it says that there is too little, never how much or that there is too much.
+//! Latency: it shows that there are too few units, but neither how many are missing nor that there are too many.
 
 use super::facts::{DemandFacts, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
@@ -6,7 +6,7 @@ use crate::platform::Measure;
 use crate::reason::Reason;
 use crate::units::Units;
 
-/// One unit more while the limit is passed.
+/// One unit more while latency is above its limit.
 pub(super) fn limit(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let (Measure::Latency { limit }, Some(load)) = (&metric.metric.measure, metric.load) else {
         return Needs::default();

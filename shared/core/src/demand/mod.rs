@@ -1,4 +1,4 @@
-//! Demand: how many units a dimension needs, by everything that says something about it.
+//! Demand: how many units a dimension needs, by measured load, forecast, calendar, queue, latency, step policies and people.
 //!
 //! Each source is a function in a file of its own, from the same facts to an answer; [`needs`] asks all of them. A new source
 //! is a file and a line in one of the two lists here.

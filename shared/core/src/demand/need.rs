@@ -32,8 +32,8 @@ pub struct Need {
     pub reason: Reason,
 }
 
-/// What a source answers, and what all of them answer together. Out looks at the lead window; in looks further and at
-/// peaks.
+/// The answer of one source, or of all of them together. To scale out, needs of the lead window count; to scale in, also later
+/// ones, and peaks instead of means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Needs {
     /// By the measured load: to scale out for, and to keep when scaling in.
@@ -42,18 +42,18 @@ pub struct Needs {
     pub predictive: Option<Pair>,
     /// By the calendar.
     pub scheduled: Option<Pair>,
-    /// What step policies would leave. It counts only where the load says something too: a bound that is passed does not
-    /// say that the rest is enough.
+    /// Units that step policies would keep when scaling in. They count only beside another need: a utilisation below a bound does
+    /// not show that the remaining units are enough.
     pub steps_in: Option<Pair>,
     /// By a person.
     pub manual: Option<Need>,
-    /// Units that carry the newest measured load, whatever is foreseen.
+    /// Units that carry the newest measured load, whatever the forecast says.
     pub measured: Option<Units>,
-    /// Units that hold the largest load lately measured at its target, whatever is foreseen.
+    /// Units that carry the largest load of the last cycle at its target, whatever the forecast says.
     pub at_target: Option<Units>,
-    /// Units that the median of the forecast wants back within two lead windows.
+    /// Units that the median of the forecast needs within two lead windows.
     pub soon: Option<Units>,
-    /// Whether everything that is measured is known. If not, nothing is taken away.
+    /// Whether every metric is known. If not, nothing is scaled in.
     pub complete: bool,
     /// Whether the forecast may scale out.
     pub trusted: bool,
@@ -116,7 +116,7 @@ impl Needs {
         self.reasons.extend(answer.reasons);
     }
 
-    /// What step policies would leave, where the load says something too.
+    /// Counts what step policies would keep, where there is another need too.
     pub(super) fn count_steps_in(&mut self) {
         let steps_in = self.steps_in.take();
         if self.reactive.is_some() || self.predictive.is_some() {
@@ -141,9 +141,9 @@ impl Needs {
         let predictive = self.predictive.as_ref().filter(|_| with_forecast);
         let all = [self.reactive.as_ref(), predictive, self.scheduled.as_ref()];
         let largest = all.into_iter().flatten().map(of).max_by_key(|need| need.units)?;
-        let agreed = |pair: &Option<Pair>| pair.as_ref().is_some_and(|pair| of(pair).units == largest.units);
+        let agreed = |pair: Option<&Pair>| pair.is_some_and(|pair| of(pair).units == largest.units);
         let both =
-            largest.source != DemandSource::Scheduled && agreed(&self.reactive) && agreed(&self.predictive);
+            largest.source != DemandSource::Scheduled && agreed(self.reactive.as_ref()) && agreed(predictive);
         let source = if both { DemandSource::Hybrid } else { largest.source };
         Some(Need { source, ..largest.clone() })
     }

@@ -7,7 +7,8 @@ use crate::platform::{Measure, Metric};
 use crate::reason::Reason;
 use crate::units::Units;
 
-/// What arrives is taken as expected while a backlog is worked off: how surely it is carried is decided without one.
+/// While a backlog is worked off, arrivals count with their median. The safety margin for arrivals comes from the lead window,
+/// which counts whether there is a backlog or not.
 const LEVEL: f64 = 0.5;
 
 /// What arrives beside a backlog, in the unit of its own metric.
@@ -20,10 +21,10 @@ struct Arrivals {
     counted_s: f64,
 }
 
-/// What a queue needs. A backlog is always followed: it is there, and no forecast speaks of it.
+/// What a queue needs. Its backlog always counts as measured: forecasts are of what arrives, not of what waits.
 pub(super) fn backlog(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(backlog) = metric.load else { return Needs::default() };
-    // What arrives is forecast, and so bounded as forecasts are.
+    // Arrivals that are forecast have the limits of a forecast.
     let foreseen = foreseen(facts);
     let predictive =
         foreseen.and_then(|arrivals| pair(&metric.metric, backlog, Some(&arrivals), DemandSource::Hybrid));

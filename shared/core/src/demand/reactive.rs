@@ -7,8 +7,8 @@ use crate::platform::{Metric, Place};
 use crate::reason::Reason;
 use crate::units::Units;
 
-/// What the measured load needs. Where the lead window is known it needs nothing itself: what is known of the window
-/// already rests on this value, and says more.
+/// What the measured load needs. Where there is a trusted forecast of the lead window the measured load decides nothing itself,
+/// because that forecast was made from it.
 pub(super) fn load(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let Some(load) = metric.load.filter(|_| metric.metric.measure.is_foreseen()) else {
         return Needs::default();
@@ -43,8 +43,8 @@ fn at_target(metric: &MetricFacts<'_>, load: &Load, rise: f64) -> Option<Pair> {
     Some(Pair { out: need(load.mean), keep: need(load.peak) })
 }
 
-/// Units that carry the newest measured load, at so much for each; `None` while a metric is unknown. A backlog beside its
-/// arrivals is no load: it tells of too little earlier, not of what is needed.
+/// Units that carry the newest measured load, at `per_unit` each; `None` while a metric is unknown. A backlog does not count where
+/// arrivals are measured too: it shows that there were too few units earlier, not how many are needed now.
 pub fn measured_units(
     place: Place<'_>,
     observation: &Observation,
@@ -55,8 +55,8 @@ pub fn measured_units(
         |metric: &Metric| !metric.measure.is_foreseen() && place.dimension.arrivals().is_some();
     for metric in place.dimension.metrics.iter().filter(|metric| !is_left_over(metric)) {
         let Some(per_unit) = per_unit(metric) else { continue };
-        let reading = observation.readings.iter().find(|reading| reading.metric == metric.name)?;
-        largest = largest.max(Some(Units::at_least(reading.load.known()?.mean / per_unit)));
+        let load = observation.load(&metric.name)?.mean;
+        largest = largest.max(Some(Units::at_least(load / per_unit)));
     }
     largest
 }

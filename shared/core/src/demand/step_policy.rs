@@ -21,11 +21,11 @@ pub(super) fn out(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     Needs { reactive: added(), ..Needs::default() }
 }
 
-/// Units that the steps in leave. They stand beside what everything else needs, and the largest need wins: a step takes
-/// nothing away that is needed, and less at once than the target would.
+/// Units that remain after a step in. The largest need of all sources counts, so a step never removes units that another source
+/// needs, and it removes fewer at once than the target would.
 pub(super) fn inward(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> Needs {
     let left = || {
-        // A minute above the bound is not below it.
+        // The peak counts: a single minute above the bound prevents the step.
         let utilization = utilization(&metric.metric, facts.capacity, metric.load?.peak)?;
         let removed = rules(facts, metric).filter_map(|rule| {
             let StepBound::Below(bound) = rule.bound else { return None };

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use crate::decide::Decision;
 use crate::demand::{DemandSource, measured_units};
 use crate::name::DimensionKey;
-use crate::observe::{Observation, Observed};
+use crate::observe::Observation;
 use crate::platform::{Place, Platform};
 use crate::state::{Calibration, Tally};
-use crate::units::Units;
+use crate::units::{DAY_S, Units};
 
 /// Days that evidence counts: a week has every kind of day in it.
 const DAYS: i64 = 7;
@@ -28,7 +28,6 @@ impl Calibration {
         observations: &BTreeMap<DimensionKey, Observation>,
         now: Timestamp,
     ) -> Calibration {
-        const DAY_S: i64 = 86_400;
         let today = now.as_second().div_euclid(DAY_S);
         let mut days: Vec<Tally> =
             self.0.iter().filter(|tally| (today - DAYS + 1..=today).contains(&tally.day)).copied().collect();
@@ -53,8 +52,7 @@ impl Calibration {
 /// Whether the loads that came lie where they were expected.
 fn judge(tally: &mut Tally, decision: &Decision, observation: &Observation) {
     for expected in &decision.expected {
-        let reading = observation.readings.iter().find(|reading| reading.metric == expected.metric);
-        let Some(Observed::Known(load)) = reading.map(|reading| &reading.load) else { continue };
+        let Some(load) = observation.load(&expected.metric) else { continue };
         tally.judged = tally.judged.saturating_add(1);
         if expected.high < load.mean {
             tally.above = tally.above.saturating_add(1);

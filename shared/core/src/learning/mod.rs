@@ -22,7 +22,7 @@ pub use spend::{SpendRate, spend_rate};
 
 use crate::decide::Decision;
 use crate::name::{DimensionKey, ResourceId};
-use crate::observe::{Observation, Observed};
+use crate::observe::Observation;
 use crate::platform::{Measure, Place, Platform};
 use crate::state::{Calibration, LeadWindows, PlatformState, Spend, learnable};
 use crate::units::Units;
@@ -106,8 +106,7 @@ impl PlatformState {
             return;
         };
         for (metric, file) in place.dimension.metrics.iter().filter_map(learnable) {
-            let reading = observation.readings.iter().find(|reading| reading.metric == metric.name);
-            let Some(Observed::Known(load)) = reading.map(|reading| &reading.load) else { continue };
+            let Some(load) = observation.load(&metric.name) else { continue };
             let seen = load.mean / capacity.whole().real();
             let mine = self.carried.get(&place.dimension.key).and_then(|known| known.get(&metric.name));
             let planned = values::carried(mine.copied(), file, seen, held);
@@ -124,8 +123,7 @@ fn guard_holds(place: Place<'_>, observation: &Observation) -> Option<bool> {
     let mut holds = None;
     for metric in &place.dimension.metrics {
         let Measure::Latency { limit } = metric.measure else { continue };
-        let reading = observation.readings.iter().find(|reading| reading.metric == metric.name)?;
-        let value = reading.load.known()?.mean;
+        let value = observation.load(&metric.name)?.mean;
         holds = Some(holds.unwrap_or(true) && value <= limit);
     }
     holds

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::journal::{Entry, StepEvent, StepState};
+use crate::journal::{Entry, StepEvent, StepState, wave_end};
 use crate::name::{DimensionKey, ResourceId};
 use crate::plan::Plan;
 use crate::platform::Platform;
@@ -77,7 +77,7 @@ fn verdict(entry: &Entry, entries: &[Entry], ending: Ending) -> Option<(bool, Ti
     match ending {
         Ending::Scaled | Ending::ScaledPartly => succeeded.then_some((true, at)),
         Ending::RolledBack | Ending::Stopped | Ending::NeedsHuman => {
-            let last = entries.iter().filter(|other| other.when(StepEvent::Started).is_some());
+            let last = entries.iter().filter(|other| other.began().is_some());
             let last = last.map(|other| other.wave).max()?;
             let named = entries.iter().any(failed);
             let blamed = succeeded && entry.wave == last && !named;
@@ -101,21 +101,16 @@ fn arrivals(
     entries: &[Entry],
     settled_at: Timestamp,
 ) -> Vec<(ResourceId, Duration, f64, Timestamp)> {
-    let begun = |entry: &Entry| {
-        let first = entry.events.iter().find(|happened| happened.event == StepEvent::Started);
-        first.map(|happened| happened.at)
-    };
     let mut arrivals = Vec::new();
     for (index, _) in plan.waves.iter().enumerate().filter(|(_, wave)| wave.direction == Direction::Out) {
         let made = entries.iter().filter(|entry| entry.wave == index && entry.state.holds());
         let made: Vec<(&Entry, Duration, Timestamp)> = made
             .filter_map(|entry| {
                 let (_, resource) = platform.resource(&entry.step.resource)?;
-                Some((entry, resource.provisioning, begun(entry)?))
+                Some((entry, resource.provisioning, entry.began()?))
             })
             .collect();
-        let later = entries.iter().filter(|entry| index < entry.wave).filter_map(begun).min();
-        let over = later.unwrap_or(settled_at);
+        let over = wave_end(entries, index, settled_at);
         let slowest = made.iter().map(|(_, guess, _)| *guess).max();
         for (entry, guess, began) in made.into_iter().filter(|(_, guess, _)| Some(*guess) == slowest) {
             let took_s = over.duration_since(began).as_secs_f64();

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use crate::platform::{Orchestration, Phase};
 use crate::state::{CalibrationFigures, RolloutState};
+use crate::units::DAY_S;
 
 /// Three days, so that no single day decides, and outcomes of each kind that one dimension has in that time.
-const UP_AFTER_S: i64 = 3 * 86_400;
+const UP_AFTER_S: i64 = 3 * DAY_S;
 const UP_OUTCOMES: u32 = 72;
 /// Trust is lost faster than it is won: a day of outcomes.
-const DOWN_AFTER_S: i64 = 86_400;
+const DOWN_AFTER_S: i64 = DAY_S;
 const DOWN_OUTCOMES: u32 = 24;
 /// Of the 90 % band. Of 72 outcomes of a good forecast nine times in ten more than the first are inside it; of 24, fewer
 /// than the second once in a few hundred times. Between the two nothing moves.
@@ -110,8 +111,6 @@ mod tests {
     use super::*;
     use crate::config::parse;
     use crate::state::effective;
-
-    const DAY_S: i64 = 86_400;
 
     fn orchestration(phase: &str, auto_promote: bool) -> Orchestration {
         let text = format!(

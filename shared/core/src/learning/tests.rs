@@ -6,7 +6,7 @@ use super::*;
 use crate::config::parse;
 use crate::decide::Expected;
 use crate::demand::DemandSource;
-use crate::observe::{Capacity, Load, Reading};
+use crate::observe::{Capacity, Load, Observed, Reading};
 use crate::platform::Phase;
 use crate::state::{Breaker, EMPTY, OperatorRequests, Override, Provisioned};
 

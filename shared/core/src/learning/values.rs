@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::state::{CalibrationFigures, ConfidenceAdjustment, Provisioned, within_share};
+use crate::units::DAY_S;
 
 impl Provisioned {
     /// Shares of the way to a longer and to a shorter time, in logarithms. To be late costs more than to be early, so it
@@ -49,7 +50,7 @@ pub(super) fn carried(planned: Option<f64>, file: f64, seen: f64, held: bool) ->
 impl ConfidenceAdjustment {
     /// Ten good or bad days from one end to the middle.
     const STEP: f64 = 0.01;
-    const EVERY_S: i64 = 86_400;
+    const EVERY_S: i64 = DAY_S;
     /// Below this many outcomes a share says little.
     const JUDGED_MIN: u32 = 24;
     /// As many outcomes within the 90 % band as there should be earn trust; far fewer cost it.

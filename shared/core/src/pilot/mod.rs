@@ -22,7 +22,7 @@ use crate::observe::{Capacity, Observation, reading};
 use crate::platform::{Metric, Mode, Place, Platform};
 use crate::series::Series;
 use crate::state::EMPTY;
-use crate::units::Units;
+use crate::units::{DAY_S, Units};
 use crate::world::{Change, World};
 
 /// Changes this far back matter to a decision.
@@ -126,7 +126,6 @@ impl<'a> Pilot<'a> {
     /// What is set, and how: where units are added above what was asked for, a native policy is at work, and what is asked
     /// for is a floor under it.
     fn standing(&mut self, now: Timestamp, desired: Units) -> (Units, Mode) {
-        const DAY_S: i64 = 86_400;
         let Some(asked) = self.asked else { return (desired, Mode::Desired) };
         if asked < desired {
             self.native_at = Some(now);

@@ -154,7 +154,7 @@ fn sound(
     }
     let bounds = place.dimension.bounds;
     let outside = |units: Units| bounds.clamp(units).abs_diff(units);
-    if outside(*expected) < outside(*target) || (outside(*expected) == 0 && outside(*target) != 0) {
+    if outside(*expected) < outside(*target) {
         say(format!("{key} leaves its bounds {}..{} for {target}", bounds.min(), bounds.max()));
     }
     let share = match wave.direction {

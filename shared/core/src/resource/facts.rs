@@ -18,6 +18,8 @@ pub struct Facts {
     pub scalable_target: Option<ScalableTargetId>,
     /// The metric that tells the units of the past.
     pub past_capacity: Option<Query>,
+    /// Whether AWS changes one dimension of the resource at a time, so that another has to wait for a later cycle.
+    pub one_at_a_time: bool,
     /// How many changes AWS allows a day, where it counts them.
     pub daily_limit: Option<DailyLimit>,
     /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
@@ -59,6 +61,7 @@ impl Facts {
             is_served: false,
             scalable_target: None,
             past_capacity: None,
+            one_at_a_time: false,
             daily_limit: None,
             carries: &[],
             moves_by_unit: false,
@@ -175,6 +178,8 @@ pub enum Adapter {
     KinesisStream,
     /// Lambda.
     LambdaFunction,
+    /// ElastiCache.
+    ReplicationGroup,
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
 }

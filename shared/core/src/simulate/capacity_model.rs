@@ -5,18 +5,18 @@ use headroom_forecast::statistics::real;
 use crate::chance::Chance;
 use crate::units::{Bounds, Direction, Units};
 
-/// What may go wrong with provisioning. The same seed gives the same chances.
+/// What may go wrong with provisioning. The same seed gives the same delays and failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chances {
     /// The most by which a delay is longer or shorter, as a share of it.
     pub spread: f64,
     /// The share of orders that fail.
     pub failing: f64,
-    /// What the chances are drawn from.
+    /// The seed of the random numbers.
     pub seed: u64,
 }
 
-/// A load and what carries it.
+/// A load over time, and the resource that serves it.
 #[derive(Clone, Debug)]
 pub struct CapacityModel {
     /// Load, one value a minute.
@@ -25,7 +25,7 @@ pub struct CapacityModel {
     pub start: usize,
     /// Load that a unit should carry.
     pub target: f64,
-    /// Load that a unit carries before the objective breaks.
+    /// The largest load that a unit carries while the objective is met.
     pub limit: f64,
     /// Minutes until an ordered unit is ready.
     pub delay: usize,
@@ -37,12 +37,12 @@ pub struct CapacityModel {
     pub chances: Chances,
 }
 
-/// What a policy sees in a minute. Policies of ours see only what was measured before; native ones see this minute.
+/// What a policy sees in a minute. Headroom's own policy sees only what was measured before; native policies see this minute.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyView {
     /// Which minute of the trace.
     pub minute: usize,
-    /// Load over what the ready units should carry: one at the target.
+    /// Load divided by what the ready units should carry: 1 when they are exactly at their target.
     pub pressure: f64,
     /// Units ready.
     pub ready: u32,
@@ -55,7 +55,8 @@ pub struct PolicyView {
 pub struct SupplyRun {
     /// Units ready, one a minute.
     pub supply: Vec<u32>,
-    /// When the oldest units were ordered that were on their way as the minute ended; minutes since the scored part began.
+    /// For each minute, when the oldest order was made that was not ready at its end, in minutes since the scored part began;
+    /// `None` where nothing was on order.
     pub waiting: Vec<Option<usize>>,
     /// Changes made.
     pub moves: Vec<Move>,
@@ -103,7 +104,7 @@ impl CapacityModel {
         supply.outcome
     }
 
-    /// The fewest units without a minute too few, knowing the future: the limit of cost.
+    /// The fewest units that are never too few, chosen with knowledge of the future: no policy can cost less and serve as well.
     pub fn oracle(&self) -> SupplyRun {
         let need = |load: &f64| self.bounds.clamp(Units(self.need(*load)));
         let supply: Vec<Units> = self.scored().iter().map(need).collect();
@@ -128,7 +129,7 @@ pub struct Supply<'a> {
     ready: u32,
     orders: Vec<Order>,
     chance: Chance,
-    /// What came of it so far.
+    /// The supply and the changes so far.
     pub outcome: SupplyRun,
 }
 

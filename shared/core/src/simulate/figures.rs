@@ -1,4 +1,4 @@
-//! What a supply was worth: of one tier, and of a platform, which serves only as well as its worst tier.
+//! Figures of how well and how cheaply a tier was supplied, and a platform, which serves only as well as its worst tier.
 
 use headroom_forecast::statistics::real;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub struct Figures {
     pub lost: f64,
     /// Unit-hours.
     pub unit_hours: f64,
-    /// Unit-hours against those of the oracle; of several tiers, their money where units have a price.
+    /// Unit-hours divided by those of the oracle; for several tiers, cost divided by the oracle's cost where units have a price.
     pub cost: f64,
     /// What the unit-hours cost, in the budget's currency.
     pub money: f64,
@@ -33,13 +33,13 @@ pub struct Figures {
     pub moves: f64,
 }
 
-/// What only shows where several tiers are looked at together.
+/// Figures that exist only for several tiers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Together {
-    /// Changes against the order: a tier grew while one that it depends on had units on their way, or shrank while one
-    /// that depends on it had.
+    /// Changes in the wrong order: a tier grew while a tier that it depends on waited for units, or shrank while a tier that
+    /// depends on it did.
     pub order_violations: usize,
-    /// How often the tier that is short of most became another one.
+    /// How often the tier with the largest shortage changed.
     pub bottleneck_shifts: usize,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn of_platform(tiers: &[Served<'_>], each: &[Figures]) -> Figures {
         worst.tau_u += f64::from(u8::from(0.0 < short));
         worst.tau_o += f64::from(u8::from(row().all(|minute| minute.need < minute.supply)));
         worst.theta_u += short;
-        // What one tier loses, the platform loses: weighed by what the minute has of the whole load.
+        // What one tier loses, the platform loses. A minute counts by its share of the whole load.
         let weight = row().zip(&loads).map(|(minute, whole)| minute.load / whole).sum::<f64>();
         worst.lost += most(Minute::share_lost) * weight / real(tiers.len());
     }
@@ -143,7 +143,7 @@ pub(super) fn of_platform(tiers: &[Served<'_>], each: &[Figures]) -> Figures {
     }
 }
 
-/// What the tiers did to each other. An edge leads from a tier to one that it depends on.
+/// How the tiers affected each other. An edge leads from a tier to one that it depends on.
 pub(super) fn together(tiers: &[Served<'_>], edges: &[(usize, usize)]) -> Together {
     let against = |mover: usize, other: usize, direction: Direction| {
         let (Some((_, mover)), Some((_, other))) = (tiers.get(mover), tiers.get(other)) else { return 0 };
@@ -160,7 +160,7 @@ pub(super) fn together(tiers: &[Served<'_>], edges: &[(usize, usize)]) -> Togeth
     Together { order_violations: violations.sum(), bottleneck_shifts: shifts(tiers) }
 }
 
-/// How often another tier than before is the one that is short of most.
+/// How often the tier with the largest shortage changed.
 fn shifts(tiers: &[Served<'_>]) -> usize {
     let columns: Vec<Vec<f64>> =
         tiers.iter().map(|tier| minutes(*tier).map(|minute| minute.missing()).collect()).collect();

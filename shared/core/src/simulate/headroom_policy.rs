@@ -1,4 +1,4 @@
-//! Our own policy in a replay: cycles of one fleet for all tiers, whose plans are carried out wave by wave.
+//! Headroom's own policy in a replay: cycles that decide for all tiers together, and plans that are carried out wave by wave.
 
 use super::capacity_model::{PolicyView, Supply, SupplyRun};
 use super::peers;
@@ -12,7 +12,7 @@ use crate::plan::{self, Permit, StepChange};
 use crate::platform::Platform;
 use crate::units::Units;
 
-/// What came of our own policy.
+/// The result of Headroom's own policy.
 pub(super) struct HeadroomPolicy {
     pub(super) outcomes: Vec<SupplyRun>,
     pub(super) told: Vec<DecisionRecord>,
@@ -20,7 +20,7 @@ pub(super) struct HeadroomPolicy {
     pub(super) refused: usize,
 }
 
-/// A policy that moves a floor needs another one above it.
+/// The native policy that scales above a floor.
 type Native<'a> = Box<dyn FnMut(&PolicyView) -> Option<u32> + 'a>;
 
 /// A tier as our policy moves it.
@@ -28,7 +28,7 @@ struct Moved<'a> {
     key: &'a DimensionKey,
     loaded: &'a Loaded,
     supply: Supply<'a>,
-    /// With a floor: the floor, and the policy above it.
+    /// In floor mode: the floor, and the native policy that scales above it.
     floor: Option<(u32, Native<'a>)>,
 }
 
@@ -44,7 +44,7 @@ impl Moved<'_> {
         }
     }
 
-    /// What the policy above the floor does, never below the floor.
+    /// The capacity that the native policy asks for, never below the floor.
     fn follow_native(&mut self, moment: &PolicyView) {
         let Some((floor, native)) = &mut self.floor else { return };
         let native = native(moment).map(|units| units.max(*floor));
@@ -55,14 +55,14 @@ impl Moved<'_> {
     }
 }
 
-/// A fleet that knows what came before the part that is replayed.
+/// A fleet that has already seen the load before the replayed part.
 pub(super) fn fleet<'a>(platform: &'a Platform, loaded: &[Loaded]) -> Result<SteeredFleet<'a>, NoPilot> {
     let history = |tier: &Loaded| tier.load.until(tier.load.time_of(tier.model.start)).tail(HISTORY);
     let histories: Vec<_> = loaded.iter().map(|tier| (tier.tier.key.clone(), history(tier))).collect();
     SteeredFleet::new(platform, &histories)
 }
 
-/// Replays our own policy: setting the capacity, or a floor under target tracking.
+/// Replays Headroom's policy, which sets the capacity or a floor under target tracking.
 pub(super) fn own<'a>(
     platform: &'a Platform,
     fleet: SteeredFleet<'a>,
@@ -150,7 +150,7 @@ impl Replayed<'_> {
             }
         }
         let decisions: Vec<Decision> = decided.into_iter().map(|decided| decided.decision).collect();
-        // The phase of the file is no matter: this is what would be done.
+        // Plans are carried out even in the observe phase: a replay shows what would be done.
         let plan =
             plan::make(self.platform, &decisions, &"replay".into(), now, &"replay".into(), Permit::Act);
         if plan::lint(self.platform, &plan).is_empty() {
@@ -161,7 +161,7 @@ impl Replayed<'_> {
         }
     }
 
-    /// Goes on with the plan under way, as far as this minute allows.
+    /// Carries out as much of the current plan as can be done in this minute.
     fn go_on(&mut self, minute: usize) {
         while let Some(rollout) = &mut self.rollout {
             let tiers = &self.tiers;

@@ -8,9 +8,9 @@ use super::tiers::short;
 use super::{Band, ChangeKind, DecisionRecord, Replay, Run, Tier};
 use crate::units::Units;
 
-/// Points drawn of each line at most; of every stretch what must not be missed.
+/// The most points of each line that are drawn. Of the minutes behind one point the most important one is shown.
 const POINTS: usize = 1_500;
-/// Changes told at most, the largest: a page has to open on a phone.
+/// The most changes that are listed, the largest ones: the page has to open on a phone.
 const CHANGES_MAX: usize = 3_000;
 
 /// The page.
@@ -41,7 +41,7 @@ pub fn html(replay: &Replay) -> String {
 
 /// A tier with its load and what our policy expected of it.
 fn told_tier(replay: &Replay, tier: &Tier, step: usize) -> Value {
-    // The largest of every stretch, so that no peak is lost.
+    // Each point is the largest value of its minutes, so that no peak is lost.
     let load = tier.load.chunks(step).map(|part| short(part.iter().copied().fold(0.0, f64::max)));
     let load: Vec<f64> = load.collect();
     let mut low = vec![None; load.len()];
@@ -71,8 +71,8 @@ fn told_tier(replay: &Replay, tier: &Tier, step: usize) -> Value {
 
 fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) -> Value {
     let tier = |(run, tier): (&super::TierRun, &Tier)| {
-        // Of supply the smallest: what is too little must be seen. It may not be of the minute with the largest load, so
-        // the minutes that are short are counted.
+        // For supply each point is the smallest value, because a shortage must be seen. That minute need not be the one with
+        // the largest load, so the minutes with a shortage are counted as well.
         let supply = run.supply.chunks(step).map(|part| part.iter().copied().min().unwrap_or(0));
         let short = short_minutes(run, tier, step);
         json!({"figures": run.figures, "supply": supply.collect::<Vec<_>>(), "short": short})
@@ -102,7 +102,7 @@ fn told_run(replay: &Replay, run: &Run, step: usize, notes: &mut Vec<String>) ->
     })
 }
 
-/// How many minutes of every stretch had fewer units than their load needs.
+/// For each point, how many of its minutes had fewer units than their load needs.
 fn short_minutes(run: &super::TierRun, tier: &Tier, step: usize) -> Vec<usize> {
     let need = |load: &f64| Units::at_least(load / tier.limit_per_unit).max(tier.bounds.min());
     let minutes: Vec<bool> =

@@ -76,7 +76,7 @@ fn distinct(mut points: Vec<(Timestamp, f64)>) -> Vec<(f64, f64)> {
     distinct
 }
 
-/// Replayed is what all dimensions have in common; what one is short of, the others lose.
+/// Only the time that all dimensions have points for is replayed; a dimension with a short history shortens the replay.
 fn shortened(trace: &Trace, columns: &[Vec<(f64, f64)>]) -> Option<String> {
     const DAY: f64 = 1_440.0;
     let span = |points: &Vec<(f64, f64)>| Some(points.last()?.0 - points.first()?.0);
@@ -94,7 +94,7 @@ fn shortened(trace: &Trace, columns: &[Vec<(f64, f64)>]) -> Option<String> {
     })
 }
 
-/// Minutes by which columns may differ before it is worth a word.
+/// Columns may begin or end this many minutes apart without a note to the reader.
 const HOUR_APART: f64 = 60.0;
 
 #[cfg(test)]

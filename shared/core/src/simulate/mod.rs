@@ -29,7 +29,7 @@ use crate::pilot::{NoPilot, steered};
 use crate::platform::Platform;
 use crate::units::{Ratio, Units};
 
-/// Minutes of a day, the step of a replay being one.
+/// Minutes of a day; a replay has a step of one minute.
 const DAY: usize = 1_440;
 /// History a replay starts from at most.
 const HISTORY: usize = 14 * DAY;
@@ -62,9 +62,9 @@ pub struct Replay {
 pub struct Run {
     /// The policy.
     pub name: String,
-    /// What came of it, over all tiers.
+    /// Its figures over all tiers.
     pub figures: Figures,
-    /// What tiers did to each other, where there are several.
+    /// How the tiers affected each other, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub together: Option<Together>,
     /// Each tier, in the order of the replay's.
@@ -74,18 +74,18 @@ pub struct Run {
     pub decisions: Vec<DecisionRecord>,
 }
 
-/// What a policy made of one tier.
+/// How a policy supplied one tier.
 #[derive(Clone, Debug, Serialize)]
 pub struct TierRun {
-    /// Which.
+    /// Which tier.
     pub dimension: DimensionKey,
-    /// What came of it.
+    /// Its figures.
     pub figures: Figures,
     /// Units ready, one a minute.
     pub supply: Vec<u32>,
 }
 
-/// A decision with what was said of it.
+/// A decision with its reasons.
 #[derive(Clone, Debug, Serialize)]
 pub struct DecisionRecord {
     /// Minutes since the replay began.
@@ -102,10 +102,10 @@ pub struct DecisionRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(rename = "strategy")]
     pub source: Option<DemandSource>,
-    /// How far what is foreseen was trusted.
+    /// How far the forecast was trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Ratio>,
-    /// What was expected of the load until the next decision's units are ready.
+    /// The load that was expected until the units of the next decision could be ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<Band>,
     /// Why, in the order in which it was considered.
@@ -137,7 +137,7 @@ impl ChangeKind {
     }
 }
 
-/// Nine in ten largest loads of a decision's window were expected to lie in here.
+/// The range in which the largest load of a decision's window was expected, with a chance of nine in ten.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Band {
     /// One in twenty lies below.
@@ -168,7 +168,7 @@ pub struct Options<'a> {
 /// Why there is no replay.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoReplay {
-    /// There is no pilot for a dimension.
+    /// A dimension cannot be replayed.
     #[error(transparent)]
     NoPilot(#[from] NoPilot),
     /// A column belongs to no dimension.
@@ -228,7 +228,7 @@ pub fn replay(
     };
     let edges = edges(platform, &loaded);
     let mut runs = Vec::new();
-    // Both ways start from the same models; training them is most of the work.
+    // Both runs of Headroom's policy start from the same trained models, because training takes most of the time.
     let fleet = headroom_policy::fleet(platform, &loaded)?;
     for (name, floor) in [("headroom", false), ("headroom, floor under tracking", true)] {
         let own = headroom_policy::own(platform, fleet.clone(), &loaded, floor, &mut heard);

@@ -1,4 +1,4 @@
-//! What else does this job: static capacity, HPA, target tracking, step scaling, AWS predictive scaling.
+//! Other policies to compare with: static capacity, HPA, target tracking, step scaling, AWS predictive scaling.
 //!
 //! Each follows its documented behaviour; the forecaster of AWS predictive scaling is not public, so the name says which
 //! one stands in for it.
@@ -76,7 +76,8 @@ pub fn hpa() -> impl FnMut(&PolicyView) -> Option<u32> {
     }
 }
 
-/// Target tracking: out after three minutes above the target, in after fifteen under nine tenths of it, all a minute late.
+/// Target tracking: scales out after three minutes above the target and in after fifteen minutes below 90 % of it. It sees each
+/// minute one minute late.
 pub fn target_tracking() -> impl FnMut(&PolicyView) -> Option<u32> {
     const UP: usize = 3;
     const DOWN: usize = 15;
@@ -115,8 +116,8 @@ pub fn target_tracking() -> impl FnMut(&PolicyView) -> Option<u32> {
     }
 }
 
-/// Step scaling as operators usually write it: one more tenth above the target, three tenths far above, one tenth less
-/// below two thirds, with five minutes between.
+/// Step scaling as operators usually write it: 10 % more above the target, 30 % more far above it, 10 % less below two thirds of
+/// it, with five minutes between two changes.
 pub fn step_scaling() -> impl FnMut(&PolicyView) -> Option<u32> {
     const COOLDOWN: usize = 5;
     let mut changed: Option<usize> = None;
@@ -136,12 +137,12 @@ pub fn step_scaling() -> impl FnMut(&PolicyView) -> Option<u32> {
     }
 }
 
-/// What stands in for the forecaster of AWS.
+/// What is used in place of the forecaster of AWS.
 #[derive(Clone, Copy, Debug)]
 enum Forecaster {
     /// The same hour so many hours ago.
     Seasonal(i64),
-    /// What will come.
+    /// The load that really comes.
     Oracle,
 }
 
@@ -178,7 +179,8 @@ impl Hours {
     }
 }
 
-/// AWS predictive scaling: every six hours 48 hourly floors, each from five minutes before its hour, under target tracking.
+/// AWS predictive scaling: every six hours it forecasts a floor for each of the next 48 hours, which counts from five minutes
+/// before its hour; target tracking scales above the floor.
 fn aws_predictive(
     model: &CapacityModel,
     hours: Hours,

@@ -275,7 +275,7 @@ fn loads_are_scaled_by_one_rule() {
 #[test]
 fn a_replay_reads_well() {
     let replay =
-        replayed(&chain([120, 60, 180]), &days(5, |_| 1.0), &Options { peers: true, ..Options::default() });
+        replayed(&chain([120, 60, 180]), &days(3, |_| 1.0), &Options { peers: true, ..Options::default() });
     let table = text::text(&replay);
     assert!(table.lines().any(|line| line.starts_with("target tracking")), "{table}");
     assert!(table.lines().all(|line| line.starts_with("note:") || line.chars().count() <= 110), "{table}");

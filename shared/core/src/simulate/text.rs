@@ -111,7 +111,7 @@ fn legend(out: &mut String, replay: &Replay) {
     }
 }
 
-/// The largest of every stretch as a bar.
+/// A bar for each group of minutes, as high as the largest value among them.
 pub fn sparkline(values: &[f64]) -> String {
     let top = values.iter().copied().fold(0.0, f64::max).max(1e-9);
     let count = WIDTH.min(values.len());

@@ -1,4 +1,4 @@
-//! Which load each dimension of a platform has in a trace, and what carries it.
+//! Which column of a trace is the load of which dimension, and how much a unit of the dimension carries of it.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Tier {
     pub group: String,
     /// The metric it is measured by.
     pub metric: String,
-    /// What the trace was multiplied by to become load of this metric.
+    /// The factor by which the trace was multiplied to get the load in this metric's unit.
     pub scale: f64,
     /// Load that a unit should carry.
     pub target_per_unit: f64,
@@ -40,7 +40,7 @@ pub struct Tier {
     pub load: Vec<f64>,
 }
 
-/// Loads are told to six digits: what comes after is arithmetic, not measurement.
+/// Loads are rounded to six digits, because no measurement is more exact than that.
 fn rounded<S: Serializer>(values: &[f64], output: S) -> Result<S::Ok, S::Error> {
     output.collect_seq(values.iter().map(|value| short(*value)))
 }
@@ -62,9 +62,9 @@ pub(super) struct Loaded {
     pub(super) load: Series,
 }
 
-/// The quantile that `peak units` are about: the largest minutes of all are often no load but a fault.
+/// The quantile of the load that `peak units` refer to, not the maximum: the very largest minutes are often errors of measurement.
 const PEAK: f64 = 0.995;
-/// A load that all tiers share takes so much of each one's largest capacity at its peak.
+/// Where all tiers share one column, its peak is scaled to this share of each tier's largest capacity.
 const SHARE: f64 = 2.0 / 3.0;
 
 /// Every dimension that has a load, in the order in which they scale out, and what should be known about the choice.
@@ -181,7 +181,7 @@ fn loaded(
     Ok(Loaded { tier, model, load })
 }
 
-/// A load far outside what the capacity is for was measured in another unit.
+/// A load that is far above or below what the bounds of the capacity can serve was probably measured in another unit.
 fn misfit(key: &DimensionKey, units: f64, bounds: Bounds, measure: &Measure) -> Option<String> {
     let unit = if measure.is_per_capacity() { "percent times units" } else { "the metric's unit" };
     let fits = 0.5 <= units && units <= 2.0 * bounds.max().real();
@@ -198,7 +198,7 @@ pub(super) fn minutes(span: Duration) -> usize {
     usize::try_from(span.as_secs().div_ceil(60)).unwrap_or(usize::MAX)
 }
 
-/// Every tier has chances of its own, drawn from the one seed.
+/// Every tier has random delays and failures of its own, made from the one seed.
 pub(super) fn seeded(chances: Chances, index: usize) -> Chances {
     const APART: u64 = 0x9e37_79b9;
     let turn = u64::try_from(index).unwrap_or(0).wrapping_mul(APART);

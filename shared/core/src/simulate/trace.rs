@@ -14,7 +14,7 @@ use crate::series::Series;
 pub struct Trace {
     /// In the order of the file, all on the same grid of minutes.
     pub columns: Vec<TraceColumn>,
-    /// What was made of it that bears on the figures.
+    /// What was filled in or left out when it was read, as far as it changes the figures.
     pub notes: Vec<String>,
 }
 
@@ -37,14 +37,14 @@ pub struct BadTrace {
     pub problem: String,
 }
 
-/// A slip in a year must not fill the memory with minutes.
+/// The longest trace: a wrong year in a time must not fill the memory with minutes.
 const MINUTES_MAX: f64 = 800.0 * 1_440.0;
 
 /// A known value and its time, in minutes since the epoch.
 pub(super) type Point = (f64, f64);
 
-/// Reads `timestamp,value`, or `timestamp` and one column for each dimension. Empty fields and NaN are not known; between
-/// the points of a coarser trace lie lines, and of a finer one each minute has the mean of its points.
+/// Reads `timestamp,value`, or `timestamp` and one column for each dimension. Empty fields and NaN are unknown. A trace with
+/// fewer than one point a minute is interpolated linearly; of one with more, each minute has the mean of its points.
 ///
 /// # Errors
 /// The first line that cannot be read, with what is wrong with it.
@@ -82,7 +82,7 @@ const UNSORTED: &str = "its time is before that of the line before: sort the tra
 
 /// Columns that begin later or end earlier than others: only what all of them cover is replayed.
 fn shortened(names: &[String], columns: &[Vec<Point>]) -> Vec<String> {
-    /// Columns that differ by less lose too little to be told.
+    /// Columns that begin or end fewer minutes apart than this lose too little for a note.
     const APART_MIN: f64 = 60.0;
     let ends = |of: fn(&[Point]) -> Option<&Point>| -> Vec<End<'_>> {
         let each = names.iter().zip(columns);
@@ -214,7 +214,7 @@ pub(super) fn gridded(names: Vec<String>, columns: &[Vec<Point>]) -> Result<Trac
     Ok(Trace { columns: columns.collect(), notes })
 }
 
-/// Points of a minute that has several, as their mean at its beginning.
+/// Replaces several points of one minute by their mean at its beginning.
 fn by_minute(points: &[Point]) -> Vec<Point> {
     let minutes = points.chunk_by(|a, b| a.0.floor() == b.0.floor());
     let point = |minute: &[Point]| match minute {
@@ -257,7 +257,7 @@ fn notes(name: &str, points: &[Point]) -> Vec<String> {
     notes
 }
 
-/// One value for every minute from `first` to `last`, never negative, on the lines between points.
+/// One value for every minute from `first` to `last`, interpolated linearly and never negative.
 fn minutes(points: &[Point], first: f64, last: f64) -> Vec<Option<f64>> {
     let mut values = Vec::new();
     let mut left = points.iter().zip(points.iter().skip(1)).peekable();

@@ -28,9 +28,10 @@ pub(crate) use spend::{hours, month_start};
 
 use crate::name::{DimensionKey, ResourceId};
 use crate::platform::{Measure, Metric, Phase, Place, Platform, Resource};
+use crate::units::DAY_S;
 
 /// AWS counts changes over the 24 hours before each.
-pub(crate) const COUNTED_S: i64 = 86_400;
+pub(crate) const COUNTED_S: i64 = DAY_S;
 
 /// What is kept of a platform between cycles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,12 +1,12 @@
 //! Worlds drawn at random: three tiers, with everything that a decision may have to look at.
 
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
 use super::*;
 use crate::forecast::MetricForecast;
-use crate::state::Override;
+use crate::state::{Override, Spend};
 use headroom_forecast::lead_window::LeadForecast;
 
 /// A world with everything that it is made of.
@@ -51,10 +51,29 @@ pub(crate) const DIMENSIONS: [(&str, &str, f64); 4] = [
     ("web/desired", "cpu", 50.0),
 ];
 
+/// How often a day a dimension may change whose changes AWS counts.
+const CHANGES_DAILY: u32 = 10;
+
 /// The bounds of every dimension.
 const LARGEST: u32 = 60;
 
+/// A platform file with a choice of everything that decisions read in it.
 fn file() -> impl Strategy<Value = String> {
+    let select = |choices: &[&'static str]| prop::sample::select(choices.to_vec());
+    let rules = (
+        select(&["", "cooldown: {out: 2m, in: 10m},", "cooldown: {out: 0s, in: 0s},"]),
+        select(&["max_scale_out_percent: 200", "max_scale_out_percent: 50, direction_changes_per_hour: 1"]),
+        select(&[
+            "",
+            "predictive: {max_predictive_scaling_percent: 50}",
+            "predictive: {fallback: {reactive: false}}",
+        ]),
+        select(&[
+            "",
+            "scaling_policies: [{type: step, metric: CPUUtilization, cooldown: 0, steps: [{above: 80, add: 3}, {below: 30, remove: 1}]}]",
+        ]),
+        any::<bool>(),
+    );
     let mode = || prop::sample::select(vec!["", "mode: desired,", "mode: floor,"]);
     let order = prop::sample::select(vec![
         "scaling_order: [data, app, web]",
@@ -70,8 +89,8 @@ fn file() -> impl Strategy<Value = String> {
         "{name: fair, cron: '0 0 * * *', duration: 1d, multiply: 1.5}",
         "{name: rest, cron: '0 0 * * *', duration: 1d, multiply: 0.5}",
     ]);
-    (mode(), mode(), mode(), order, phase, budget, event).prop_map(
-        |(data, app, web, order, phase, budget, event)| {
+    (mode(), mode(), mode(), order, phase, budget, event, rules).prop_map(
+        |(data, app, web, order, phase, budget, event, (cooldown, pace, predictive, steps, moves))| {
             format!(
                 "configuration_name: shop
 scaling_groups:
@@ -92,8 +111,10 @@ scaling_groups:
   web:
     resources:
       - {{type: EC2_AUTO_SCALING_GROUP, name: web, {web} min_capacity: 2, max_capacity: {LARGEST}, target_cpu_utilization: 50}}
-orchestration: {{rollout_phase: {phase}, {order}}}
-guardrails: {{{budget} max_scale_out_percent: 200}}
+    {steps}
+orchestration: {{rollout_phase: {phase}, auto_promote: {moves}, {order}}}
+guardrails: {{{budget} {cooldown} {pace}}}
+{predictive}
 calendar: [{event}]
 ",
                 app = app.trim_end_matches(',')
@@ -103,9 +124,11 @@ calendar: [{event}]
 }
 
 fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
-    let busy = prop::sample::select(super::laws::any_busy());
-    let limits = (option::weighted(0.2, 1_u32..40), option::weighted(0.3, 10_u32..80), option::of(0_u32..5));
-    let known = (1_u32..50, 0_u32..55, busy, any::<bool>(), limits).prop_map(
+    // Mostly free: what is held tells nothing about the guardrails after it.
+    let busy = prop_oneof![4 => Just(None), 1 => prop::sample::select(super::laws::any_busy())];
+    let failed = prop::bool::weighted(0.15);
+    let limits = (option::weighted(0.2, 1_u32..40), option::weighted(0.3, 10_u32..80), option::of(0_u32..3));
+    let known = (1_u32..50, 0_u32..55, busy, failed, limits).prop_map(
         |(set, ready, busy, failed, (least, most, decreases))| {
             Observed::Known(Capacity {
                 mode: Mode::Desired,
@@ -122,21 +145,22 @@ fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
             })
         },
     );
-    prop_oneof![9 => known, 1 => Just(Observed::Unknown("access was denied".to_owned()))]
+    prop_oneof![15 => known, 1 => Just(Observed::Unknown("access was denied".to_owned()))]
 }
 
 /// A load that so many units carry at their target, or nothing known.
 fn load(per_unit: f64) -> impl Strategy<Value = Observed<Load>> {
-    let known = (0.0..50.0, 1.0..1.3, prop::bool::weighted(0.1)).prop_map(move |(units, peak, saturated)| {
-        let mean = units * per_unit;
-        Observed::Known(Load { mean, peak: mean * peak, at: now(), saturated })
-    });
-    prop_oneof![8 => known, 1 => Just(Observed::Unknown("it has no points".to_owned()))]
+    let known =
+        (0.0..50.0, 1.0..1.3, prop::bool::weighted(0.05)).prop_map(move |(units, peak, saturated)| {
+            let mean = units * per_unit;
+            Observed::Known(Load { mean, peak: mean * peak, at: now(), saturated })
+        });
+    prop_oneof![15 => known, 1 => Just(Observed::Unknown("it has no points".to_owned()))]
 }
 
 fn observations() -> impl Strategy<Value = BTreeMap<DimensionKey, Observation>> {
     let of = |(key, metric, per_unit): (&'static str, &'static str, f64)| {
-        let queue = (load(20.0), load(0.04));
+        let queue = (load(20.0), load(0.025));
         (capacity(), load(per_unit), queue).prop_map(move |(capacity, load, (waiting, slow))| {
             let reading = |metric: &str, load| Reading { metric: metric.to_owned(), load };
             let mut readings = vec![reading(metric, load)];
@@ -170,36 +194,51 @@ pub(super) fn lead(load: f64) -> LeadForecast {
 fn forecast(
     (key, metric, per_unit): (&'static str, &'static str, f64),
 ) -> impl Strategy<Value = Option<(DimensionKey, Vec<MetricForecast>)>> {
-    let drawn = (1.0..50.0, 0.2..3.0, 0.0..1.0, any::<bool>(), any::<bool>());
+    let anomaly = option::weighted(0.2, 0.0..1.0);
+    let drawn = (1.0..50.0, 0.2..3.0, 0.5..1.0, any::<bool>(), (any::<bool>(), 0.5..1.0), anomaly);
     option::weighted(
         0.8,
-        drawn.prop_map(move |(units, rise, confidence, has_curve, has_lead): (f64, f64, f64, bool, bool)| {
-            let (start, end) = (units * per_unit, (units * rise).min(55.0) * per_unit);
-            let at = |step: usize| start + (end - start) * f64::from(u32::try_from(step).unwrap()) / 23.0;
-            let values = |factor: f64| -> Vec<f64> { (0..24).map(|step| at(step) * factor).collect() };
-            let quantiles = [(0.05, 0.8), (0.5, 1.0), (0.9, 1.15), (0.95, 1.2), (0.99, 1.3)];
-            let curve = Forecast {
-                start: now(),
-                step_s: 300,
-                mean: values(1.0),
-                quantiles: quantiles.map(|(level, factor)| Quantile { level, values: values(factor) }).into(),
-                model: "test".into(),
-                confidence: Ratio::clamped(confidence),
-            };
-            let none = MetricForecast::none(metric, NoForecast::Stale { age_s: 0 });
-            let outcome = if has_curve { Ok(curve) } else { none.outcome.clone() };
-            (
-                key.parse().unwrap(),
-                vec![MetricForecast { outcome, lead: has_lead.then(|| lead(end)), ..none }],
-            )
-        }),
+        drawn.prop_map(
+            move |(units, rise, confidence, has_curve, (has_lead, of_lead), anomaly): (
+                f64,
+                f64,
+                f64,
+                bool,
+                (bool, f64),
+                Option<f64>,
+            )| {
+                let (start, end) = (units * per_unit, (units * rise).min(55.0) * per_unit);
+                let at = |step: usize| start + (end - start) * f64::from(u32::try_from(step).unwrap()) / 23.0;
+                let values = |factor: f64| -> Vec<f64> { (0..24).map(|step| at(step) * factor).collect() };
+                let quantiles = [(0.05, 0.8), (0.5, 1.0), (0.9, 1.15), (0.95, 1.2), (0.99, 1.3)];
+                let curve = Forecast {
+                    start: now(),
+                    step_s: 300,
+                    mean: values(1.0),
+                    quantiles: quantiles
+                        .map(|(level, factor)| Quantile { level, values: values(factor) })
+                        .into(),
+                    model: "test".into(),
+                    confidence: Ratio::clamped(confidence),
+                };
+                let none = MetricForecast::none(metric, NoForecast::Stale { age_s: 0 });
+                let outcome = if has_curve { Ok(curve) } else { none.outcome.clone() };
+                let lead = LeadForecast { confidence: Ratio::clamped(of_lead), ..lead(end) };
+                let (lead, anomaly) = (has_lead.then_some(lead), anomaly.map(Ratio::clamped));
+                (key.parse().unwrap(), vec![MetricForecast { outcome, lead, anomaly, ..none }])
+            },
+        ),
     )
 }
 
+fn any_key() -> impl Strategy<Value = &'static str> + Clone {
+    prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec())
+}
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
-    let one =
-        (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 0_i64..4_000, 1_u32..30, 1_u32..30);
-    vec(one, 0..8).prop_map(|drawn| {
+    let one = (any_key(), 0_i64..4_000, 1_u32..30, 1_u32..30);
+    let count = prop_oneof![2 => 0..3_usize, 1 => 3..20_usize];
+    count.prop_flat_map(move |count| vec(one.clone(), count)).prop_map(|drawn| {
         let mut changes: Vec<Change> = drawn
             .into_iter()
             .filter(|(_, _, from, to)| from != to)
@@ -217,11 +256,15 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn state() -> impl Strategy<Value = PlatformState> {
     let resources = || prop::sample::select(vec!["users", "api", "web"]);
-    let breakers = btree_map(resources(), (1_u32..5, 0_i64..4_000), 0..2);
-    let pause = option::weighted(0.2, (option::of(resources()), option::of(any::<bool>())));
-    let floor =
-        option::weighted(0.2, (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 1_u32..40));
-    (breakers, pause, floor, -0.2..0.2, 60.0..900.0).prop_map(|(breakers, pause, floor, moved, took_s)| {
+    let breakers = option::weighted(0.2, btree_map(resources(), (1_u32..5, 0_i64..4_000), 1..3));
+    let pause = option::weighted(0.15, (option::of(resources()), option::of(any::<bool>())));
+    let floor = option::weighted(0.2, (any_key(), 1_u32..40));
+    // Learned: confidence, provisioning, what a job takes; spent in this month; the phase reached, and whose it is.
+    let phases = || prop::sample::select(vec![Phase::Observe, Phase::Limited, Phase::Full, Phase::Optimized]);
+    let learned = (-0.2..0.2, 60.0..900.0, option::of(5.0..15.0), option::of((0.0..2_000.0, 0.0..2.0)));
+    let reached = option::of((phases(), phases()));
+    (breakers, pause, floor, learned, reached).prop_map(|(breakers, pause, floor, learned, reached)| {
+        let (moved, took_s, carried, spent) = learned;
         let ago = |seconds| now() - SignedDuration::from_secs(seconds);
         let until = now() + SignedDuration::from_secs(600);
         let breaker = |(resource, (failures, ago_s)): (&str, _)| {
@@ -246,9 +289,26 @@ fn state() -> impl Strategy<Value = PlatformState> {
                 pauses: pauses.into_iter().collect(),
                 overrides: overrides.into_iter().collect(),
             },
-            breakers: breakers.into_iter().map(breaker).collect(),
+            breakers: breakers.into_iter().flatten().map(breaker).collect(),
             provisioning: BTreeMap::from([("web".into(), provisioned)]),
             confidence_adjustment: ConfidenceAdjustment { out: moved, inward: -moved, at: None },
+            carried: carried
+                .map(|carried| ("api/desired".parse().unwrap(), [("jobs".to_owned(), carried)].into()))
+                .into_iter()
+                .collect(),
+            spend: spent.map(|(amount, unseen_hourly)| Spend {
+                amount,
+                peak_hourly: 5.0,
+                hourly: 2.0,
+                unseen_hourly,
+                counted_to: ago(300),
+            }),
+            rollout: reached.map(|(configured, phase)| RolloutState {
+                configured,
+                phase,
+                since: ago(90_000),
+                why: "it did well".into(),
+            }),
             ..PlatformState::default()
         }
     })
@@ -257,11 +317,27 @@ fn state() -> impl Strategy<Value = PlatformState> {
 /// Any world.
 pub(crate) fn any_world() -> impl Strategy<Value = AnyWorld> {
     let [a, b, c, d] = DIMENSIONS.map(forecast);
-    let manual =
-        option::weighted(0.1, (prop::sample::select(DIMENSIONS.map(|(key, ..)| key).to_vec()), 1_u32..70));
-    (file(), observations(), (a, b, c, d), changes(), manual, state()).prop_map(
-        |(file, mut observations, (a, b, c, d), changes, manual, state)| {
-            let platform = parse(&file).unwrap().platform;
+    let manual = option::weighted(0.1, (any_key(), 1_u32..70));
+    let grows = option::weighted(0.1, any_key());
+    // A dimension whose changes AWS counts over 24 hours, and those that it has counted.
+    let counted = option::weighted(0.2, (any_key(), btree_set(0_i64..80_000, 0..12)));
+    (file(), observations(), (a, b, c, d), changes(), (manual, grows, counted), state()).prop_map(
+        |(file, mut observations, (a, b, c, d), changes, (manual, grows, counted), mut state)| {
+            let mut platform = parse(&file).unwrap().platform;
+            for resource in platform.groups.iter_mut().flat_map(|group| &mut group.resources) {
+                let grows =
+                    resource.dimensions.iter_mut().filter(|one| Some(one.key.to_string().as_str()) == grows);
+                grows.for_each(|dimension| dimension.facts.scaling = Scaling::OutOnly);
+            }
+            if let Some((key, ago)) = counted {
+                let key: DimensionKey = key.parse().unwrap();
+                let resources = platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+                let mut dimensions = resources.flat_map(|resource| &mut resource.dimensions);
+                let dimension = dimensions.find(|dimension| dimension.key == key).unwrap();
+                dimension.facts.daily_limit = Some(DailyLimit::Changes { daily: CHANGES_DAILY });
+                let times = ago.into_iter().map(|ago_s| now() - SignedDuration::from_secs(ago_s));
+                state.counted.insert(key, times.collect());
+            }
             for place in platform.dimensions() {
                 let key = &place.dimension.key;
                 let Some(Observed::Known(capacity)) = observations.get_mut(key).map(|one| &mut one.capacity)
@@ -270,7 +346,9 @@ pub(crate) fn any_world() -> impl Strategy<Value = AnyWorld> {
                 };
                 // Without a word from the operator the mode is what AWS has; here some have a native policy.
                 capacity.mode = place.resource.mode.unwrap_or(Mode::Desired);
-                if capacity.mode == Mode::Floor || place.dimension.facts.daily_limit.is_none() {
+                if capacity.mode == Mode::Floor
+                    || !matches!(place.dimension.facts.daily_limit, Some(DailyLimit::Decreases { .. }))
+                {
                     capacity.decreases_left = None;
                 }
                 if let (Some(least), Some(most)) = (capacity.aws_min, capacity.aws_max) {
