@@ -100,6 +100,7 @@ PATCHES = (
     rds.make_and_remove_instances_over_time,
     rds.grow_storage_over_time,
     rds.refuse_instances,
+    rds.tell_nothing_that_is_not_there,
     rds.tell_instances_late,
     scaling.forward_what_is_missing,
     scaling.tell_targets_and_policies_by_pages,

@@ -72,6 +72,15 @@ async fn instance(name: &str, how: &Unkind) -> Aws {
     aws
 }
 
+#[tokio::test]
+async fn what_an_instance_has_not_is_not_told() {
+    let aws = instance("unkind-alone", &Unkind::default()).await;
+    let told = aws.rds().describe_db_instances().db_instance_identifier("unkind-alone").send().await.unwrap();
+    let alone = &told.db_instances()[0];
+    let others = (alone.db_cluster_identifier(), alone.read_replica_source_db_instance_identifier());
+    assert_eq!(others, (None, None));
+}
+
 /// Status and storage of an instance; nothing once it is gone.
 async fn stands(aws: &Aws, name: &str) -> Option<(String, i32)> {
     let told = aws.rds().describe_db_instances().db_instance_identifier(name).send().await.ok()?;

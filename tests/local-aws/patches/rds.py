@@ -1,7 +1,7 @@
 """RDS: clusters and instances change over time, and refuse what AWS refuses."""
 
 import copy
-import math
+import re
 import time
 
 from ministack.services import rds
@@ -14,7 +14,7 @@ RANGE = "ServerlessV2ScalingConfiguration"
 PENDING = "_pending"
 ACU_MAX, MAXIMUM_LEAST = 256, 1
 PAUSE_S = (300, 86_400)
-# Of an instance: when it was made and asked to go, and what of its storage is under way, was made last and is optimised until.
+# Of an instance: when it was made and asked to go, and what of its storage is under way, was made last and is optimised since.
 MADE, GOING, GROWING, GREW, OPTIMISED = "_made", "_going", "_growing", "_grew", "_optimised"
 STORAGE_SPACED_S = 6 * 3_600
 REPLICAS_MAX = {"db2": 3, "oracle": 5, "sqlserver": 5}
@@ -150,10 +150,10 @@ def settle_instance(instance):
             instance["DBInstanceStatus"] = "insufficient-capacity" if is_too_much(instance) else AVAILABLE
     if GROWING in instance and instance[GROWING] + pace <= now:
         instance["AllocatedStorage"] = instance["PendingModifiedValues"].pop("AllocatedStorage")
-        instance[OPTIMISED] = instance.pop(GROWING) + 2 * pace
+        instance[OPTIMISED] = instance.pop(GROWING) + pace
     if OPTIMISED in instance:
         instance["DBInstanceStatus"] = "storage-optimization"
-        if instance[OPTIMISED] <= now:
+        if instance[OPTIMISED] + pace <= now:
             del instance[OPTIMISED]
             instance["DBInstanceStatus"] = AVAILABLE
     if GOING in instance and instance[GOING] + pace <= now:
@@ -231,7 +231,7 @@ def grow_storage_over_time():
         before = instance["AllocatedStorage"]
         if refused := refusal_of_storage(instance, int(wanted)):
             return refused
-        wanted = max(int(wanted), math.ceil(before * 1.1))
+        wanted = max(int(wanted), -(-before * 11 // 10))
         instance[GROWING] = instance[GREW] = time.time()
         instance["DBInstanceStatus"] = "modifying"
         instance["PendingModifiedValues"] = {**instance.get("PendingModifiedValues", {}), "AllocatedStorage": wanted}
@@ -274,6 +274,13 @@ def refuse_instances():
         return replicate(given)
 
     rds._ACTION_MAP["DeleteDBInstance"], rds._ACTION_MAP["CreateDBInstanceReadReplica"] = delete_allowed, replicate_allowed
+
+
+def tell_nothing_that_is_not_there():
+    """AWS leaves out what an instance has not, such as the cluster of one that is in none; here it is told as an empty text."""
+    told = rds._instance_xml
+    empty = re.compile(r"<(DBClusterIdentifier|ReadReplicaSourceDBInstanceIdentifier)></\1>")
+    rds._instance_xml = lambda instance: empty.sub("", told(instance))
 
 
 def tell_instances_late():

@@ -94,7 +94,8 @@ fn read(name: &str, cluster: DbCluster, members: Vec<DbInstance>) -> Result<Read
     let writer = writers.next().and_then(|member| member.db_instance_identifier());
     let writer = writer.ok_or_else(|| format!("DB cluster {name} has no writer"))?;
     let is_writer = |instance: &&DbInstance| instance.db_instance_identifier() == Some(writer);
-    let class = members.iter().find(is_writer).and_then(|instance| instance.db_instance_class.clone());
+    let like = members.iter().find(is_writer).cloned();
+    let like = like.ok_or_else(|| format!("AWS does not tell what the writer {writer} is"))?;
     let readers = members.iter().filter(|instance| !is_writer(instance));
     let status = cluster.status().unwrap_or("in an unknown state");
     Ok(Read {
@@ -102,8 +103,7 @@ fn read(name: &str, cluster: DbCluster, members: Vec<DbInstance>) -> Result<Read
         readers: readers.filter_map(Reader::of).collect(),
         most: READERS_MAX,
         held: (status != AVAILABLE).then(|| format!("the cluster is {status}")),
-        class,
-        engine: cluster.engine.clone(),
+        like,
         tags: cluster.tag_list.unwrap_or_default(),
     })
 }
@@ -136,13 +136,17 @@ pub(in crate::fleet) async fn set(
 }
 
 async fn create(clients: &Clients, read: &Read, settings: &Readers, name: &String) -> Result<(), AwsError> {
+    let parameters = read.like.db_parameter_groups().first();
     let request = clients
         .rds
         .create_db_instance()
         .db_instance_identifier(name)
         .db_cluster_identifier(&read.name)
-        .set_engine(read.engine.clone())
+        .set_engine(read.like.engine.clone())
         .set_db_instance_class(read.next_class(settings))
+        // AWS would take its defaults, and a reader has to answer as the writer does.
+        .set_db_parameter_group_name(parameters.and_then(|group| group.db_parameter_group_name.clone()))
+        .set_publicly_accessible(read.like.publicly_accessible)
         .promotion_tier(PROMOTION_TIER)
         .set_tags(Some(read.next_tags()));
     let sent = request.customize().config_override(once()).send().await;

@@ -82,8 +82,7 @@ fn read(name: &str, source: &DbInstance, readers: Vec<Reader>) -> Result<Read, S
         readers,
         most: most(source.engine().unwrap_or_default()).saturating_sub(elsewhere),
         held: (status != AVAILABLE).then(|| format!("the source is {status}")),
-        class: source.db_instance_class.clone(),
-        engine: None,
+        like: source.clone(),
         tags: source.tag_list().to_vec(),
     })
 }
@@ -121,12 +120,18 @@ pub(in crate::fleet) async fn set(
 }
 
 async fn create(clients: &Clients, read: &Read, settings: &Readers, name: &String) -> Result<(), AwsError> {
+    let networks = read.like.vpc_security_groups().iter();
+    let networks: Vec<String> =
+        networks.filter_map(|group| group.vpc_security_group_id().map(str::to_owned)).collect();
     let request = clients
         .rds
         .create_db_instance_read_replica()
         .db_instance_identifier(name)
         .source_db_instance_identifier(&read.name)
         .set_db_instance_class(read.next_class(settings))
+        // AWS would take the default group of the network, and who reads of the source could not reach the replica.
+        .set_vpc_security_group_ids(Some(networks).filter(|groups| !groups.is_empty()))
+        .set_publicly_accessible(read.like.publicly_accessible)
         .set_tags(Some(read.next_tags()));
     let sent = request.customize().config_override(once()).send().await;
     match sent.map_err(|error| AwsError::of(error, format!("make replica {name} of {}", read.name))) {

@@ -10,7 +10,9 @@ use aws_sdk_rds::operation::describe_db_clusters::DescribeDbClustersOutput;
 use aws_sdk_rds::operation::describe_db_instances::DescribeDBInstancesError;
 use aws_sdk_rds::primitives::DateTime;
 use aws_sdk_rds::types::builders::DbInstanceBuilder;
-use aws_sdk_rds::types::{DbClusterMember, DbInstanceStatusInfo, Tag};
+use aws_sdk_rds::types::{
+    DbClusterMember, DbInstanceStatusInfo, DbParameterGroupStatus, Tag, VpcSecurityGroupMembership,
+};
 use aws_smithy_mocks::{Rule, mock};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
@@ -60,7 +62,9 @@ fn cluster(status: &'static str, writer: &'static str) -> Rule {
 }
 
 fn writer() -> DbInstance {
-    member("orders-0", "available", 9_000)
+    let parameters = DbParameterGroupStatus::builder().db_parameter_group_name("tuned").build();
+    let writer = instance("orders-0", "available", 9_000).db_cluster_identifier("orders");
+    writer.engine("aurora-postgresql").publicly_accessible(false).db_parameter_groups(parameters).build()
 }
 
 fn no_lag() -> CloudWatch {
@@ -174,12 +178,18 @@ async fn changes(
     let create = mock!(Client::create_db_instance).then_compute_output(move |request| {
         assert_eq!(request.db_cluster_identifier(), Some("orders"));
         assert_eq!((request.engine(), request.promotion_tier()), (Some("aurora-postgresql"), Some(15)));
+        let as_the_writer = (request.db_parameter_group_name(), request.publicly_accessible());
+        assert_eq!(as_the_writer, (Some("tuned"), Some(false)));
         let (name, class) = (request.db_instance_identifier().unwrap(), request.db_instance_class().unwrap());
         made.lock().unwrap().push(format!("+ {name} {class} {}", tags(request.tags())));
         CreateDbInstanceOutput::builder().build()
     });
     let replica = mock!(Client::create_db_instance_read_replica).then_compute_output(move |request| {
         assert_eq!(request.source_db_instance_identifier(), Some("orders"));
+        assert_eq!(
+            (request.vpc_security_group_ids(), request.publicly_accessible()),
+            (&["sg-1".to_owned()][..], Some(true))
+        );
         let (name, class) = (request.db_instance_identifier().unwrap(), request.db_instance_class().unwrap());
         copied.lock().unwrap().push(format!("+ {name} {class} {}", tags(request.tags())));
         CreateDbInstanceReadReplicaOutput::builder().build()
@@ -307,6 +317,8 @@ fn source(engine: &str, backups: i32, replicas: &[&str]) -> DbInstance {
     let replicas = replicas.iter().map(|name| (*name).to_owned()).collect();
     let source = instance("orders", "available", 9_000).engine(engine).backup_retention_period(backups);
     let source = source.set_read_replica_db_instance_identifiers(Some(replicas));
+    let network = VpcSecurityGroupMembership::builder().vpc_security_group_id("sg-1").build();
+    let source = source.publicly_accessible(true).vpc_security_groups(network);
     source.tag_list(tag("headroom", "shop")).build()
 }
 

@@ -102,10 +102,8 @@ pub(super) struct Read {
     pub(super) most: u32,
     /// What is in the way of any change.
     pub(super) held: Option<String>,
-    /// Its class, for readers when there is none yet.
-    pub(super) class: Option<String>,
-    /// Its engine, where a reader has to be told.
-    pub(super) engine: Option<String>,
+    /// The instance that is written, which a reader is made like.
+    pub(super) like: DbInstance,
     pub(super) tags: Vec<Tag>,
 }
 
@@ -193,10 +191,11 @@ impl Read {
         Ok((made, gone))
     }
 
-    /// The class of the next reader: the file's, that of the oldest reader, or that of the database.
+    /// The class of the next reader: the file's, that of the oldest reader, or that of what is written.
     pub(super) fn next_class(&self, settings: &Readers) -> Option<String> {
         let oldest = self.standing().min_by_key(|reader| reader.created_s);
-        let seen = oldest.and_then(|reader| reader.class.clone()).or_else(|| self.class.clone());
+        let seen =
+            oldest.and_then(|reader| reader.class.clone()).or_else(|| self.like.db_instance_class.clone());
         settings.class.clone().or(seen)
     }
 

@@ -14,8 +14,11 @@ use crate::fleet::{Capacities, Target, count, every, only, units};
 
 /// What RDS calls an instance whose storage has grown and is being spread over it.
 const OPTIMISING: &str = "storage-optimization";
-/// RDS API reference, ModifyDBInstance: with these, the IOPS that there are have to be named too.
-const WITH_IOPS: [&str; 3] = ["gp3", "io1", "io2"];
+/// RDS user guide, "gp3 storage": from so many GiB on a volume is striped, and has no fewer IOPS than these. Below, they are
+/// given and may not be named.
+const STRIPED_GIB: u32 = 400;
+const STRIPED_GIB_ORACLE: u32 = 200;
+const STRIPED_IOPS: i32 = 12_000;
 
 type Instances = BTreeMap<String, DbInstance>;
 
@@ -97,16 +100,31 @@ pub(in crate::fleet) async fn set(
         let said = format!("it has {allocated} GiB, and AWS has no way to make storage smaller");
         return Err(AwsError::new(ErrorKind::Invalid, doing(), said));
     }
-    let has_iops = instance.storage_type().is_some_and(|kind| WITH_IOPS.contains(&kind));
     let request = clients
         .rds
         .modify_db_instance()
         .db_instance_identifier(name)
         .allocated_storage(count(target))
-        .set_iops(instance.iops().filter(|_| has_iops))
+        .set_iops(iops(instance, target))
         .apply_immediately(true);
     let sent = request.customize().config_override(once()).send().await;
     sent.map(drop).map_err(|error| optimising(AwsError::of(error, doing())))
+}
+
+/// The IOPS to name with so much storage: RDS API reference, ModifyDBInstance, wants those that there are named again.
+fn iops(instance: &DbInstance, target: Units) -> Option<i32> {
+    let now = instance.iops()?;
+    let engine = instance.engine().unwrap_or_default();
+    match instance.storage_type()? {
+        "io1" | "io2" => Some(now),
+        // SQL Server's are never striped.
+        "gp3" if engine.starts_with("sqlserver") => Some(now),
+        "gp3" => {
+            let striped = if engine.starts_with("oracle") { STRIPED_GIB_ORACLE } else { STRIPED_GIB };
+            (Units(striped) <= target).then_some(now.max(STRIPED_IOPS))
+        }
+        _ => None,
+    }
 }
 
 /// RDS has the code of every wrong parameter for what it takes no second time within six hours.

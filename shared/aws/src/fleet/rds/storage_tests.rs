@@ -19,7 +19,7 @@ const STORAGE: &str = "{type: RDS_STORAGE, name: orders, min_capacity: 100, max_
 
 fn instance(status: &str) -> DbInstanceBuilder {
     let instance = DbInstance::builder().db_instance_identifier("orders").db_instance_status(status);
-    instance.allocated_storage(100).storage_type("gp3").iops(3_000)
+    instance.engine("postgres").allocated_storage(100).storage_type("gp3").iops(3_000)
 }
 
 async fn seen(instances: Vec<DbInstance>) -> Observed<Capacity> {
@@ -80,11 +80,11 @@ async fn grown(instance: DbInstanceBuilder, modify: &Rule, units: u32) -> Result
     set(&clients, resource, &units_of(&[("orders/storage", units)])).await
 }
 
-fn modifies(iops: Option<i32>) -> Rule {
+fn modifies(gib: i32, iops: Option<i32>) -> Rule {
     mock!(Client::modify_db_instance)
         .match_requests(move |request| {
             request.db_instance_identifier() == Some("orders")
-                && request.allocated_storage() == Some(120)
+                && request.allocated_storage() == Some(gib)
                 && request.iops() == iops
                 && request.apply_immediately() == Some(true)
         })
@@ -92,17 +92,26 @@ fn modifies(iops: Option<i32>) -> Rule {
 }
 
 #[tokio::test]
-async fn storage_grows_with_the_iops_that_it_has() {
-    let modify = modifies(Some(3_000));
-    grown(instance("available"), &modify, 120).await.unwrap();
-    let plain = modifies(None);
-    grown(instance("available").storage_type("gp2"), &plain, 120).await.unwrap();
-    assert_eq!((modify.num_calls(), plain.num_calls()), (1, 1));
+async fn storage_grows_with_the_iops_that_aws_wants_named() {
+    for (storage, engine, (had, now), gib, named) in [
+        ("io2", "postgres", (100, 4_000), 120, Some(4_000)),
+        ("gp2", "postgres", (100, 300), 120, None),
+        ("gp3", "postgres", (100, 3_000), 399, None),
+        ("gp3", "postgres", (300, 3_000), 400, Some(12_000)),
+        ("gp3", "mysql", (500, 16_000), 600, Some(16_000)),
+        ("gp3", "oracle-ee", (100, 3_000), 200, Some(12_000)),
+        ("gp3", "sqlserver-se", (100, 5_000), 120, Some(5_000)),
+    ] {
+        let instance = instance("available").storage_type(storage).engine(engine);
+        let modify = modifies(i32::try_from(gib).unwrap(), named);
+        grown(instance.allocated_storage(had).iops(now), &modify, gib).await.unwrap();
+        assert_eq!(modify.num_calls(), 1, "{storage} of {engine} to {gib}");
+    }
 }
 
 #[tokio::test]
 async fn no_smaller_storage_is_asked_for() {
-    let modify = modifies(None);
+    let modify = modifies(80, None);
     let refused = grown(instance("available"), &modify, 80).await.unwrap_err();
     assert_eq!((refused.kind, modify.num_calls()), (ErrorKind::Invalid, 0));
     assert!(refused.to_string().contains("no way to make storage smaller"), "{refused}");
