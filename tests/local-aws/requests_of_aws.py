@@ -32,6 +32,9 @@ TARGETS_NEED = {
     "lambda": (
         "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig",
     ),
+    "rds": (
+        "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances",
+    ),
 }
 # Lambda's operations, by how a request's path ends and its method.
 OF_LAMBDA = {
@@ -135,6 +138,8 @@ def behind(place, target):
     if kind.startswith("function:"):
         _, name, qualifier = kind.split(":")
         return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
+    if kind.startswith("cluster:"):
+        return database(place, *kind.split(":"))
     return f"{place}:/{target}", {}
 
 

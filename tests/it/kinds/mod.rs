@@ -5,4 +5,4 @@ pub(crate) mod elasticache_replication_group;
 pub(crate) mod kinesis_stream;
 pub(crate) mod lambda_function;
 pub(crate) mod readers;
-mod scalable_target;
+pub(crate) mod scalable_target;

@@ -2,6 +2,7 @@
 
 use ::local_aws::seed::{Metric, Value, publish};
 use ::local_aws::unkind::Unkind;
+use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use aws_sdk_rds::types::Tag;
 use headroom_core::journal::StepState;
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
 use crate::kinds::aurora_serverless::cluster;
+use crate::kinds::scalable_target;
 
 /// Percent of the readers' CPU at which two of them are one too few, at a target of 70.
 const BUSY: f64 = 90.0;
@@ -150,6 +152,32 @@ async fn a_reader_for_which_there_is_no_capacity_is_cleaned_up() {
     let entry = &bench.journal().await["books"];
     assert_eq!(entry.state, StepState::Undone, "{entry:#?}");
     assert_eq!(stands(&bench, "readfull-books").await, FIRST);
+}
+
+#[tokio::test]
+async fn a_floor_moves_under_the_native_policy_of_readers() {
+    let bench = Bench::at("readfloor", CALM).await;
+    create(&bench).await;
+    let (name, id) = (books(&bench), format!("cluster:{}", books(&bench)));
+    let dimension = ScalableDimension::RdsClusterReadReplicaCount;
+    let register = bench.aws.application().register_scalable_target().resource_id(&id);
+    let register = register.service_namespace(ServiceNamespace::Rds).scalable_dimension(dimension);
+    let register = register.min_capacity(2).max_capacity(9).tags("headroom", "readfloor");
+    register.send().await.unwrap();
+    scalable_target::may(&bench, &["rds:AddTagsToResource", "rds:CreateDBInstance"]).await;
+    let resource =
+        format!("{{type: AURORA_REPLICAS, name: {name}, min_capacity: 1, max_capacity: 8, mode: floor}}");
+    bench.publish(&with(&bench.platform, "books", &resource)).await;
+    server().await.unkind(&name, &Unkind { pace: Some(2.0), ..Unkind::default() }).await.unwrap();
+    read(&bench, BUSY, Timestamp::now(), 120).await;
+    let cycle = bench.cycle().await;
+    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+    let asked = bench.aws.application().describe_scalable_targets().service_namespace(ServiceNamespace::Rds);
+    let told = asked.resource_ids(id).send().await.unwrap();
+    assert_eq!(told.scalable_targets()[0].min_capacity(), 3);
+    assert_eq!(stands(&bench, &name).await, FIRST, "we made none");
+    let made = stands(&bench, "application-autoscaling-readfloor-books-").await;
+    assert_eq!(made, ["0 available"], "Application Auto Scaling did");
 }
 
 #[tokio::test]

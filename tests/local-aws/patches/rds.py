@@ -17,6 +17,8 @@ PAUSE_S = (300, 86_400)
 # Of an instance: when it was made and asked to go, and what of its storage is under way, was made last and is optimised since.
 MADE, GOING, GROWING, GREW, OPTIMISED = "_made", "_going", "_growing", "_grew", "_optimised"
 STORAGE_SPACED_S = 6 * 3_600
+# Aurora user guide, "Amazon Aurora Auto Scaling with Aurora Replicas": how the readers that it makes are called.
+AUTOSCALED = "application-autoscaling-"
 REPLICAS_MAX = {"db2": 3, "oracle": 5, "sqlserver": 5}
 
 _past = Past()
@@ -183,6 +185,20 @@ def remove(instance):
     if source:
         source["ReadReplicaDBInstanceIdentifiers"].remove(name_of(instance))
     _delete({"DBInstanceIdentifier": [name_of(instance)], "SkipFinalSnapshot": ["true"]})
+
+
+def move(cluster, inside):
+    """Moves the readers of a cluster into bounds, as Application Auto Scaling does; whether that is done."""
+    readers = [name_of(reader) for reader in readers_of(cluster) if GOING not in reader]
+    made = [name for name in readers if name.startswith(AUTOSCALED)]
+    for number in range(inside(len(readers)) - len(readers)):
+        rds._ACTION_MAP["CreateDBInstance"]({
+            "DBInstanceIdentifier": [f"{AUTOSCALED}{cluster}-{len(made) + number}"], "DBClusterIdentifier": [cluster],
+            "Engine": [rds._clusters[cluster]["Engine"]], "DBInstanceClass": ["db.r6g.large"],
+        })
+    for name in made[: max(0, len(readers) - inside(len(readers)))]:
+        rds._ACTION_MAP["DeleteDBInstance"]({"DBInstanceIdentifier": [name], "SkipFinalSnapshot": ["true"]})
+    return True
 
 
 def make_and_remove_instances_over_time():
