@@ -42,8 +42,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn of(instance: &DbInstance) -> Option<Reader> {
-        let infos = instance.status_infos().iter().filter(|info| info.normal() == Some(false));
-        let trouble = infos.map(|info| {
+        let troubled = instance.status_infos().iter().rfind(|info| info.normal() == Some(false));
+        let trouble = troubled.map(|info| {
             let state = info.status().unwrap_or("in error");
             format!("its replication is {state}: {}", info.message().unwrap_or("AWS does not say why"))
         });
@@ -54,7 +54,7 @@ impl Reader {
             status: instance.db_instance_status().unwrap_or("in an unknown state").to_owned(),
             created_s: instance.instance_create_time().map_or(i64::MAX, |at| at.secs()),
             made_for: instance.tag_list().iter().find(tag).and_then(Tag::value).map(str::to_owned),
-            trouble: trouble.last(),
+            trouble,
         })
     }
 
