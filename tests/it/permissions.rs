@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{elasticache_replication_group, kinesis_stream, lambda_function};
+use crate::kinds::{
+    aurora_serverless, elasticache_replication_group, kinesis_stream, lambda_function, readers,
+};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -92,17 +94,7 @@ async fn everything(bench: &Bench) {
     let mut floors =
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
-    kinesis_stream::create(bench).await;
-    lambda_function::create(bench).await;
-    elasticache_replication_group::create(bench).await;
-    let floors = elasticache_replication_group::platform(bench, &floors);
-    let floors = kinesis_stream::platform(bench, &floors);
-    bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
-    let later = bench.half_an_hour_later(2.0 * HALF).await;
-    let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
-    kinesis_stream::write(bench, 4.2, until, 30).await;
-    lambda_function::run(bench, (14.0, 56.0), until, 30).await;
-    elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
+    let later = of_every_kind(bench, floors).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
@@ -111,18 +103,45 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person wants other capacities: nothing provisioned at all, and a cache with more nodes, then with fewer.
+    // A person wants other capacities: nothing provisioned at all, a reader and a replica less, and a cache with more
+    // nodes, then with fewer.
     lambda_function::provision(bench, 1).await;
     let cache = elasticache_replication_group::name_of(bench);
-    let by_hand = [
-        json!({lambda_function::provisioned(bench): 0, format!("{cache}/replicas"): 2}),
-        json!({format!("{cache}/replicas"): 1}),
-        json!({format!("{cache}/shards"): 4}),
-    ];
+    let none = json!({
+        lambda_function::provisioned(bench): 0,
+        format!("{cache}/replicas"): 2,
+        format!("{name}-books/replicas"): 2,
+        format!("{name}-copies/replicas"): 1,
+    });
+    let by_hand = [none, json!({format!("{cache}/replicas"): 1}), json!({format!("{cache}/shards"): 4})];
     for capacity in by_hand {
         let cycle = bench.cycle_with(json!({"capacity": capacity})).await;
         assert_eq!(cycle.outcome(), "scaled", "{capacity}: {cycle:?}");
     }
+}
+
+/// A platform with a resource of every other kind too, at a load for which they scale out half an hour later.
+async fn of_every_kind(bench: &Bench, floors: String) -> Json {
+    aurora_serverless::create(bench).await;
+    readers::create(bench).await;
+    readers::instance(bench, 100).await;
+    kinesis_stream::create(bench).await;
+    lambda_function::create(bench).await;
+    let floors = aurora_serverless::platform(bench, &floors, "");
+    let floors = readers::copies(bench, &readers::storage(bench, &readers::platform(bench, &floors)));
+    elasticache_replication_group::create(bench).await;
+    let floors = elasticache_replication_group::platform(bench, &floors);
+    let floors = kinesis_stream::platform(bench, &floors);
+    bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
+    let later = bench.half_an_hour_later(2.0 * HALF).await;
+    let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
+    aurora_serverless::used(bench, (21.5, 40.0), until, 30).await;
+    readers::read(bench, 90.0, until, 30).await;
+    readers::left(bench, 18.0, until, 30).await;
+    kinesis_stream::write(bench, 4.2, until, 30).await;
+    lambda_function::run(bench, (14.0, 56.0), until, 30).await;
+    elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
+    later
 }
 
 /// The platform's file with a check of an alarm that is well.

@@ -44,7 +44,7 @@ NEGATED = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "Ar
 
 
 def known(key):
-    if key not in KNOWN_KEYS and not key.startswith("aws:resourcetag/"):
+    if key not in KNOWN_KEYS and not key.startswith(("aws:requesttag/", "aws:resourcetag/")):
         raise ValueError(f"a policy has the condition key {key}, which policies.py does not know")
     return key
 

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, elasticache, kinesis, lambda_svc
+from ministack.services import autoscaling, dynamodb, ecs, elasticache, kinesis, lambda_svc, rds
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -31,6 +31,9 @@ TARGETS_NEED = {
     ),
     "lambda": (
         "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig",
+    ),
+    "rds": (
+        "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances",
     ),
 }
 # Lambda's operations, by how a request's path ends and its method.
@@ -135,6 +138,8 @@ def behind(place, target):
     if kind.startswith("function:"):
         _, name, qualifier = kind.split(":")
         return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
+    if kind.startswith("cluster:"):
+        return database(place, *kind.split(":"))
     return f"{place}:/{target}", {}
 
 
@@ -144,6 +149,9 @@ def more_of(action, place, given):
         other = place.replace("application-autoscaling", given["ServiceNamespace"])
         arn, context = behind(other, given["ResourceId"])
         return [(need, arn, context) for need in TARGETS_NEED[given["ServiceNamespace"]]]
+    # RDS User Guide, "Tagging Amazon RDS resources": who makes something with tags needs permission to tag it.
+    if action in ("rds:CreateDBInstance", "rds:CreateDBInstanceReadReplica") and made_with(given):
+        return [("rds:AddTagsToResource", f"{place}:db:{given['DBInstanceIdentifier']}", made_with(given))]
     # EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage in Auto Scaling groups".
     if action == "autoscaling:UpdateAutoScalingGroup" and any("LaunchTemplate" in name for name in given):
         return [("ec2:RunInstances", "*", {})]
@@ -196,6 +204,31 @@ def of_lambda(place, operation, given):
     yield ":".join([f"{place}:function", name, *filter(None, [given.get("Qualifier")])]), context
 
 
+def database(place, kind, name):
+    arn = f"{place}:{kind}:{name}"
+    return arn, tags(rds._tags.get(arn))
+
+
+def made_with(given):
+    """The tags with which something is made."""
+    numbers = [name.split(".")[2] for name in given if re.fullmatch(r"Tags\.Tag\.\d+\.Key", name)]
+    return {f"aws:requesttag/{given[f'Tags.Tag.{number}.Key'].lower()}": [given[f"Tags.Tag.{number}.Value"]] for number in numbers}
+
+
+def of_rds(place, operation, given):
+    if operation.startswith("Create"):
+        yield f"{place}:db:{given['DBInstanceIdentifier']}", made_with(given)
+        yield from [(f"{place}:{kind}:default", {}) for kind in ("og", "pg", "subgrp")]
+        if source := given.get("SourceDBInstanceIdentifier"):
+            yield database(place, "db", source)
+    kind = "cluster" if "Cluster" in operation or "DBClusterIdentifier" in given else "db"
+    name = given.get("DBClusterIdentifier" if kind == "cluster" else "DBInstanceIdentifier")
+    if name is None:
+        yield f"{place}:{kind}:*", {}
+    elif kind == "cluster" or not operation.startswith("Create"):
+        yield database(place, kind, name)
+
+
 NAMED = {
     "states": lambda place, operation, given: [(given["executionArn"], {})],
     "sns": lambda place, operation, given: [(given["TopicArn"], {})],
@@ -208,6 +241,7 @@ NAMED = {
     "elasticache": of_elasticache,
     "kinesis": of_kinesis,
     "lambda": of_lambda,
+    "rds": of_rds,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

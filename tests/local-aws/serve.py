@@ -22,7 +22,8 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, elasticache, functions, gateway, kinesis, scaling, stepfunctions
+from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, elasticache, functions, gateway, kinesis, rds, scaling
+from patches import stepfunctions
 
 
 def inject_faults(port):
@@ -92,6 +93,15 @@ PATCHES = (
     concurrency.allocate_over_time,
     concurrency.refuse_concurrency,
     concurrency.tell_concurrency_late,
+    rds.keep_pause_delays,
+    rds.modify_clusters_over_time,
+    rds.refuse_modifications,
+    rds.tell_clusters_late,
+    rds.make_and_remove_instances_over_time,
+    rds.grow_storage_over_time,
+    rds.refuse_instances,
+    rds.tell_nothing_that_is_not_there,
+    rds.tell_instances_late,
     scaling.forward_what_is_missing,
     scaling.tell_targets_and_policies_by_pages,
     scaling.move_capacity_into_its_bounds,

@@ -28,13 +28,12 @@ fn a_valid_file_is_told_in_a_line_and_its_doubts_apart() {
         &["validate", "examples/e-commerce.yaml"],
         "",
         expect![[r#"
-        succeeds
-        e-commerce-platform is valid: 3 groups, 6 dimensions; scales out database_tier, then application_tier, then web_tier; phase observe
-        --
-        examples/e-commerce.yaml:42:11: scaling_groups.database_tier.resources[1]: `analytics-cluster/minimum` is held: AURORA_SERVERLESS has no adapter for it yet (warning)
-        examples/e-commerce.yaml:42:11: scaling_groups.database_tier.resources[1]: `analytics-cluster/maximum` is held: AURORA_SERVERLESS has no adapter for it yet (warning)
-        examples/e-commerce.yaml:61:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and rolled back; write a whole URL if there is none (warning)
-    "#]],
+            succeeds
+            e-commerce-platform is valid: 3 groups, 5 dimensions; scales out database_tier, then application_tier, then web_tier; phase observe
+            --
+            examples/e-commerce.yaml:46:11: scaling_groups.database_tier.resources[1].auto_pause: pauses nothing: AWS pauses a cluster only while its minimum is 0; write `min_capacity: 0` (warning)
+            examples/e-commerce.yaml:61:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and rolled back; write a whole URL if there is none (warning)
+        "#]],
     );
 }
 

@@ -13,6 +13,7 @@ use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Observed};
 use headroom_core::plan::{Permit, Plan, Remaining, Step, StepChange, StepId};
 use headroom_core::platform::{Mode, Platform, Resource};
+use headroom_core::resource::{Facts, Undo};
 use headroom_core::units::{Direction, Units};
 
 use crate::Ports;
@@ -126,6 +127,8 @@ fn count(executed: &mut ExecuteResponse, entry: &Versioned<Entry>) {
     }
 }
 
+/// What rolling back says where AWS gives back other units than those that were taken.
+const IN_PART: &str = "restored in part: as many units as before, which are not the same ones";
 /// The detail of a step whose call was made by an earlier run, which did not come to write down how it went.
 const LOST: &str = "its answer had been lost";
 /// A description is as new as our own call after so many seconds. Describe calls are eventually consistent; AWS names no
@@ -177,7 +180,7 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         }
         // An earlier run of this invocation may have made the call and lost the answer.
         let called_before = entry.value.state == StepState::Started;
-        match self.look(step) {
+        match self.look(step, called_before) {
             Look::Nothing if called_before => {
                 self.write(&entry, StepEvent::Succeeded, Some(LOST.to_owned())).await.map(Some)
             }
@@ -241,12 +244,19 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         let Some(undo) = entry.value.undo() else { return Ok(None) };
         let was_called = entry.value.when(StepEvent::Started).is_some();
         let entry = self.write(&entry, StepEvent::UndoStarted, None).await?;
-        let end = match self.look(&undo) {
+        let end = match self.look(&undo, was_called) {
             // A description that lags behind our own call looks like nothing.
             Look::Nothing if was_called && self.may_lag() => {
                 UndoEnd::NotYet("its capacity may not be described as it is yet".to_owned())
             }
+            // What failed to come leaves something behind, which the call that moves nothing takes away.
+            Look::Nothing if was_called && self.has(&undo, |facts| facts.moves_by_unit) => {
+                self.call_back(&undo).await
+            }
             Look::Nothing => UndoEnd::Event(StepEvent::UndoSucceeded, Some("nothing stood".to_owned())),
+            _ if self.has(&undo, |facts| facts.undo == Undo::None) => {
+                UndoEnd::Event(StepEvent::UndoDeclined, Some(stands(&undo)))
+            }
             Look::Moved(why) => UndoEnd::Event(StepEvent::UndoFailed, Some(why)),
             Look::Locked(why) | Look::Unseen(why) => UndoEnd::NotYet(why),
             // A call in the middle of what AWS holds, such as a deployment in two colours, would make that fail too.
@@ -271,7 +281,10 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
             return UndoEnd::Event(StepEvent::UndoDeclined, Some(why));
         }
         match self.call(undo).await {
-            Ok(()) => UndoEnd::Event(StepEvent::UndoSucceeded, None),
+            Ok(()) => {
+                let in_part = self.has(undo, |facts| facts.undo == Undo::Partial);
+                UndoEnd::Event(StepEvent::UndoSucceeded, in_part.then(|| IN_PART.to_owned()))
+            }
             // What goes by is waited for as long as what AWS is doing: a person is not needed for a minute of throttling.
             Err(error) if error.kind == ErrorKind::Stale || is_transient(error.kind) => {
                 UndoEnd::NotYet(error.to_string())
@@ -332,7 +345,7 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
     }
 
     /// What is left of a step to do, as far as that can be seen.
-    fn look(&self, step: &Step) -> Look {
+    fn look(&self, step: &Step, was_called: bool) -> Look {
         let mut set: BTreeMap<DimensionKey, Units> = BTreeMap::new();
         let mut busy = None;
         for change in &step.changes {
@@ -349,9 +362,25 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
             // What is described may be the capacity from before the update.
             (_, Some(busy)) if busy.is_locked() => Look::Locked(busy.what().to_owned()),
             (Remaining::Nothing, _) => Look::Nothing,
+            (Remaining::Refuse(_), busy) if was_called && self.is_on_the_way(step, &set) => Look::Apply(busy),
             (Remaining::Refuse(why), _) => Look::Moved(why),
             (Remaining::Apply, busy) => Look::Apply(busy),
         }
+    }
+
+    /// Whether everything is somewhere between before and after a step, of what is moved unit by unit.
+    fn is_on_the_way(&self, step: &Step, set: &BTreeMap<DimensionKey, Units>) -> bool {
+        let between = |change: &StepChange| {
+            let (least, most) = (change.expected.min(change.target), change.expected.max(change.target));
+            set.get(&change.key).is_some_and(|actual| (least..=most).contains(actual))
+        };
+        self.has(step, |facts| facts.moves_by_unit) && step.changes.iter().all(between)
+    }
+
+    /// Whether something holds of a dimension that a step changes.
+    fn has(&self, step: &Step, holds: impl Fn(&Facts) -> bool) -> bool {
+        let places = step.changes.iter().filter_map(|change| self.platform.place(&change.key));
+        places.into_iter().any(|place| holds(&place.dimension.facts))
     }
 
     async fn call(&self, step: &Step) -> Result<(), AwsError> {
@@ -377,6 +406,13 @@ impl<T: Table, F: Fleet, N> StepRunner<'_, T, F, N> {
         self.ports.store.put_entry(&self.batch.cycle.platform, entry, &next).await?;
         Ok(Versioned { value: next, revision: entry.revision + 1 })
     }
+}
+
+/// Why a step is not rolled back of what AWS cannot make smaller.
+fn stands(undo: &Step) -> String {
+    let stand = undo.changes.iter().map(|change| format!("{} stays at {}", change.key, change.expected));
+    let stand: Vec<String> = stand.collect();
+    format!("{}: AWS has no way back", stand.join(", "))
 }
 
 /// What the state machine tries again. The journal says `Started`, so the next run looks at what came of it.

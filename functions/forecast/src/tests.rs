@@ -18,7 +18,7 @@ use crate::{Ports, handle};
 const SHOP: &str = "configuration_name: shop
 scaling_groups:
   web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 20}]}
-  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 100}}, {type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 3}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 100}}, {type: API_GATEWAY_STAGE, name: db, stage: prod, min_capacity: 1, max_capacity: 3}]}
 ";
 const NOW: i64 = 864_000;
 

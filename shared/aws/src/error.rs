@@ -128,78 +128,111 @@ fn causes(error: &dyn std::error::Error) -> String {
     told.chars().take(LETTERS_MAX).collect()
 }
 
+/// Codes of calls that came too fast.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "SlowDown",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+];
+/// Codes of a service that fails for now.
+const UNAVAILABLE: &[&str] = &[
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "ServiceUnavailable",
+    "InternalError",
+    "ServiceUnavailableException",
+    "ServerException",
+    "InternalServiceError",
+    "InternalServiceFault",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceException",
+];
+/// Codes of a resource that is in the middle of something.
+const BUSY: &[&str] = &[
+    "ResourceInUseException",
+    "ScalingActivityInProgress",
+    "ResourceContention",
+    "ConcurrentUpdateException",
+    "ResourceContentionFault",
+    "ConflictException",
+    "ResourceConflictException",
+    "InvalidDBClusterStateFault",
+    "InvalidDBInstanceState",
+    "InvalidReplicationGroupState",
+    "InvalidCacheClusterState",
+    "ServiceNotActiveException",
+];
+/// Codes of what an account or AWS has no more of.
+const LIMITS: &[&str] = &[
+    "LimitExceededException",
+    "LimitExceeded",
+    "ServiceQuotaExceededException",
+    "InstanceQuotaExceeded",
+    "InsufficientDBInstanceCapacity",
+    "StorageQuotaExceeded",
+    "ClusterQuotaForCustomerExceeded",
+    "NodeQuotaForCustomerExceeded",
+    "NodeGroupsPerReplicationGroupQuotaExceeded",
+    "InsufficientCacheClusterCapacity",
+];
+/// Codes of what is not there.
+const MISSING: &[&str] = &[
+    "ResourceNotFoundException",
+    "ServiceNotFoundException",
+    "ClusterNotFoundException",
+    "ParameterNotFound",
+    "NoSuchKey",
+    "NoSuchBucket",
+    "ObjectNotFoundException",
+    "TableNotFoundException",
+    "ExecutionDoesNotExist",
+    "NotFound",
+    "ResourceNotFound",
+    "TargetGroupNotFound",
+    "DBClusterNotFoundFault",
+    "DBInstanceNotFound",
+    "LoadBalancerNotFound",
+    "ReplicationGroupNotFoundFault",
+];
+/// Codes of who may not call.
+const DENIED: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "NotAuthorized",
+    "AuthorizationError",
+];
+
 fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
+    let message = message.to_lowercase();
     match code {
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "TooManyRequestsException"
-        | "ProvisionedThroughputExceededException"
-        | "SlowDown"
-        | "BandwidthLimitExceeded"
-        | "PriorRequestNotComplete" => ErrorKind::Throttled,
-        "InternalFailure"
-        | "InternalServerError"
-        | "InternalServerException"
-        | "ServiceUnavailable"
-        | "InternalError"
-        | "ServiceUnavailableException"
-        | "ServerException"
-        | "InternalServiceError"
-        | "InternalServiceFault"
-        | "RequestTimeout"
-        | "RequestTimeoutException"
-        | "ServiceException" => ErrorKind::Unavailable,
-        "ResourceInUseException"
-        | "ScalingActivityInProgress"
-        | "ResourceContention"
-        | "ConcurrentUpdateException"
-        | "ResourceContentionFault"
-        | "ConflictException"
-        | "ResourceConflictException"
-        | "InvalidReplicationGroupState"
-        | "InvalidCacheClusterState"
-        | "ServiceNotActiveException" => ErrorKind::Stale,
         // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
-        "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
+        "LimitExceededException" if message.contains("decrease") => ErrorKind::DecreaseLimit,
         // So many tables at a time may be updated; in minutes others are done.
-        "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
+        "LimitExceededException" if message.contains("simultaneous") => ErrorKind::Stale,
         // Kinesis has one code for every limit.
-        "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
-        "LimitExceededException"
-        | "LimitExceeded"
-        | "ServiceQuotaExceededException"
-        | "ClusterQuotaForCustomerExceeded"
-        | "NodeQuotaForCustomerExceeded"
-        | "NodeGroupsPerReplicationGroupQuotaExceeded"
-        | "InsufficientCacheClusterCapacity" => ErrorKind::Limit,
-        "ResourceNotFoundException"
-        | "ServiceNotFoundException"
-        | "ClusterNotFoundException"
-        | "ParameterNotFound"
-        | "NoSuchKey"
-        | "NoSuchBucket"
-        | "ObjectNotFoundException"
-        | "TableNotFoundException"
-        | "ExecutionDoesNotExist"
-        | "NotFound"
-        | "ResourceNotFound"
-        | "TargetGroupNotFound"
-        | "LoadBalancerNotFound"
-        | "ReplicationGroupNotFoundFault" => ErrorKind::NotFound,
+        "LimitExceededException" if message.contains("rate exceeded") => ErrorKind::Throttled,
         // Auto Scaling has no code of its own for a group that is gone.
         "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
-        code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch"
-        | "NotAuthorized"
-        | "AuthorizationError" => ErrorKind::Denied,
+        _ if THROTTLED.contains(&code) => ErrorKind::Throttled,
+        _ if UNAVAILABLE.contains(&code) => ErrorKind::Unavailable,
+        _ if BUSY.contains(&code) => ErrorKind::Stale,
+        _ if LIMITS.contains(&code) => ErrorKind::Limit,
+        _ if MISSING.contains(&code) => ErrorKind::NotFound,
+        _ if DENIED.contains(&code) => ErrorKind::Denied,
+        _ if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,
         _ => by_status(status),
     }
 }

@@ -90,6 +90,10 @@ impl Aws {
         lambda, aws_sdk_lambda
     );
     client!(
+        /// RDS and Aurora.
+        rds, aws_sdk_rds
+    );
+    client!(
         /// Step Functions.
         sfn, aws_sdk_sfn
     );

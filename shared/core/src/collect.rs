@@ -12,7 +12,7 @@ pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;
 use crate::observe::{Capacity, Observation, Observed, reading};
-use crate::platform::{Measure, Metric, Place, Platform, Query};
+use crate::platform::{Measure, Metric, Place, Platform, Query, Rate};
 use crate::series::Series;
 use crate::units::{DAY_S, HOUR_S};
 
@@ -158,7 +158,10 @@ pub fn loads(metric: &Metric, points: &[(Timestamp, f64)], units: &UnitsOverTime
     if !metric.measure.is_per_capacity() {
         return points.to_vec();
     }
-    points.iter().filter_map(|(at, value)| Some((*at, value * units.at(*at)?))).collect()
+    let is_left = metric.query.as_ref().is_some_and(|query| query.rate == Rate::LeftOfGib);
+    let load =
+        |value: f64, units: f64| if is_left { (units - value).max(0.0) * 100.0 } else { value * units };
+    points.iter().filter_map(|(at, value)| Some((*at, load(*value, units.at(*at)?)))).collect()
 }
 
 /// A chunk of live history: its shard and its hour.
@@ -201,7 +204,7 @@ pub fn read(
         let Some(capacity) = observed.get(key) else { continue };
         if let Observed::Known(capacity) = capacity {
             // By the minute: what a point was made by is told by the records around it, in this cycle and in later ones.
-            read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.ready.real())]);
+            read.add(place, points::units_column(place), PERIOD_S, [(now, capacity.whole().real())]);
         }
         let units = read.units(place);
         let mine = asked.iter().zip(points).filter(|(asked, _)| asked.place.dimension.key == *key);

@@ -73,6 +73,16 @@ pub struct Capacity {
     /// By how much `ready` may stay above `set` for good: an instance with a weight above one is not cut in two.
     #[serde(default)]
     pub overshoot: Units,
+    /// What a utilisation is a percent of, where that is not what is ready: of an Aurora cluster, its maximum.
+    #[serde(default)]
+    pub whole: Option<Units>,
+}
+
+impl Capacity {
+    /// The units that a utilisation is a percent of.
+    pub fn whole(&self) -> Units {
+        self.whole.unwrap_or(self.ready)
+    }
 }
 
 /// Something in progress on a dimension, by what it still allows. Each holds the sentence that says what it is.

@@ -144,6 +144,11 @@ pub enum Reason {
         /// Until when.
         until: Timestamp,
     },
+    /// What serves while nothing is set is enough.
+    ServesAtNone {
+        /// Units needed.
+        needed: Units,
+    },
     /// What is set is what is needed.
     Enough {
         /// Units set.
@@ -239,6 +244,16 @@ pub enum Reason {
     ChangesKept {
         /// Changes left.
         left: u32,
+    },
+    /// AWS takes the next change only after some hours.
+    ChangeSpaced {
+        /// Seconds left.
+        left_s: i64,
+    },
+    /// AWS takes no step as small as that.
+    LeastStep {
+        /// Units of the smallest.
+        least: u32,
     },
     /// A change that is too small for what is left of them.
     ChangeSaved {
@@ -406,6 +421,7 @@ impl fmt::Display for Reason {
             Reason::Override { floor, by, until } => {
                 write!(f, "at least {floor} units were asked for until {} ({by})", day_clock(*until))
             }
+            Reason::ServesAtNone { needed } => write!(f, "{needed} serve while none are set"),
             Reason::Enough { set } => write!(f, "{set} units are what is needed"),
             Reason::CapacityUnknown { why } => write!(f, "the capacity is unknown: {why}"),
             Reason::MetricUnknown { why } => f.write_str(why),
@@ -450,6 +466,10 @@ impl fmt::Display for Reason {
             Reason::ChangesKept { left } => {
                 write!(f, "AWS allows {left} more changes within 24 hours, which are kept for scaling out")
             }
+            Reason::ChangeSpaced { left_s } => {
+                write!(f, "AWS takes the next change in {} min", left_s / 60)
+            }
+            Reason::LeastStep { least } => write!(f, "AWS takes no step of fewer than {least} units"),
             Reason::ChangeSaved { left, least } => write!(
                 f,
                 "AWS allows {left} more changes within 24 hours; the next one should move {least} units or more"

@@ -1,6 +1,8 @@
 //! Each kind of resource by whole cycles: out, in, and rolled back.
 
+pub(crate) mod aurora_serverless;
 pub(crate) mod elasticache_replication_group;
 pub(crate) mod kinesis_stream;
 pub(crate) mod lambda_function;
-mod scalable_target;
+pub(crate) mod readers;
+pub(crate) mod scalable_target;

@@ -22,7 +22,7 @@ async fn shop(name: &str, mode: &str) -> Bench {
     let register = register.resource_id(table(&bench)).scalable_dimension(DIMENSION);
     let register = register.min_capacity(100).max_capacity(1_000).tags("headroom", name);
     register.send().await.unwrap();
-    may_alter(&bench).await;
+    may(&bench, &["cassandra:Select", "cassandra:Alter"]).await;
     let target = format!(
         "  keys:
     resources:
@@ -44,16 +44,16 @@ async fn shop(name: &str, mode: &str) -> Bench {
     bench
 }
 
-/// The execute role gets what Application Auto Scaling asks of it for Keyspaces, as by ScalableTargetPolicyArn.
-async fn may_alter(bench: &Bench) {
+/// The execute role gets what Application Auto Scaling asks of it for another service, as by ScalableTargetPolicyArn.
+pub(crate) async fn may(bench: &Bench, actions: &[&str]) {
     let roles = ["iam", "list-roles", "--query", "Roles[].RoleName", "--output", "text"];
     let roles = aws(server().await, &roles).await.unwrap();
     let of_shop = format!("headroom-{}-", bench.shop.name);
     let role = roles.split_whitespace().find(|role| role.starts_with(&of_shop) && role.contains("Execute"));
     let document = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": ["cassandra:Select", "cassandra:Alter"], "Resource": "*"},
+        {"Effect": "Allow", "Action": actions, "Resource": "*"},
     ]});
-    let put = ["iam", "put-role-policy", "--role-name", role.unwrap(), "--policy-name", "keyspaces"];
+    let put = ["iam", "put-role-policy", "--role-name", role.unwrap(), "--policy-name", "targets"];
     aws(server().await, &[&put[..], &["--policy-document", &document.to_string()]].concat()).await.unwrap();
 }
 

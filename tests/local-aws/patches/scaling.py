@@ -12,7 +12,7 @@ from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.server import ThreadedMotoServer
 
 from . import dynamodb as tables
-from . import concurrency, settings
+from . import concurrency, rds, settings
 from .gateway import read, reply
 from .past import Past
 
@@ -42,7 +42,7 @@ def refused(code, sentence):
 def resource_name(resource_id):
     """The name of a table or service in an id such as table/orders/index/by-owner or service/cluster/api."""
     parts = resource_id.split("/")
-    if resource_id.startswith("function:"):
+    if resource_id.startswith(("cluster:", "function:")):
         return resource_id.split(":")[1]
     return parts[1] if parts[0] == "table" else parts[-1]
 
@@ -186,6 +186,8 @@ def moved(bounds):
     if parts[0].startswith("function:"):
         _, name, qualifier = parts[0].split(":")
         return concurrency.move(name, qualifier, inside)
+    if parts[0].startswith("cluster:"):
+        return rds.move(resource_name(parts[0]), inside)
     _, table = tables.find({"TableName": parts[1]}) if parts[0] == "table" else ("", None)
     index = parts[3] if len(parts) > 3 else ""
     record = tables.parts(table).get(index) if table else None

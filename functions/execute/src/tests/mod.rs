@@ -1,5 +1,6 @@
 //! A cycle with a plan on fakes, for tests of steps and of settling.
 
+mod kinds;
 mod settling;
 mod slow;
 mod steps;
@@ -68,6 +69,13 @@ impl Bench {
     }
 
     async fn configured(permit: Permit, text: &str) -> Bench {
+        let table = step(0, "users", &[("users/read", 10, 20), ("users/write", 5, 10)], &[]);
+        let servers = step(1, "web", &[("web/desired", 4, 8)], &["w0/users"]);
+        Bench::planned(permit, text, vec![table, servers]).await
+    }
+
+    /// A plan of these steps, each in a wave of its own.
+    async fn planned(permit: Permit, text: &str, steps: Vec<Step>) -> Bench {
         let state = MemoryTable::default();
         let store = Store::new(state.clone(), MemoryTable::default(), MemoryTable::default());
         let platform: PlatformName = "shop".into();
@@ -88,8 +96,6 @@ impl Bench {
             poll_s: 5,
             steps,
         };
-        let table = step(0, "users", &[("users/read", 10, 20), ("users/write", 5, 10)], &[]);
-        let servers = step(1, "web", &[("web/desired", 4, 8)], &["w0/users"]);
         let plan = Plan {
             id: "0000000001-cycle".into(),
             cycle: cycle.id.clone(),
@@ -97,7 +103,7 @@ impl Bench {
             config,
             permit,
             rollback: true,
-            waves: vec![wave(vec![table]), wave(vec![servers])],
+            waves: steps.into_iter().map(|step| wave(vec![step])).collect(),
         };
         store.put_plan(&platform, &plan).await.unwrap();
         let read = store.lease(&platform).await.unwrap();

@@ -110,6 +110,7 @@ fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
         aws_max: Some(max),
         decreases_left: None,
         overshoot: Units(heaviest(group).saturating_sub(1)),
+        whole: None,
     }
 }
 

@@ -118,6 +118,7 @@ fn capacity(
         aws_min: None,
         aws_max,
         overshoot: Units(0),
+        whole: None,
         decreases_left: dimension
             .facts
             .daily_limit

@@ -121,6 +121,7 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
         aws_max,
         decreases_left: None,
         overshoot: Units(0),
+        whole: None,
     })
 }
 

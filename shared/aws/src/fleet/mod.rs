@@ -9,6 +9,7 @@ mod kinesis;
 mod lambda;
 #[cfg(feature = "fakes")]
 mod memory;
+mod rds;
 mod scalable;
 mod targets;
 
@@ -132,6 +133,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
     elasticache::PERMISSIONS,
+    rds::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -145,6 +147,7 @@ pub struct AwsFleet {
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
     elasticache: elasticache::Clients,
+    rds: rds::Clients,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -159,9 +162,22 @@ impl AwsFleet {
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
             elasticache: elasticache::Clients::new(aws),
+            rds: rds::Clients::new(aws),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
+    }
+}
+
+impl AwsFleet {
+    /// What is seen of everything that RDS has.
+    async fn databases(&self, by: &ByAdapter<'_>, now: Timestamp) -> Capacities {
+        let serverless = rds::serverless::observe(&self.rds, &by.serverless_clusters, now);
+        let readers = rds::aurora_replicas::observe(&self.rds, &by.aurora_readers, now);
+        let replicas = rds::read_replicas::observe(&self.rds, &by.read_replicas, now);
+        let storages = rds::storage::observe(&self.rds, &by.storages);
+        let (serverless, readers, replicas, storages) = join!(serverless, readers, replicas, storages);
+        [serverless, readers, replicas, storages].into_iter().flatten().collect()
     }
 }
 
@@ -174,6 +190,10 @@ struct ByAdapter<'a> {
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
     caches: Vec<Target<'a>>,
+    serverless_clusters: Vec<Target<'a>>,
+    aurora_readers: Vec<Target<'a>>,
+    read_replicas: Vec<Target<'a>>,
+    storages: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -188,6 +208,10 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
                 Some(Adapter::ReplicationGroup) => &mut by.caches,
+                Some(Adapter::AuroraServerless { .. }) => &mut by.serverless_clusters,
+                Some(Adapter::AuroraReplicas(_)) => &mut by.aurora_readers,
+                Some(Adapter::RdsReadReplicas(_)) => &mut by.read_replicas,
+                Some(Adapter::RdsStorage) => &mut by.storages,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -214,13 +238,12 @@ impl Fleet for AwsFleet {
         let streams = kinesis::observe(&self.kinesis, &by.streams);
         let functions = lambda::observe(&self.lambda, &by.functions);
         let caches = elasticache::observe(&self.elasticache, &by.caches);
+        let databases = self.databases(&by, now);
         let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, caches, scalable_targets) =
-            join!(groups, services, tables, streams, functions, caches, scalable_targets);
-        [groups, services, tables, streams, functions, caches, scalable_targets]
-            .into_iter()
-            .flatten()
-            .collect()
+        let (groups, services, tables, streams, functions, caches, databases, scalable_targets) =
+            join!(groups, services, tables, streams, functions, caches, databases, scalable_targets);
+        let seen = [groups, services, tables, streams, functions, caches, databases, scalable_targets];
+        seen.into_iter().flatten().collect()
     }
 
     async fn set(
@@ -242,6 +265,14 @@ impl Fleet for AwsFleet {
             Some(Adapter::ReplicationGroup) => {
                 elasticache::set(&self.elasticache, resource, mode, targets).await
             }
+            Some(Adapter::AuroraServerless { pause_after_s }) => {
+                rds::serverless::set(&self.rds, resource, *pause_after_s, targets).await
+            }
+            Some(Adapter::AuroraReplicas(_)) => {
+                rds::aurora_replicas::set(&self.rds, resource, mode, targets).await
+            }
+            Some(Adapter::RdsReadReplicas(_)) => rds::read_replicas::set(&self.rds, resource, targets).await,
+            Some(Adapter::RdsStorage) => rds::storage::set(&self.rds, resource, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

@@ -16,9 +16,13 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             ecs::target_groups(&fleet.ecs, cluster, &resource.name).await
         }
         Some(
-            Adapter::DynamoDbTable
+            Adapter::AuroraReplicas(_)
+            | Adapter::AuroraServerless { .. }
+            | Adapter::DynamoDbTable
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
+            | Adapter::RdsReadReplicas(_)
+            | Adapter::RdsStorage
             | Adapter::ReplicationGroup
             | Adapter::ScalableTarget,
         )

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{MetricRequest, PAST_STEP_S, PERIOD_S, aligned, second};
 use crate::history::{Column, UNITS, points_of};
 use crate::observe::Observed;
-use crate::platform::{Measure, Metric, Place, Query};
+use crate::platform::{Measure, Metric, Place, Query, Rate};
 use crate::series::Series;
 use crate::units::DAY_S;
 
@@ -146,6 +146,8 @@ const PERCENT_MAX: f64 = 100.0;
 fn carried_at_most(place: Place<'_>, metric: &Metric) -> Option<f64> {
     let query = metric.query.as_ref()?;
     match &metric.measure {
+        // What is left is known, so that nothing of what is used is hidden.
+        Measure::Utilization { .. } if query.rate == Rate::LeftOfGib => None,
         Measure::Utilization { limit, .. } => Some(limit.max(PERCENT_MAX)),
         Measure::Load { limit_per_unit, .. } => {
             let mut carries = place.dimension.facts.carries.iter();

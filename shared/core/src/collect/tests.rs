@@ -11,7 +11,7 @@ fn shop() -> Platform {
     let text = "configuration_name: shop
 scaling_groups:
   web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9}]}
-  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 3}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: API_GATEWAY_STAGE, name: db, stage: prod, min_capacity: 1, max_capacity: 3}]}
 ";
     parse(text).unwrap().platform
 }
@@ -337,6 +337,34 @@ fn what_goes_wrong_need_not_have_gone_wrong_before_to_be_zero() {
         answer.points.len()
     };
     assert!(zeros(0, true) == 0 && 0 < zeros(2, true) && zeros(2, false) == 0);
+}
+
+#[test]
+fn percent_are_of_the_whole_where_that_is_not_what_is_ready() {
+    let text = "configuration_name: shop\nscaling_groups: {data: {resources: [\
+                {type: AURORA_SERVERLESS, name: db, min_capacity: 1, max_capacity: 16}]}}\n";
+    let platform = parse(text).unwrap().platform;
+    let asked = metric_requests(&platform);
+    let capacity = Capacity { set: Units(4), ready: Units(6), whole: Some(Units(64)), ..Capacity::default() };
+    let observed = BTreeMap::from([("db/minimum".parse().unwrap(), Observed::Known(capacity))]);
+    let now = at(7_230);
+    let points = [vec![(at(7_080), 25.0), (at(7_140), 25.0)]];
+    let read = read(&platform, &asked, &points, &observed, &BTreeMap::new(), now);
+    let load = read.observations[0].readings[0].load.known().unwrap();
+    assert_eq!(load.mean, 25.0 * 64.0);
+}
+
+#[test]
+fn what_is_left_of_storage_becomes_what_is_used_of_it() {
+    let text = "configuration_name: shop\nscaling_groups: {data: {resources: [\
+                {type: RDS_STORAGE, name: db, min_capacity: 50, max_capacity: 500}]}}\n";
+    let platform = parse(text).unwrap().platform;
+    let asked = metric_requests(&platform);
+    let (metric, query) = (asked[0].metric, asked[0].query);
+    let left_gib = 18.0 * 1_073_741_824.0 * query.rate.factor(60);
+    let units = UnitsOverTime::new([(at(0), 100.0)]);
+    assert_eq!(loads(metric, &[(at(60), left_gib)], &units), [(at(60), 82.0 * 100.0)]);
+    assert!(points::saturated(&asked[0], &[(at(60), left_gib)], &units).is_empty());
 }
 
 #[test]

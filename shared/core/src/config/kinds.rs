@@ -85,6 +85,7 @@ fn limits(scaling: Scaling, daily: Option<DailyLimit>) -> String {
         DailyLimit::Decreases { daily, then_every_s } => {
             format!("{daily} decreases a day, then one every {} min", then_every_s / 60)
         }
+        DailyLimit::Spaced { every_s } => format!("one change in {} h", every_s / 3_600),
         DailyLimit::Changes { daily } => format!("{daily} changes a day"),
     });
     ways.into_iter().chain(daily).collect::<Vec<_>>().join("; ")

@@ -57,7 +57,6 @@ fn the_example_means_what_an_operator_expects() {
         user-table/read 5..4000
         user-table/write 5..4000
         analytics-cluster/minimum 2..32
-        analytics-cluster/maximum 2..32
         web-servers-asg/desired 2..20"#]]
     .assert_eq(&dimensions.join("\n"));
     assert_eq!(platform.orchestration.phase, Phase::Observe);

@@ -29,6 +29,11 @@ impl GuardrailFacts<'_> {
         self.capacity.set
     }
 
+    /// The smallest step that AWS takes.
+    fn least_step(&self) -> u32 {
+        self.place.dimension.facts.least_step(self.set())
+    }
+
     /// Seconds since the newest change of this dimension that `counts`.
     fn since(&self, counts: impl Fn(&Change) -> bool) -> Option<i64> {
         let last = self.changes.iter().rev().find(|change| counts(change))?;
@@ -40,9 +45,9 @@ impl GuardrailFacts<'_> {
 type Guardrail = fn(&GuardrailFacts<'_>, Units) -> Option<(Units, Reason)>;
 
 /// In the order in which an operator would explain them. What judges whether a change is large enough to be worth one comes before
-/// what makes it smaller: the one unit that a breaker tries is never too small. What AWS accepts is looked at again in the end, because pace and
-/// phase may leave a change outside of it.
-const GUARDRAILS: [Guardrail; 18] = [
+/// what makes it smaller: the one unit that a breaker tries is never too small. What AWS accepts is looked at again in the end,
+/// because pace and phase may leave a change outside of it.
+const GUARDRAILS: [Guardrail; 20] = [
     aws_bounds,
     only_grows,
     busy,
@@ -52,6 +57,7 @@ const GUARDRAILS: [Guardrail; 18] = [
     minor,
     decreases,
     counted_changes,
+    spaced,
     breaker,
     cooldown,
     direction_changes,
@@ -61,6 +67,7 @@ const GUARDRAILS: [Guardrail; 18] = [
     phase_share,
     pace,
     aws_bounds,
+    least_step,
 ];
 
 /// The wanted units after every guardrail, and the reasons of those that bit.
@@ -191,6 +198,20 @@ fn is_asked(facts: &GuardrailFacts<'_>) -> bool {
     facts.needs.asked.is_some_and(|asked| facts.set() < asked)
 }
 
+/// Where AWS takes one change and the next only hours later. What AWS itself did in between it says by being busy.
+fn spaced(facts: &GuardrailFacts<'_>, _: Units) -> Option<(Units, Reason)> {
+    let DailyLimit::Spaced { every_s } = facts.place.dimension.facts.daily_limit? else { return None };
+    let last = facts.world.state.counted.get(&facts.place.dimension.key)?.iter().max()?;
+    let left_s = i64::from(every_s) - (facts.world.now.as_second() - last.as_second());
+    if left_s <= 0 { None } else { hold(facts, Reason::ChangeSpaced { left_s }) }
+}
+
+/// AWS takes no smaller step, or makes a larger one of it.
+fn least_step(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
+    let least = facts.least_step();
+    (facts.set().abs_diff(wanted) < least).then(|| (facts.set(), Reason::LeastStep { least }))
+}
+
 /// Hours until midnight UTC, when AWS starts to count again; always above zero.
 fn hours_of_day_left(now: Timestamp) -> f64 {
     let left_s = DAY_S - now.as_second().rem_euclid(DAY_S);
@@ -242,7 +263,7 @@ fn breaker(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)>
         BreakerState::Closed => None,
         BreakerState::Open { until } => hold(facts, Reason::BreakerOpen { until }),
         BreakerState::HalfOpen => {
-            let allowed = toward(facts.set(), wanted, 1);
+            let allowed = toward(facts.set(), wanted, facts.least_step());
             (allowed != wanted).then_some((allowed, Reason::BreakerHalfOpen))
         }
     }
@@ -303,7 +324,7 @@ fn predictive_limit(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units,
         return None;
     }
     let share = facts.world.platform.predictive.predictive_change_max;
-    let added = Units::at_most(facts.set().real() * share).0.max(1);
+    let added = Units::at_most(facts.set().real() * share).0.max(facts.least_step());
     let reactive = facts.needs.reactive.as_ref().map(|pair| pair.out.units);
     let measured = reactive.max(facts.needs.measured).unwrap_or_default();
     let allowed = Units(facts.set().0.saturating_add(added)).max(measured);
@@ -318,7 +339,8 @@ fn phase_share(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reas
         return None;
     }
     let change = f64::from(facts.set().abs_diff(wanted));
-    let allowed = toward(facts.set(), wanted, Units::at_most(change * LIMITED_SHARE).0.max(1));
+    let allowed =
+        toward(facts.set(), wanted, Units::at_most(change * LIMITED_SHARE).0.max(facts.least_step()));
     (allowed != wanted).then_some((allowed, Reason::PhaseShare { phase, allowed }))
 }
 
@@ -328,7 +350,7 @@ fn pace(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)> {
         Direction::Out => guardrails.out_share_max,
         Direction::In => guardrails.in_share_max,
     };
-    let allowed = toward(facts.set(), wanted, facts.set().share(share));
+    let allowed = toward(facts.set(), wanted, facts.set().share(share).max(facts.least_step()));
     (allowed != wanted).then_some((allowed, Reason::Pace { wanted, allowed }))
 }
 

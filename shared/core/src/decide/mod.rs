@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::demand::{DemandSource, measured_units, needs};
+use crate::demand::{DemandSource, Need, measured_units, needs};
 use crate::forecast::MetricForecast;
 use crate::name::{DimensionKey, GroupName, ResourceId};
 use crate::observe::{Capacity, Observation, Observed};
@@ -176,6 +176,19 @@ fn decided(world: &World<'_>, place: Place<'_>, window: LeadWindow, changes: &[&
     decision
 }
 
+/// What has to be set for a need: nothing where what serves anyway is enough. Who asks for units by name gets them.
+fn to_set(place: Place<'_>, need: &Need) -> Units {
+    let is_asked_for = matches!(need.source, DemandSource::Manual | DemandSource::Scheduled);
+    let serves = !is_asked_for && need.units <= place.dimension.facts.serves_at_none;
+    if serves { Units(0) } else { need.units }
+}
+
+/// A step out is at least as large as the smallest that AWS takes.
+fn whole_step(place: Place<'_>, set: Units, wanted: Units) -> Units {
+    let least = Units(set.0.saturating_add(place.dimension.facts.least_step(set)));
+    if set < wanted { place.dimension.bounds.clamp(wanted.max(least)) } else { wanted }
+}
+
 /// What a change costs and how long it takes.
 fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
     let Some((from, to)) = decision.change() else { return };
@@ -246,18 +259,24 @@ fn decide_known(
         decision.reasons.push(Reason::NothingMeasured);
         return;
     };
-    let wanted = place.dimension.bounds.clamp(need.units);
-    decision.needed = Some(need.units);
+    let needed = to_set(place, &need);
+    let within = place.dimension.bounds.clamp(needed);
+    let wanted = whole_step(place, capacity.set, within);
+    decision.needed = Some(needed);
     decision.wanted = Some(wanted);
     decision.source = Some(need.source);
     decision.reasons.push(need.reason.clone());
-    if wanted != need.units {
-        decision.reasons.push(Reason::Bounds { needed: need.units, allowed: wanted });
+    if needed != need.units {
+        decision.reasons.push(Reason::ServesAtNone { needed: need.units });
+    }
+    if within != needed {
+        decision.reasons.push(Reason::Bounds { needed, allowed: within });
     }
     if wanted == capacity.set {
         decision.reasons.push(Reason::Enough { set: capacity.set });
         return;
     }
+    let need = Need { units: needed, ..need };
     let facts = guardrails::GuardrailFacts { world, place, capacity, needs: &needs, need: &need, changes };
     let (target, reasons) = guardrails::apply(&facts, wanted);
     decision.target = Some(target);

@@ -541,6 +541,47 @@ fn the_calendar_asks_and_multiplies() {
 }
 
 #[test]
+fn where_aws_takes_no_small_step_a_step_is_as_large_as_its_smallest() {
+    let mut case = Case { set: 10, cpu: Some(55.0), ..with_facts(|facts| facts.least_step = 0.5) };
+    case.check("10 -> 15 by Reactive: no_forecast measured_load");
+    // What the bounds leave is less than the smallest.
+    let resources = case.platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+    resources
+        .flat_map(|resource| &mut resource.dimensions)
+        .for_each(|dimension| dimension.bounds = crate::units::Bounds::new(Units(2), Units(12)).unwrap());
+    case.check("hold 10: no_forecast measured_load least_step");
+}
+
+#[test]
+fn where_aws_takes_one_change_in_hours_the_next_one_waits() {
+    let spaced = Some(DailyLimit::Spaced { every_s: 6 * 3_600 });
+    let case = Case { cpu: Some(80.0), ..with_facts(|facts| facts.daily_limit = spaced) };
+    let after = |hours: i64| {
+        let mut case = case.clone();
+        let made = [now() - SignedDuration::from_hours(hours)].into();
+        case.state.counted = BTreeMap::from([("web/desired".parse().unwrap(), made)]);
+        case
+    };
+    after(5).check("hold 10: no_forecast measured_load change_spaced");
+    after(6).check("10 -> 16 by Reactive: no_forecast measured_load");
+}
+
+#[test]
+fn what_serves_without_being_set_is_not_set() {
+    let mut case = Case { set: 2, cpu: Some(20.0), ..with_facts(|facts| facts.serves_at_none = Units(1)) };
+    let resources = case.platform.groups.iter_mut().flat_map(|group| &mut group.resources);
+    resources
+        .flat_map(|resource| &mut resource.dimensions)
+        .for_each(|dimension| dimension.bounds = crate::units::Bounds::new(Units(0), Units(20)).unwrap());
+    case.check("2 -> 1 by Reactive: no_forecast measured_load serves_at_none pace");
+    let last = Case { set: 1, cpu: Some(40.0), ..case.clone() };
+    last.check("1 -> 0 by Reactive: no_forecast measured_load serves_at_none");
+    Case { set: 0, cpu: Some(0.0), manual: Some(1), ..case.clone() }
+        .check("0 -> 1 by Manual: no_forecast manual");
+    Case { set: 2, cpu: Some(40.0), ..case }.check("hold 2: no_forecast measured_load enough");
+}
+
+#[test]
 fn a_person_may_ask_within_the_bounds() {
     let quiet = case(FULL);
     Case { manual: Some(12), ..quiet.clone() }.check("10 -> 12 by Manual: no_forecast manual");
@@ -552,7 +593,7 @@ fn a_person_may_ask_within_the_bounds() {
 #[test]
 fn what_has_no_adapter_is_held_with_that_reason() {
     let text = "configuration_name: shop
-scaling_groups: {db: {resources: [{type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 5}]}}
+scaling_groups: {db: {resources: [{type: API_GATEWAY_STAGE, name: db, stage: prod, min_capacity: 1, max_capacity: 5}]}}
 ";
     let platform = parse(text).unwrap().platform;
     let (none, empty, manual) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());

@@ -45,8 +45,8 @@ fn rules<'a>(facts: &'a DemandFacts<'_>, metric: &'a MetricFacts<'_>) -> impl It
 }
 
 fn utilization(metric: &Metric, capacity: &Capacity, load: f64) -> Option<f64> {
-    let is_shared = metric.measure.is_per_capacity() && capacity.ready != Units(0);
-    is_shared.then(|| load / capacity.ready.real())
+    let is_shared = metric.measure.is_per_capacity() && capacity.whole() != Units(0);
+    is_shared.then(|| load / capacity.whole().real())
 }
 
 fn units(change: StepAdjustment, set: Units) -> u32 {

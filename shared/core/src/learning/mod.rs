@@ -102,12 +102,12 @@ impl PlatformState {
     /// What a unit carries is learned where a latency guard tells whether it does so well.
     fn learn_carried(&mut self, place: Place<'_>, observation: &Observation) {
         let Some(capacity) = observation.capacity.known() else { return };
-        let Some(held) = guard_holds(place, observation).filter(|_| capacity.ready != Units(0)) else {
+        let Some(held) = guard_holds(place, observation).filter(|_| capacity.whole() != Units(0)) else {
             return;
         };
         for (metric, file) in place.dimension.metrics.iter().filter_map(learnable) {
             let Some(load) = observation.load(&metric.name) else { continue };
-            let seen = load.mean / capacity.ready.real();
+            let seen = load.mean / capacity.whole().real();
             let mine = self.carried.get(&place.dimension.key).and_then(|known| known.get(&metric.name));
             let planned = values::carried(mine.copied(), file, seen, held);
             if mine.is_some() || planned != file {

@@ -115,6 +115,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Reports a name that RDS would have stored in lower case, and CloudWatch then knows by no other.
+    pub(super) fn lower_case(&mut self, name: &str) {
+        let lower = name.to_lowercase();
+        if lower != name && super::Arn::read(name).is_none() {
+            self.fault(&["name"], format!("is stored in lower case by RDS; write `{lower}`"));
+        }
+    }
+
     /// Reports an ARN where something belongs that no ARN has in it.
     pub(super) fn plain(&mut self, at: &[&str], text: &str, wanted: &str) {
         if super::Arn::read(text).is_some() {

@@ -1,6 +1,7 @@
 //! What AWS allows, takes and tells of a dimension: facts that planning, guardrails, checks and rolling back read.
 
 use super::Query;
+use crate::units::Units;
 
 /// What is known of a dimension because of its kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +27,31 @@ pub struct Facts {
     /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
     /// refuses what is above that.
     pub carries: &'static [(&'static str, f64)],
+    /// Whether it takes a call for each unit to move it, so that a part of the way may have been made.
+    pub moves_by_unit: bool,
+    /// The share of what is set that AWS takes no smaller step than; none where a unit is a step.
+    pub least_step: f64,
+    /// Units that serve while none are set: an Aurora instance that is not paused has half an ACU.
+    pub serves_at_none: Units,
 }
 
 impl Facts {
+    /// The smallest step that AWS takes from so many units.
+    pub fn least_step(&self, set: Units) -> u32 {
+        Units::at_least(set.real() * self.least_step).0.max(1)
+    }
+
+    /// Seconds that what is ordered has to last at least, because no other change can be made before.
+    pub fn lasts_s(&self) -> u32 {
+        match self.daily_limit {
+            Some(DailyLimit::Spaced { every_s }) => every_s,
+            _ => 0,
+        }
+    }
+
     /// Whether AWS counts its changes, whichever way they go.
     pub fn counts_changes(&self) -> bool {
-        matches!(self.daily_limit, Some(DailyLimit::Changes { .. }))
+        matches!(self.daily_limit, Some(DailyLimit::Changes { .. } | DailyLimit::Spaced { .. }))
     }
 
     /// What holds for most: units go both ways and back, nobody counts changes, and no adapter serves it yet.
@@ -52,6 +72,9 @@ impl Facts {
             one_at_a_time: false,
             daily_limit: None,
             carries: &[],
+            moves_by_unit: false,
+            least_step: 0.0,
+            serves_at_none: Units(0),
         }
     }
 }
@@ -86,6 +109,11 @@ pub enum DailyLimit {
         /// Seconds without a decrease after which there is another one.
         then_every_s: u32,
     },
+    /// One change, and the next so many seconds later.
+    Spaced {
+        /// Seconds from one to the next.
+        every_s: u32,
+    },
     /// Changes of any size and direction in 24 hours.
     Changes {
         /// How many.
@@ -110,9 +138,37 @@ impl ScalableTargetId {
     }
 }
 
+/// How readers of a database are made and taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// Their instance class; that of the oldest reader, or of the writer, where the file says nothing.
+    pub class: Option<String>,
+    /// Whether those that Headroom did not make may be taken away too.
+    pub adopted: bool,
+    /// Milliseconds behind the writer from which on a reader is not ready.
+    pub lag_max_ms: u32,
+}
+
+impl Readers {
+    /// The name of a reader that Headroom makes of a database. RDS takes 63 letters, and no two hyphens in a row.
+    pub fn name(of: &str, number: u32) -> String {
+        const LETTERS_MAX: usize = 63;
+        let end = format!("-headroom-{number}");
+        let kept: String = of.chars().take(LETTERS_MAX - end.len()).collect();
+        format!("{}{end}", kept.trim_end_matches('-'))
+    }
+}
+
 /// Who observes and changes a resource in AWS, with what it needs besides the resource's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adapter {
+    /// RDS, for readers of an Aurora cluster.
+    AuroraReplicas(Readers),
+    /// RDS, for a cluster of Aurora Serverless v2.
+    AuroraServerless {
+        /// Seconds of idleness after which it pauses while its minimum is none, where the file says so.
+        pause_after_s: Option<u32>,
+    },
     /// EC2 Auto Scaling.
     AutoScalingGroup,
     /// ECS.
@@ -122,6 +178,10 @@ pub enum Adapter {
     },
     /// DynamoDB.
     DynamoDbTable,
+    /// RDS, for read replicas of an instance.
+    RdsReadReplicas(Readers),
+    /// RDS, for the storage of an instance.
+    RdsStorage,
     /// Kinesis Data Streams.
     KinesisStream,
     /// Lambda.
@@ -130,4 +190,25 @@ pub enum Adapter {
     ReplicationGroup,
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_readers_are_such_as_rds_takes() {
+        assert_eq!(Readers::name("orders", 3), "orders-headroom-3");
+        let long = Readers::name(&"a-".repeat(31), 12);
+        assert_eq!(long, format!("{}a-headroom-12", "a-".repeat(25)));
+        assert!(long.len() <= 63 && !long.contains("--"), "{long}");
+    }
+
+    #[test]
+    fn what_cannot_be_changed_again_soon_has_to_last() {
+        let facts = |limit| Facts { daily_limit: limit, least_step: 0.1, ..Facts::of_units_at(0.0) };
+        assert_eq!(facts(Some(DailyLimit::Spaced { every_s: 21_600 })).lasts_s(), 21_600);
+        assert_eq!(facts(Some(DailyLimit::Changes { daily: 10 })).lasts_s(), 0);
+        assert_eq!((facts(None).least_step(Units(105)), facts(None).least_step(Units(3))), (11, 1));
+    }
 }

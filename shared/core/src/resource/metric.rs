@@ -136,17 +136,22 @@ impl Query {
 pub enum Rate {
     /// A level; the period does not matter.
     Level,
+    /// A level in bytes of what is left of units that are GiB; what is used of them is wanted, in percent.
+    LeftOfGib,
     /// A count over the period, wanted a minute.
     PerMinute,
     /// A count over the period, wanted a second.
     PerSecond,
 }
 
+const GIB_BYTES: f64 = 1_073_741_824.0;
+
 impl Rate {
     /// The factor from a value of a period of `period_s` seconds to what is wanted.
     pub fn factor(self, period_s: u32) -> f64 {
         match self {
             Rate::Level => 1.0,
+            Rate::LeftOfGib => 1.0 / GIB_BYTES,
             Rate::PerMinute => 60.0 / f64::from(period_s),
             Rate::PerSecond => 1.0 / f64::from(period_s),
         }

@@ -15,13 +15,18 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use arn::{Arn, Named, misplaced};
 pub(crate) use draft::{DimensionSpec, Draft, Note, Remark, ResourceSpec};
-pub use facts::{Adapter, DailyLimit, Facts, ScalableTargetId, Scaling, Undo};
+pub use facts::{Adapter, DailyLimit, Facts, Readers, ScalableTargetId, Scaling, Undo};
 pub use metric::{Measure, Metric, Query, Rate};
 pub(crate) use metric::{UTILIZATION_LIMIT, average, guard, published, utilization};
 pub(crate) use schema::{Common, Metric as MetricSchema, MetricKind, Missing};
 
 /// Utilisation to keep where nothing else was said: room for a third more before saturation.
 const TARGET_UTILIZATION: f64 = 70.0;
+
+/// A length of time in milliseconds; what does not fit is the most.
+fn milliseconds(span: crate::scalar::Span) -> u32 {
+    u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX)
+}
 
 /// What the user's guide says of a kind.
 pub(crate) struct Guide {

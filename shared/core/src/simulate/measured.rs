@@ -161,7 +161,7 @@ mod tests {
         let text = "configuration_name: shop
 scaling_groups:
   web: {resources: [{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 9, target_cpu_utilization: 50, target_memory_utilization: 60}]}
-  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: AURORA_REPLICAS, name: db, min_capacity: 1, max_capacity: 3}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 9}}, {type: API_GATEWAY_STAGE, name: db, stage: prod, min_capacity: 1, max_capacity: 3}]}
 ";
         let platform = parse(text).unwrap().platform;
         let columns = |only: Option<&DimensionKey>| {

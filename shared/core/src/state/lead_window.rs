@@ -13,7 +13,8 @@ pub struct LeadWindow {
     /// Until ordered units serve: the provisioning time of the resource, after that of the tiers its group depends on, which
     /// scale out before it.
     pub provisioning: Duration,
-    /// How long ordered units have to last then: a cycle, and the operator's buffer.
+    /// How long ordered units have to last then: a cycle, or longer where AWS takes the next change only then, and the
+    /// operator's buffer.
     pub cycle: Duration,
 }
 
@@ -60,7 +61,7 @@ impl<'a> LeadWindows<'a> {
         let waited = self.waited.get(&group.name).copied().unwrap_or_default();
         LeadWindow {
             provisioning: waited + self.state.provisioning_of(resource),
-            cycle: self.platform.orchestration.cycle + group.policy.scheduling_buffer,
+            cycle: self.platform.orchestration.cycle.max(lasts(resource)) + group.policy.scheduling_buffer,
         }
     }
 
@@ -72,4 +73,11 @@ impl<'a> LeadWindows<'a> {
         let most = self.platform.predictive.horizon.saturating_sub(self.platform.orchestration.cycle);
         lengths.max().unwrap_or(self.platform.orchestration.cycle).min(most)
     }
+}
+
+/// How long what is ordered for a resource has to last, where AWS says when it may be changed again.
+fn lasts(resource: &Resource) -> Duration {
+    let dimensions = resource.dimensions.iter();
+    let longest = dimensions.map(|dimension| dimension.facts.lasts_s()).max();
+    Duration::from_secs(longest.unwrap_or(0).into())
 }

@@ -4,7 +4,8 @@ use super::Build;
 use crate::config::path::Path;
 use crate::platform::{Dimension, Group, Measure, Mode, Platform};
 
-/// Refuses what nothing would wake. A native policy may, in mode `floor`, and so may a floor of the calendar.
+/// Refuses what nothing would wake. A native policy may, in mode `floor`, and so may a floor of the calendar, or AWS itself where
+/// something serves while nothing is set.
 pub(super) fn check(build: &mut Build<'_>, platform: &Platform) {
     let at = Path::default().key("scaling_groups");
     for group in platform.groups.iter().filter(|group| !has_floor(platform, group)) {
@@ -27,7 +28,9 @@ pub(super) fn check(build: &mut Build<'_>, platform: &Platform) {
 fn stays_at_zero(dimension: &Dimension) -> bool {
     let is_of_units =
         |measure: &Measure| measure.is_per_capacity() || matches!(measure, Measure::Latency { .. });
+    let serves_anyway = 0 < dimension.facts.serves_at_none.0;
     dimension.bounds.min().0 == 0
+        && !serves_anyway
         && !dimension.metrics.is_empty()
         && dimension.metrics.iter().all(|metric| is_of_units(&metric.measure))
 }

@@ -141,6 +141,7 @@ fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
                 aws_max: most.map(Units),
                 decreases_left: decreases,
                 overshoot: Units(0),
+                whole: None,
             })
         },
     );
