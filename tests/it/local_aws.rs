@@ -1,6 +1,7 @@
 //! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
 
 mod dynamodb;
+mod eks;
 mod elasticache;
 mod functions;
 mod groups;

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, elasticache, kinesis, lambda_svc
+from ministack.services import autoscaling, dynamodb, ecs, eks, elasticache, kinesis, lambda_svc
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -42,6 +42,8 @@ OF_LAMBDA = {
         "PUT": "PutProvisionedConcurrencyConfig",
     },
 }
+# EKS's operations on node groups, by a request's method.
+OF_EKS = {"GET": "DescribeNodegroup", "POST": "UpdateNodegroupConfig"}
 # Tags of scalable targets, which moto does not keep.
 target_tags = {}
 
@@ -63,6 +65,9 @@ def read(service, method, path, headers, body):
         parts, query = unquote(path.split("?")[0]).strip("/").split("/"), parse_qs(path.partition("?")[2])
         given = {"FunctionName": parts[2]} if len(parts) > 2 else {}
         return OF_LAMBDA[parts[-1]][method], {**given, **{name: values[0] for name, values in query.items()}}
+    if service == "eks":
+        _, cluster, _, name, *_ = unquote(path.split("?")[0]).strip("/").split("/")
+        return OF_EKS[method], {"clusterName": cluster, "nodegroupName": name}
     if service == "s3":
         bucket, _, key = unquote(path.split("?")[0]).lstrip("/").partition("/")
         return {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject"}[method], {"Bucket": bucket, "Key": key}
@@ -178,6 +183,12 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_eks(place, operation, given):
+    name = f"{given['clusterName']}/{given['nodegroupName']}"
+    arn = (eks._nodegroups.get(name) or {}).get("nodegroupArn", f"{place}:nodegroup/{name}/*")
+    yield arn, tags({"Key": key, "Value": value} for key, value in eks._tags.get(arn, {}).items())
+
+
 def of_elasticache(place, operation, given):
     arn = f"{place}:replicationgroup:{given.get('ReplicationGroupId', '*')}"
     yield arn, tags(elasticache._tags.get(arn))
@@ -205,6 +216,7 @@ NAMED = {
     "dynamodb": of_dynamodb,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
+    "eks": of_eks,
     "elasticache": of_elasticache,
     "kinesis": of_kinesis,
     "lambda": of_lambda,

@@ -22,7 +22,7 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, elasticache, functions, gateway, kinesis, scaling, stepfunctions
+from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -76,6 +76,9 @@ PATCHES = (
     ecs.have_task_sets,
     ecs.limit_services_described,
     ecs.tell_services_late,
+    eks.have_groups_behind,
+    eks.update_over_time,
+    eks.tell_node_groups_late,
     dynamodb.read_numbers_of_tables,
     dynamodb.update_tables_over_time,
     dynamodb.update_tables_of_stacks_at_once,

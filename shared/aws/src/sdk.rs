@@ -74,6 +74,10 @@ impl Aws {
         ecs, aws_sdk_ecs
     );
     client!(
+        /// EKS.
+        eks, aws_sdk_eks
+    );
+    client!(
         /// ElastiCache.
         elasticache, aws_sdk_elasticache
     );

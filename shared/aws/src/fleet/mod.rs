@@ -4,6 +4,7 @@ mod autoscaling;
 mod balancing;
 mod dynamodb;
 mod ecs;
+mod eks;
 mod elasticache;
 mod kinesis;
 mod lambda;
@@ -15,6 +16,7 @@ mod targets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
+use futures_util::future::{FutureExt as _, join_all};
 use futures_util::join;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Capacity, Observed};
@@ -128,6 +130,7 @@ pub struct Permissions {
 pub const PERMISSIONS: &[Permissions] = &[
     autoscaling::PERMISSIONS,
     ecs::PERMISSIONS,
+    eks::PERMISSIONS,
     dynamodb::PERMISSIONS,
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
@@ -141,6 +144,7 @@ pub const PERMISSIONS: &[Permissions] = &[
 pub struct AwsFleet {
     autoscaling: aws_sdk_autoscaling::Client,
     ecs: ecs::Clients,
+    eks: eks::Clients,
     dynamodb: dynamodb::Clients,
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
@@ -155,6 +159,7 @@ impl AwsFleet {
         AwsFleet {
             autoscaling: aws.autoscaling(),
             ecs: ecs::Clients::new(aws),
+            eks: eks::Clients::new(aws),
             dynamodb: dynamodb::Clients::new(aws),
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
@@ -170,6 +175,7 @@ impl AwsFleet {
 struct ByAdapter<'a> {
     groups: Vec<Target<'a>>,
     services: Vec<Target<'a>>,
+    node_groups: Vec<Target<'a>>,
     tables: Vec<Target<'a>>,
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
@@ -184,6 +190,7 @@ impl<'a> ByAdapter<'a> {
             let served = match &resource.adapter {
                 Some(Adapter::AutoScalingGroup) => &mut by.groups,
                 Some(Adapter::EcsService { .. }) => &mut by.services,
+                Some(Adapter::EksNodeGroup { .. }) => &mut by.node_groups,
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
@@ -206,21 +213,17 @@ impl Fleet for AwsFleet {
         depth: Depth,
     ) -> Capacities {
         let by = ByAdapter::new(resources, natives);
-        let (groups, services) = (
-            autoscaling::observe(&self.autoscaling, &by.groups, depth),
-            ecs::observe(&self.ecs, &by.services),
-        );
-        let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
-        let streams = kinesis::observe(&self.kinesis, &by.streams);
-        let functions = lambda::observe(&self.lambda, &by.functions);
-        let caches = elasticache::observe(&self.elasticache, &by.caches);
-        let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, caches, scalable_targets) =
-            join!(groups, services, tables, streams, functions, caches, scalable_targets);
-        [groups, services, tables, streams, functions, caches, scalable_targets]
-            .into_iter()
-            .flatten()
-            .collect()
+        let each = [
+            autoscaling::observe(&self.autoscaling, &by.groups, depth).boxed(),
+            ecs::observe(&self.ecs, &by.services).boxed(),
+            eks::observe(&self.eks, &by.node_groups).boxed(),
+            dynamodb::observe(&self.dynamodb, &by.tables, now).boxed(),
+            kinesis::observe(&self.kinesis, &by.streams).boxed(),
+            lambda::observe(&self.lambda, &by.functions).boxed(),
+            elasticache::observe(&self.elasticache, &by.caches).boxed(),
+            scalable::observe(&self.scalable, &by.scalable_targets).boxed(),
+        ];
+        join_all(each).await.into_iter().flatten().collect()
     }
 
     async fn set(
@@ -236,6 +239,7 @@ impl Fleet for AwsFleet {
             Some(Adapter::EcsService { cluster }) => {
                 ecs::set(&self.ecs, resource, cluster, mode, targets).await
             }
+            Some(Adapter::EksNodeGroup { .. }) => eks::set(&self.eks, resource, mode, targets).await,
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
             Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
             Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,

@@ -16,7 +16,8 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             ecs::target_groups(&fleet.ecs, cluster, &resource.name).await
         }
         Some(
-            Adapter::DynamoDbTable
+            Adapter::EksNodeGroup { .. }
+            | Adapter::DynamoDbTable
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
             | Adapter::ReplicationGroup

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every adapter with its source.
-const SOURCES: [(Permissions, &str); 8] = [
+const SOURCES: [(Permissions, &str); 9] = [
     (autoscaling::PERMISSIONS, include_str!("autoscaling.rs")),
     (ecs::PERMISSIONS, include_str!("ecs.rs")),
+    (eks::PERMISSIONS, include_str!("eks.rs")),
     (dynamodb::PERMISSIONS, include_str!("dynamodb.rs")),
     (kinesis::PERMISSIONS, include_str!("kinesis.rs")),
     (lambda::PERMISSIONS, include_str!("lambda.rs")),

@@ -112,6 +112,11 @@ pub enum Adapter {
         /// The cluster's name.
         cluster: String,
     },
+    /// EKS.
+    EksNodeGroup {
+        /// The cluster's name.
+        cluster: String,
+    },
     /// DynamoDB.
     DynamoDbTable,
     /// Kinesis Data Streams.
