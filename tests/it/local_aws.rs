@@ -8,6 +8,7 @@ mod groups;
 mod kinesis;
 mod machines;
 mod metrics;
+mod sagemaker;
 mod scaling;
 mod services;
 

@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{eks_node_group, elasticache_replication_group, kinesis_stream, lambda_function};
+use crate::kinds::{
+    eks_node_group, elasticache_replication_group, kinesis_stream, lambda_function, sagemaker_endpoint,
+};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -96,14 +98,17 @@ async fn everything(bench: &Bench) {
     lambda_function::create(bench).await;
     elasticache_replication_group::create(bench).await;
     eks_node_group::create(bench).await;
+    sagemaker_endpoint::create(bench).await;
     let floors = elasticache_replication_group::platform(bench, &floors);
     let floors = eks_node_group::platform(bench, &floors).await;
     let floors = kinesis_stream::platform(bench, &floors);
+    let floors = sagemaker_endpoint::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
     kinesis_stream::write(bench, 4.2, until, 30).await;
     eks_node_group::work(bench, 90.0, until, 30).await;
+    sagemaker_endpoint::invoke(bench, 4.8, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
     let cycle = bench.cycle_with(later).await;

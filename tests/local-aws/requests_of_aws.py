@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, unquote
 
 import cbor2
 from ministack.services import autoscaling, dynamodb, ecs, eks, elasticache, kinesis, lambda_svc
+from moto.sagemaker.models import sagemaker_backends
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -32,6 +33,7 @@ TARGETS_NEED = {
     "lambda": (
         "lambda:DeleteProvisionedConcurrencyConfig", "lambda:GetProvisionedConcurrencyConfig", "lambda:PutProvisionedConcurrencyConfig",
     ),
+    "sagemaker": ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:UpdateEndpointWeightsAndCapacities"),
 }
 # Lambda's operations, by how a request's path ends and its method.
 OF_LAMBDA = {
@@ -137,6 +139,8 @@ def behind(place, target):
         return table(place, name.split("/")[0])
     if kind == "replication-group":
         return next(of_elasticache(place, None, {"ReplicationGroupId": name}))
+    if kind == "endpoint":
+        return next(of_sagemaker(place, None, {"EndpointName": name.split("/")[0]}))
     if kind.startswith("function:"):
         _, name, qualifier = kind.split(":")
         return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
@@ -200,6 +204,12 @@ def of_kinesis(place, operation, given):
     yield f"{place}:stream/{given['StreamName']}", context
 
 
+def of_sagemaker(place, operation, given):
+    name = given["EndpointName"]
+    found = [backend.endpoints[name] for _, _, backend in sagemaker_backends.iter_backends() if name in backend.endpoints]
+    yield f"{place}:endpoint/{name}", tags(found[0].tags if found else None)
+
+
 def of_lambda(place, operation, given):
     name = given["FunctionName"]
     function = lambda_svc._functions.get(name) or {}
@@ -220,6 +230,7 @@ NAMED = {
     "elasticache": of_elasticache,
     "kinesis": of_kinesis,
     "lambda": of_lambda,
+    "sagemaker": of_sagemaker,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

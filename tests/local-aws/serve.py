@@ -22,7 +22,7 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis, scaling, stepfunctions
+from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis, sagemaker, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -95,6 +95,8 @@ PATCHES = (
     concurrency.allocate_over_time,
     concurrency.refuse_concurrency,
     concurrency.tell_concurrency_late,
+    sagemaker.update_over_time,
+    sagemaker.tell_endpoints_late,
     scaling.forward_what_is_missing,
     scaling.tell_targets_and_policies_by_pages,
     scaling.move_capacity_into_its_bounds,

@@ -171,6 +171,7 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
         "LimitExceededException"
         | "LimitExceeded"
+        | "ResourceLimitExceeded"
         | "ServiceQuotaExceededException"
         | "ClusterQuotaForCustomerExceeded"
         | "NodeQuotaForCustomerExceeded"
@@ -190,6 +191,9 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "TargetGroupNotFound"
         | "LoadBalancerNotFound"
         | "ReplicationGroupNotFoundFault" => ErrorKind::NotFound,
+        // SageMaker has one code for what is not there, for what is being updated, and for what is wrong.
+        "ValidationException" if message.contains("in-progress endpoint") => ErrorKind::Stale,
+        "ValidationException" if message.starts_with("Could not find endpoint") => ErrorKind::NotFound,
         // Auto Scaling has no code of its own for a group that is gone.
         "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
         code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,

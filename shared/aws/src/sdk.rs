@@ -94,6 +94,10 @@ impl Aws {
         lambda, aws_sdk_lambda
     );
     client!(
+        /// SageMaker.
+        sagemaker, aws_sdk_sagemaker
+    );
+    client!(
         /// Step Functions.
         sfn, aws_sdk_sfn
     );

@@ -4,4 +4,5 @@ pub(crate) mod eks_node_group;
 pub(crate) mod elasticache_replication_group;
 pub(crate) mod kinesis_stream;
 pub(crate) mod lambda_function;
+pub(crate) mod sagemaker_endpoint;
 mod scalable_target;

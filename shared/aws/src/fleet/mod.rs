@@ -10,6 +10,7 @@ mod kinesis;
 mod lambda;
 #[cfg(feature = "fakes")]
 mod memory;
+mod sagemaker;
 mod scalable;
 mod targets;
 
@@ -135,6 +136,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
     elasticache::PERMISSIONS,
+    sagemaker::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -149,6 +151,7 @@ pub struct AwsFleet {
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
     elasticache: elasticache::Clients,
+    sagemaker: sagemaker::Clients,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -164,6 +167,7 @@ impl AwsFleet {
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
             elasticache: elasticache::Clients::new(aws),
+            sagemaker: sagemaker::Clients::new(aws),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -180,6 +184,7 @@ struct ByAdapter<'a> {
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
     caches: Vec<Target<'a>>,
+    variants: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -195,6 +200,7 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
                 Some(Adapter::ReplicationGroup) => &mut by.caches,
+                Some(Adapter::EndpointVariant { .. }) => &mut by.variants,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -221,6 +227,7 @@ impl Fleet for AwsFleet {
             kinesis::observe(&self.kinesis, &by.streams).boxed(),
             lambda::observe(&self.lambda, &by.functions).boxed(),
             elasticache::observe(&self.elasticache, &by.caches).boxed(),
+            sagemaker::observe(&self.sagemaker, &by.variants).boxed(),
             scalable::observe(&self.scalable, &by.scalable_targets).boxed(),
         ];
         join_all(each).await.into_iter().flatten().collect()
@@ -245,6 +252,9 @@ impl Fleet for AwsFleet {
             Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,
             Some(Adapter::ReplicationGroup) => {
                 elasticache::set(&self.elasticache, resource, mode, targets).await
+            }
+            Some(Adapter::EndpointVariant { .. }) => {
+                sagemaker::set(&self.sagemaker, resource, mode, targets).await
             }
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {

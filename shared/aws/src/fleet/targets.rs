@@ -21,6 +21,7 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
             | Adapter::ReplicationGroup
+            | Adapter::EndpointVariant { .. }
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// Every adapter with its source.
-const SOURCES: [(Permissions, &str); 9] = [
+const SOURCES: [(Permissions, &str); 10] = [
     (autoscaling::PERMISSIONS, include_str!("autoscaling.rs")),
     (ecs::PERMISSIONS, include_str!("ecs.rs")),
     (eks::PERMISSIONS, include_str!("eks.rs")),
@@ -13,6 +13,7 @@ const SOURCES: [(Permissions, &str); 9] = [
     (kinesis::PERMISSIONS, include_str!("kinesis.rs")),
     (lambda::PERMISSIONS, include_str!("lambda.rs")),
     (elasticache::PERMISSIONS, include_str!("elasticache.rs")),
+    (sagemaker::PERMISSIONS, include_str!("sagemaker.rs")),
     (scalable::PERMISSIONS, include_str!("scalable.rs")),
     (balancing::PERMISSIONS, include_str!("balancing.rs")),
 ];

@@ -125,6 +125,11 @@ pub enum Adapter {
     LambdaFunction,
     /// ElastiCache.
     ReplicationGroup,
+    /// SageMaker.
+    EndpointVariant {
+        /// The production variant's name.
+        variant: String,
+    },
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,
 }
