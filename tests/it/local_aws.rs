@@ -1,13 +1,16 @@
 //! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
 
+mod apigateway;
 mod databases;
 mod dynamodb;
+mod eks;
 mod elasticache;
 mod functions;
 mod groups;
 mod kinesis;
 mod machines;
 mod metrics;
+mod sagemaker;
 mod scaling;
 mod services;
 

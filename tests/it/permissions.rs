@@ -10,7 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
 use crate::kinds::{
-    aurora_serverless, elasticache_replication_group, kinesis_stream, lambda_function, readers,
+    api_gateway_stage, aurora_serverless, eks_node_group, elasticache_replication_group, kinesis_stream,
+    lambda_function, readers, sagemaker_endpoint,
 };
 
 /// Actions that a role has although no call here needs them, and why.
@@ -103,8 +104,8 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person wants other capacities: nothing provisioned at all, a reader and a replica less, and a cache with more
-    // nodes, then with fewer.
+    // A person wants other capacities: nothing provisioned at all, a reader and a replica less, a cache with more nodes, then with
+    // fewer, and less let in.
     lambda_function::provision(bench, 1).await;
     let cache = elasticache_replication_group::name_of(bench);
     let none = json!({
@@ -113,7 +114,8 @@ async fn everything(bench: &Bench) {
         format!("{name}-books/replicas"): 2,
         format!("{name}-copies/replicas"): 1,
     });
-    let by_hand = [none, json!({format!("{cache}/replicas"): 1}), json!({format!("{cache}/shards"): 4})];
+    let less = json!({format!("{cache}/replicas"): 1, format!("{}/throttle", api_gateway_stage::name_of(bench)): 60});
+    let by_hand = [none, less, json!({format!("{cache}/shards"): 4})];
     for capacity in by_hand {
         let cycle = bench.cycle_with(json!({"capacity": capacity})).await;
         assert_eq!(cycle.outcome(), "scaled", "{capacity}: {cycle:?}");
@@ -130,6 +132,12 @@ async fn of_every_kind(bench: &Bench, floors: String) -> Json {
     let floors = aurora_serverless::platform(bench, &floors, "");
     let floors = readers::copies(bench, &readers::storage(bench, &readers::platform(bench, &floors)));
     elasticache_replication_group::create(bench).await;
+    eks_node_group::create(bench).await;
+    let api = api_gateway_stage::create(bench).await;
+    sagemaker_endpoint::create(bench).await;
+    let floors = eks_node_group::platform(bench, &floors).await;
+    let floors = sagemaker_endpoint::platform(bench, &floors);
+    let floors = api_gateway_stage::platform(bench, &floors, &api);
     let floors = elasticache_replication_group::platform(bench, &floors);
     let floors = kinesis_stream::platform(bench, &floors);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
@@ -139,6 +147,9 @@ async fn of_every_kind(bench: &Bench, floors: String) -> Json {
     readers::read(bench, 90.0, until, 30).await;
     readers::left(bench, 18.0, until, 30).await;
     kinesis_stream::write(bench, 4.2, until, 30).await;
+    eks_node_group::work(bench, 90.0, until, 30).await;
+    sagemaker_endpoint::invoke(bench, 4.8, until, 30).await;
+    api_gateway_stage::ask(bench, 70.0, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
     later

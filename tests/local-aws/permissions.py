@@ -21,6 +21,8 @@ from ministack.core import lambda_runtime
 from ministack.services import iam, lambda_svc, stepfunctions
 
 SIGNED = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+# They answer errors in a header and a body of JSON.
+REST_JSON = {"apigateway", "eks", "lambda"}
 # The functions' access keys: who calls with them.
 sessions = {}
 # Calls that were seen, each once.
@@ -86,7 +88,7 @@ def denied(service, headers, path, sentence):
     if "x-amz-target" in headers:
         body = json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": sentence})
         return 400, headers.get("content-type", "application/x-amz-json-1.0").encode(), [], body.encode()
-    if service == "lambda":
+    if service in REST_JSON:
         kind = [(b"x-amzn-errortype", b"AccessDeniedException")]
         return 403, b"application/json", kind, json.dumps({"Message": sentence}).encode()
     said = f"<Message>{escape(sentence)}</Message>"

@@ -5,7 +5,8 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, elasticache, kinesis, lambda_svc, rds
+from ministack.services import apigateway_v1, autoscaling, dynamodb, ecs, eks, elasticache, kinesis, lambda_svc, rds
+from moto.sagemaker.models import sagemaker_backends
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
 # Actions without a resource of their own: only the resource "*" allows them.
@@ -35,6 +36,7 @@ TARGETS_NEED = {
     "rds": (
         "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances",
     ),
+    "sagemaker": ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:UpdateEndpointWeightsAndCapacities"),
 }
 # Lambda's operations, by how a request's path ends and its method.
 OF_LAMBDA = {
@@ -45,6 +47,8 @@ OF_LAMBDA = {
         "PUT": "PutProvisionedConcurrencyConfig",
     },
 }
+# EKS's operations on node groups, by a request's method.
+OF_EKS = {"GET": "DescribeNodegroup", "POST": "UpdateNodegroupConfig"}
 # Tags of scalable targets, which moto does not keep.
 target_tags = {}
 
@@ -66,6 +70,11 @@ def read(service, method, path, headers, body):
         parts, query = unquote(path.split("?")[0]).strip("/").split("/"), parse_qs(path.partition("?")[2])
         given = {"FunctionName": parts[2]} if len(parts) > 2 else {}
         return OF_LAMBDA[parts[-1]][method], {**given, **{name: values[0] for name, values in query.items()}}
+    if service == "apigateway":
+        return method, {"path": unquote(path.split("?")[0])}
+    if service == "eks":
+        _, cluster, _, name, *_ = unquote(path.split("?")[0]).strip("/").split("/")
+        return OF_EKS[method], {"clusterName": cluster, "nodegroupName": name}
     if service == "s3":
         bucket, _, key = unquote(path.split("?")[0]).lstrip("/").partition("/")
         return {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject"}[method], {"Bucket": bucket, "Key": key}
@@ -135,6 +144,8 @@ def behind(place, target):
         return table(place, name.split("/")[0])
     if kind == "replication-group":
         return next(of_elasticache(place, None, {"ReplicationGroupId": name}))
+    if kind == "endpoint":
+        return next(of_sagemaker(place, None, {"EndpointName": name.split("/")[0]}))
     if kind.startswith("function:"):
         _, name, qualifier = kind.split(":")
         return next(of_lambda(place, None, {"FunctionName": name, "Qualifier": qualifier}))
@@ -186,6 +197,19 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_apigateway(place, operation, given):
+    _, _, api, _, stage = (given["path"].split("/") + ["", "", ""])[:5]
+    stages = apigateway_v1._stages_v1.get(api) or {}
+    context = (stages.get(stage) or {}).get("tags") or {}
+    yield f"{place.rpartition(':')[0]}::{given['path']}", tags({"Key": key, "Value": value} for key, value in context.items())
+
+
+def of_eks(place, operation, given):
+    name = f"{given['clusterName']}/{given['nodegroupName']}"
+    arn = (eks._nodegroups.get(name) or {}).get("nodegroupArn", f"{place}:nodegroup/{name}/*")
+    yield arn, tags({"Key": key, "Value": value} for key, value in eks._tags.get(arn, {}).items())
+
+
 def of_elasticache(place, operation, given):
     arn = f"{place}:replicationgroup:{given.get('ReplicationGroupId', '*')}"
     yield arn, tags(elasticache._tags.get(arn))
@@ -195,6 +219,12 @@ def of_kinesis(place, operation, given):
     stream = kinesis._streams.get(given["StreamName"]) or {}
     context = tags({"Key": key, "Value": value} for key, value in stream.get("tags", {}).items())
     yield f"{place}:stream/{given['StreamName']}", context
+
+
+def of_sagemaker(place, operation, given):
+    name = given["EndpointName"]
+    found = [backend.endpoints[name] for _, _, backend in sagemaker_backends.iter_backends() if name in backend.endpoints]
+    yield f"{place}:endpoint/{name}", tags(found[0].tags if found else None)
 
 
 def of_lambda(place, operation, given):
@@ -236,12 +266,15 @@ NAMED = {
     "s3": lambda place, operation, given: [(f"arn:aws:s3:::{given['Bucket']}/{given['Key']}", {})],
     "cloudwatch": lambda place, operation, given: [(f"{place}:alarm:{name}", {}) for name in given.get("AlarmNames", ["*"])],
     "dynamodb": of_dynamodb,
+    "apigateway": of_apigateway,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
+    "eks": of_eks,
     "elasticache": of_elasticache,
     "kinesis": of_kinesis,
     "lambda": of_lambda,
     "rds": of_rds,
+    "sagemaker": of_sagemaker,
     "application-autoscaling": of_targets,
 }
 PREFIXES = {"monitoring": "cloudwatch"}

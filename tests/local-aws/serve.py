@@ -22,8 +22,8 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, elasticache, functions, gateway, kinesis, rds, scaling
-from patches import stepfunctions
+from patches import apigateway, autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis
+from patches import rds, sagemaker, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -77,6 +77,9 @@ PATCHES = (
     ecs.have_task_sets,
     ecs.limit_services_described,
     ecs.tell_services_late,
+    eks.have_groups_behind,
+    eks.update_over_time,
+    eks.tell_node_groups_late,
     dynamodb.read_numbers_of_tables,
     dynamodb.update_tables_over_time,
     dynamodb.update_tables_of_stacks_at_once,
@@ -102,6 +105,9 @@ PATCHES = (
     rds.refuse_instances,
     rds.tell_nothing_that_is_not_there,
     rds.tell_instances_late,
+    apigateway.tell_stages_late,
+    sagemaker.update_over_time,
+    sagemaker.tell_endpoints_late,
     scaling.forward_what_is_missing,
     scaling.tell_targets_and_policies_by_pages,
     scaling.move_capacity_into_its_bounds,

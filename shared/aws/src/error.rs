@@ -176,6 +176,7 @@ const BUSY: &[&str] = &[
 const LIMITS: &[&str] = &[
     "LimitExceededException",
     "LimitExceeded",
+    "ResourceLimitExceeded",
     "ServiceQuotaExceededException",
     "InstanceQuotaExceeded",
     "InsufficientDBInstanceCapacity",
@@ -197,6 +198,7 @@ const MISSING: &[&str] = &[
     "TableNotFoundException",
     "ExecutionDoesNotExist",
     "NotFound",
+    "NotFoundException",
     "ResourceNotFound",
     "TargetGroupNotFound",
     "DBClusterNotFoundFault",
@@ -216,16 +218,10 @@ const DENIED: &[&str] = &[
 ];
 
 fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
-    let message = message.to_lowercase();
+    if let Some(kind) = by_message(code, message) {
+        return kind;
+    }
     match code {
-        // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
-        "LimitExceededException" if message.contains("decrease") => ErrorKind::DecreaseLimit,
-        // So many tables at a time may be updated; in minutes others are done.
-        "LimitExceededException" if message.contains("simultaneous") => ErrorKind::Stale,
-        // Kinesis has one code for every limit.
-        "LimitExceededException" if message.contains("rate exceeded") => ErrorKind::Throttled,
-        // Auto Scaling has no code of its own for a group that is gone.
-        "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
         _ if THROTTLED.contains(&code) => ErrorKind::Throttled,
         _ if UNAVAILABLE.contains(&code) => ErrorKind::Unavailable,
         _ if BUSY.contains(&code) => ErrorKind::Stale,
@@ -235,6 +231,26 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         _ if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,
         _ => by_status(status),
     }
+}
+
+/// What only the message tells, where a service has one code for several things.
+fn by_message(code: &str, message: &str) -> Option<ErrorKind> {
+    let message = message.to_lowercase();
+    let says = |part: &str| message.contains(part);
+    Some(match code {
+        // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
+        "LimitExceededException" if says("decrease") => ErrorKind::DecreaseLimit,
+        // So many tables at a time may be updated; in minutes others are done.
+        "LimitExceededException" if says("simultaneous") => ErrorKind::Stale,
+        // Kinesis has one code for every limit.
+        "LimitExceededException" if says("rate exceeded") => ErrorKind::Throttled,
+        // SageMaker has one code for what is not there, for what is being updated, and for what is wrong.
+        "ValidationException" if says("in-progress endpoint") => ErrorKind::Stale,
+        "ValidationException" if says("could not find endpoint") => ErrorKind::NotFound,
+        // Auto Scaling has no code of its own for a group that is gone.
+        "ValidationError" if says("not found") => ErrorKind::NotFound,
+        _ => return None,
+    })
 }
 
 fn by_status(status: Option<u16>) -> ErrorKind {

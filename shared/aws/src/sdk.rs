@@ -54,6 +54,10 @@ impl Aws {
     }
 
     client!(
+        /// API Gateway.
+        apigateway, aws_sdk_apigateway
+    );
+    client!(
         /// EC2 Auto Scaling.
         autoscaling, aws_sdk_autoscaling
     );
@@ -74,6 +78,10 @@ impl Aws {
         ecs, aws_sdk_ecs
     );
     client!(
+        /// EKS.
+        eks, aws_sdk_eks
+    );
+    client!(
         /// ElastiCache.
         elasticache, aws_sdk_elasticache
     );
@@ -92,6 +100,10 @@ impl Aws {
     client!(
         /// RDS and Aurora.
         rds, aws_sdk_rds
+    );
+    client!(
+        /// SageMaker.
+        sagemaker, aws_sdk_sagemaker
     );
     client!(
         /// Step Functions.

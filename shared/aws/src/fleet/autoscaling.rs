@@ -24,7 +24,7 @@ pub(super) const PERMISSIONS: Permissions = Permissions {
     judge: &[],
 };
 /// AWS describes so many groups in one call.
-const GROUPS_MAX: usize = 100;
+pub(super) const GROUPS_MAX: usize = 100;
 /// Pages of policies: a hundred each, and a group has few.
 const PAGES_MAX: usize = 100;
 /// Without these an order of more capacity changes nothing.
@@ -92,7 +92,6 @@ async fn see(
 fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
     let (min, max) = (units(group.min_size().unwrap_or(0)), units(group.max_size().unwrap_or(i32::MAX)));
     let desired = units(group.desired_capacity().unwrap_or(0));
-    let ready: u32 = group.instances().iter().filter(|instance| is_ready(instance)).map(weight).sum();
     let suspended = group.suspended_processes().iter().filter_map(|process| process.process_name());
     let halted = suspended.into_iter().find(|name| NEEDED_PROCESSES.contains(name));
     let busy = match (group.status(), halted) {
@@ -103,7 +102,7 @@ fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
     Capacity {
         mode,
         set: if mode == Mode::Floor { min } else { desired },
-        ready: Units(ready),
+        ready: in_service(group),
         busy,
         failed: None,
         aws_min: (mode == Mode::Desired).then_some(min),
@@ -112,6 +111,11 @@ fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
         overshoot: Units(heaviest(group).saturating_sub(1)),
         whole: None,
     }
+}
+
+/// The units of a group that are in service.
+pub(super) fn in_service(group: &AutoScalingGroup) -> Units {
+    Units(group.instances().iter().filter(|instance| is_ready(instance)).map(weight).sum())
 }
 
 /// The units of capacity that an instance counts for. With weights, a group's sizes are sums of weights.

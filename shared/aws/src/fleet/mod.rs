@@ -1,21 +1,25 @@
 //! The fleet: what AWS scales. One adapter for each kind of resource, with the same few verbs.
 
+mod apigateway;
 mod autoscaling;
 mod balancing;
 mod dynamodb;
 mod ecs;
+mod eks;
 mod elasticache;
 mod kinesis;
 mod lambda;
 #[cfg(feature = "fakes")]
 mod memory;
 mod rds;
+mod sagemaker;
 mod scalable;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
+use futures_util::future::{FutureExt as _, join_all};
 use futures_util::join;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Capacity, Observed};
@@ -129,11 +133,14 @@ pub struct Permissions {
 pub const PERMISSIONS: &[Permissions] = &[
     autoscaling::PERMISSIONS,
     ecs::PERMISSIONS,
+    eks::PERMISSIONS,
     dynamodb::PERMISSIONS,
     kinesis::PERMISSIONS,
     lambda::PERMISSIONS,
     elasticache::PERMISSIONS,
     rds::PERMISSIONS,
+    sagemaker::PERMISSIONS,
+    apigateway::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -143,11 +150,14 @@ pub const PERMISSIONS: &[Permissions] = &[
 pub struct AwsFleet {
     autoscaling: aws_sdk_autoscaling::Client,
     ecs: ecs::Clients,
+    eks: eks::Clients,
     dynamodb: dynamodb::Clients,
     kinesis: aws_sdk_kinesis::Client,
     lambda: lambda::Clients,
     elasticache: elasticache::Clients,
     rds: rds::Clients,
+    sagemaker: sagemaker::Clients,
+    apigateway: aws_sdk_apigateway::Client,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -158,11 +168,14 @@ impl AwsFleet {
         AwsFleet {
             autoscaling: aws.autoscaling(),
             ecs: ecs::Clients::new(aws),
+            eks: eks::Clients::new(aws),
             dynamodb: dynamodb::Clients::new(aws),
             kinesis: aws.kinesis(),
             lambda: lambda::Clients::new(aws),
             elasticache: elasticache::Clients::new(aws),
             rds: rds::Clients::new(aws),
+            sagemaker: sagemaker::Clients::new(aws),
+            apigateway: aws.apigateway(),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -186,6 +199,7 @@ impl AwsFleet {
 struct ByAdapter<'a> {
     groups: Vec<Target<'a>>,
     services: Vec<Target<'a>>,
+    node_groups: Vec<Target<'a>>,
     tables: Vec<Target<'a>>,
     streams: Vec<Target<'a>>,
     functions: Vec<Target<'a>>,
@@ -194,6 +208,8 @@ struct ByAdapter<'a> {
     aurora_readers: Vec<Target<'a>>,
     read_replicas: Vec<Target<'a>>,
     storages: Vec<Target<'a>>,
+    variants: Vec<Target<'a>>,
+    stages: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -204,6 +220,7 @@ impl<'a> ByAdapter<'a> {
             let served = match &resource.adapter {
                 Some(Adapter::AutoScalingGroup) => &mut by.groups,
                 Some(Adapter::EcsService { .. }) => &mut by.services,
+                Some(Adapter::EksNodeGroup { .. }) => &mut by.node_groups,
                 Some(Adapter::DynamoDbTable) => &mut by.tables,
                 Some(Adapter::KinesisStream) => &mut by.streams,
                 Some(Adapter::LambdaFunction) => &mut by.functions,
@@ -212,6 +229,8 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::AuroraReplicas(_)) => &mut by.aurora_readers,
                 Some(Adapter::RdsReadReplicas(_)) => &mut by.read_replicas,
                 Some(Adapter::RdsStorage) => &mut by.storages,
+                Some(Adapter::EndpointVariant { .. }) => &mut by.variants,
+                Some(Adapter::ApiStage { .. }) => &mut by.stages,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -230,20 +249,20 @@ impl Fleet for AwsFleet {
         depth: Depth,
     ) -> Capacities {
         let by = ByAdapter::new(resources, natives);
-        let (groups, services) = (
-            autoscaling::observe(&self.autoscaling, &by.groups, depth),
-            ecs::observe(&self.ecs, &by.services),
-        );
-        let tables = dynamodb::observe(&self.dynamodb, &by.tables, now);
-        let streams = kinesis::observe(&self.kinesis, &by.streams);
-        let functions = lambda::observe(&self.lambda, &by.functions);
-        let caches = elasticache::observe(&self.elasticache, &by.caches);
-        let databases = self.databases(&by, now);
-        let scalable_targets = scalable::observe(&self.scalable, &by.scalable_targets);
-        let (groups, services, tables, streams, functions, caches, databases, scalable_targets) =
-            join!(groups, services, tables, streams, functions, caches, databases, scalable_targets);
-        let seen = [groups, services, tables, streams, functions, caches, databases, scalable_targets];
-        seen.into_iter().flatten().collect()
+        let each = [
+            autoscaling::observe(&self.autoscaling, &by.groups, depth).boxed(),
+            ecs::observe(&self.ecs, &by.services).boxed(),
+            eks::observe(&self.eks, &by.node_groups).boxed(),
+            dynamodb::observe(&self.dynamodb, &by.tables, now).boxed(),
+            kinesis::observe(&self.kinesis, &by.streams).boxed(),
+            lambda::observe(&self.lambda, &by.functions).boxed(),
+            elasticache::observe(&self.elasticache, &by.caches).boxed(),
+            self.databases(&by, now).boxed(),
+            sagemaker::observe(&self.sagemaker, &by.variants).boxed(),
+            apigateway::observe(&self.apigateway, &by.stages).boxed(),
+            scalable::observe(&self.scalable, &by.scalable_targets).boxed(),
+        ];
+        join_all(each).await.into_iter().flatten().collect()
     }
 
     async fn set(
@@ -259,6 +278,7 @@ impl Fleet for AwsFleet {
             Some(Adapter::EcsService { cluster }) => {
                 ecs::set(&self.ecs, resource, cluster, mode, targets).await
             }
+            Some(Adapter::EksNodeGroup { .. }) => eks::set(&self.eks, resource, mode, targets).await,
             Some(Adapter::DynamoDbTable) => dynamodb::set(&self.dynamodb, resource, mode, targets).await,
             Some(Adapter::KinesisStream) => kinesis::set(&self.kinesis, resource, targets).await,
             Some(Adapter::LambdaFunction) => lambda::set(&self.lambda, resource, mode, targets).await,
@@ -273,6 +293,10 @@ impl Fleet for AwsFleet {
             }
             Some(Adapter::RdsReadReplicas(_)) => rds::read_replicas::set(&self.rds, resource, targets).await,
             Some(Adapter::RdsStorage) => rds::storage::set(&self.rds, resource, targets).await,
+            Some(Adapter::EndpointVariant { .. }) => {
+                sagemaker::set(&self.sagemaker, resource, mode, targets).await
+            }
+            Some(Adapter::ApiStage { .. }) => apigateway::set(&self.apigateway, resource, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

@@ -18,12 +18,15 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
         Some(
             Adapter::AuroraReplicas(_)
             | Adapter::AuroraServerless { .. }
+            | Adapter::EksNodeGroup { .. }
             | Adapter::DynamoDbTable
             | Adapter::KinesisStream
             | Adapter::LambdaFunction
             | Adapter::RdsReadReplicas(_)
             | Adapter::RdsStorage
             | Adapter::ReplicationGroup
+            | Adapter::EndpointVariant { .. }
+            | Adapter::ApiStage { .. }
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

@@ -592,10 +592,7 @@ fn a_person_may_ask_within_the_bounds() {
 
 #[test]
 fn what_has_no_adapter_is_held_with_that_reason() {
-    let text = "configuration_name: shop
-scaling_groups: {db: {resources: [{type: API_GATEWAY_STAGE, name: db, stage: prod, min_capacity: 1, max_capacity: 5}]}}
-";
-    let platform = parse(text).unwrap().platform;
+    let platform = with_facts(|facts| facts.is_served = false).platform;
     let (none, empty, manual) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let world = World {
         platform: &platform,
