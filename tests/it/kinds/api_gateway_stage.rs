@@ -60,7 +60,7 @@ pub(crate) fn platform(bench: &Bench, text: &str, api: &str) -> String {
         "  edge:
     resources:
       - type: API_GATEWAY_STAGE
-        name: {api}
+        name: '{api}'
         id: {name}
         api_name: {name}
         stage: prod
