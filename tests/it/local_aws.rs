@@ -1,5 +1,6 @@
 //! The local AWS is like AWS where it matters here: a test for each patch of tests/local-aws.
 
+mod apigateway;
 mod dynamodb;
 mod eks;
 mod elasticache;

@@ -10,7 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
 use crate::kinds::{
-    eks_node_group, elasticache_replication_group, kinesis_stream, lambda_function, sagemaker_endpoint,
+    api_gateway_stage, eks_node_group, elasticache_replication_group, kinesis_stream, lambda_function,
+    sagemaker_endpoint,
 };
 
 /// Actions that a role has although no call here needs them, and why.
@@ -98,17 +99,20 @@ async fn everything(bench: &Bench) {
     lambda_function::create(bench).await;
     elasticache_replication_group::create(bench).await;
     eks_node_group::create(bench).await;
+    let api = api_gateway_stage::create(bench).await;
     sagemaker_endpoint::create(bench).await;
     let floors = elasticache_replication_group::platform(bench, &floors);
     let floors = eks_node_group::platform(bench, &floors).await;
     let floors = kinesis_stream::platform(bench, &floors);
     let floors = sagemaker_endpoint::platform(bench, &floors);
+    let floors = api_gateway_stage::platform(bench, &floors, &api);
     bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
     kinesis_stream::write(bench, 4.2, until, 30).await;
     eks_node_group::work(bench, 90.0, until, 30).await;
     sagemaker_endpoint::invoke(bench, 4.8, until, 30).await;
+    api_gateway_stage::ask(bench, 70.0, until, 30).await;
     lambda_function::run(bench, (14.0, 56.0), until, 30).await;
     elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
     let cycle = bench.cycle_with(later).await;
@@ -119,12 +123,12 @@ async fn everything(bench: &Bench) {
     let judged_at = Some(Timestamp::now() - SignedDuration::from_hours(2));
     let state = PlatformState { judged_at, ..read.value.clone() };
     store.put_platform_state(&platform, &read, &state).await.unwrap();
-    // A person wants other capacities: nothing provisioned at all, and a cache with more nodes, then with fewer.
+    // A person wants other capacities: nothing provisioned at all, a cache with more nodes, then with fewer, and less let in.
     lambda_function::provision(bench, 1).await;
     let cache = elasticache_replication_group::name_of(bench);
     let by_hand = [
         json!({lambda_function::provisioned(bench): 0, format!("{cache}/replicas"): 2}),
-        json!({format!("{cache}/replicas"): 1}),
+        json!({format!("{cache}/replicas"): 1, format!("{}/throttle", api_gateway_stage::name_of(bench)): 60}),
         json!({format!("{cache}/shards"): 4}),
     ];
     for capacity in by_hand {

@@ -22,7 +22,7 @@ from ministack.services import iam, lambda_svc, stepfunctions
 
 SIGNED = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 # They answer errors in a header and a body of JSON.
-REST_JSON = {"eks", "lambda"}
+REST_JSON = {"apigateway", "eks", "lambda"}
 # The functions' access keys: who calls with them.
 sessions = {}
 # Calls that were seen, each once.

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, unquote
 
 import cbor2
-from ministack.services import autoscaling, dynamodb, ecs, eks, elasticache, kinesis, lambda_svc
+from ministack.services import apigateway_v1, autoscaling, dynamodb, ecs, eks, elasticache, kinesis, lambda_svc
 from moto.sagemaker.models import sagemaker_backends
 
 CBOR = re.compile(r"/service/GraniteServiceVersion20100801/operation/(\w+)$")
@@ -67,6 +67,8 @@ def read(service, method, path, headers, body):
         parts, query = unquote(path.split("?")[0]).strip("/").split("/"), parse_qs(path.partition("?")[2])
         given = {"FunctionName": parts[2]} if len(parts) > 2 else {}
         return OF_LAMBDA[parts[-1]][method], {**given, **{name: values[0] for name, values in query.items()}}
+    if service == "apigateway":
+        return method, {"path": unquote(path.split("?")[0])}
     if service == "eks":
         _, cluster, _, name, *_ = unquote(path.split("?")[0]).strip("/").split("/")
         return OF_EKS[method], {"clusterName": cluster, "nodegroupName": name}
@@ -187,6 +189,13 @@ def of_targets(place, operation, given):
     yield f"{place}:scalable-target/{'-'.join(place_of).replace('/', '-')}", {**target_tags.get(place_of, {}), **keys}
 
 
+def of_apigateway(place, operation, given):
+    _, _, api, _, stage = (given["path"].split("/") + ["", "", ""])[:5]
+    stages = apigateway_v1._stages_v1.get(api) or {}
+    context = (stages.get(stage) or {}).get("tags") or {}
+    yield f"{place.rpartition(':')[0]}::{given['path']}", tags({"Key": key, "Value": value} for key, value in context.items())
+
+
 def of_eks(place, operation, given):
     name = f"{given['clusterName']}/{given['nodegroupName']}"
     arn = (eks._nodegroups.get(name) or {}).get("nodegroupArn", f"{place}:nodegroup/{name}/*")
@@ -224,6 +233,7 @@ NAMED = {
     "s3": lambda place, operation, given: [(f"arn:aws:s3:::{given['Bucket']}/{given['Key']}", {})],
     "cloudwatch": lambda place, operation, given: [(f"{place}:alarm:{name}", {}) for name in given.get("AlarmNames", ["*"])],
     "dynamodb": of_dynamodb,
+    "apigateway": of_apigateway,
     "autoscaling": of_autoscaling,
     "ecs": of_ecs,
     "eks": of_eks,

@@ -22,7 +22,7 @@ import cbor2  # noqa: F401  MiniStack does without it, and then silently stores 
 import ministack.app
 import permissions
 
-from patches import autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis, sagemaker, scaling, stepfunctions
+from patches import apigateway, autoscaling, cloudwatch, concurrency, dynamodb, ecs, eks, elasticache, functions, gateway, kinesis, sagemaker, scaling, stepfunctions
 
 
 def inject_faults(port):
@@ -95,6 +95,7 @@ PATCHES = (
     concurrency.allocate_over_time,
     concurrency.refuse_concurrency,
     concurrency.tell_concurrency_late,
+    apigateway.tell_stages_late,
     sagemaker.update_over_time,
     sagemaker.tell_endpoints_late,
     scaling.forward_what_is_missing,

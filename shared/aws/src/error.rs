@@ -187,6 +187,7 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "TableNotFoundException"
         | "ExecutionDoesNotExist"
         | "NotFound"
+        | "NotFoundException"
         | "ResourceNotFound"
         | "TargetGroupNotFound"
         | "LoadBalancerNotFound"

@@ -54,6 +54,10 @@ impl Aws {
     }
 
     client!(
+        /// API Gateway.
+        apigateway, aws_sdk_apigateway
+    );
+    client!(
         /// EC2 Auto Scaling.
         autoscaling, aws_sdk_autoscaling
     );

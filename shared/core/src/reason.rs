@@ -209,6 +209,11 @@ pub enum Reason {
         /// Which.
         other: DimensionKey,
     },
+    /// What a throttle protects has less than its load needs.
+    Protects {
+        /// What it protects.
+        group: GroupName,
+    },
     /// No more decreases today, or this hour.
     DecreasesSpent,
     /// No more changes within 24 hours.
@@ -411,6 +416,9 @@ impl fmt::Display for Reason {
             Reason::OnlyGrows => f.write_str("AWS has no way to make it smaller"),
             Reason::OneAtATime { other } => {
                 write!(f, "AWS changes one thing of the resource at a time, and {other} changes first")
+            }
+            Reason::Protects { group } => {
+                write!(f, "{group} behind it has less than its load needs, so that no more is let in")
             }
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::ChangesSpent { daily } => {

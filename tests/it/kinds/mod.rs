@@ -1,5 +1,6 @@
 //! Each kind of resource by whole cycles: out, in, and rolled back.
 
+pub(crate) mod api_gateway_stage;
 pub(crate) mod eks_node_group;
 pub(crate) mod elasticache_replication_group;
 pub(crate) mod kinesis_stream;

@@ -1,5 +1,6 @@
 //! The fleet: what AWS scales. One adapter for each kind of resource, with the same few verbs.
 
+mod apigateway;
 mod autoscaling;
 mod balancing;
 mod dynamodb;
@@ -137,6 +138,7 @@ pub const PERMISSIONS: &[Permissions] = &[
     lambda::PERMISSIONS,
     elasticache::PERMISSIONS,
     sagemaker::PERMISSIONS,
+    apigateway::PERMISSIONS,
     scalable::PERMISSIONS,
     balancing::PERMISSIONS,
 ];
@@ -152,6 +154,7 @@ pub struct AwsFleet {
     lambda: lambda::Clients,
     elasticache: elasticache::Clients,
     sagemaker: sagemaker::Clients,
+    apigateway: aws_sdk_apigateway::Client,
     scalable: aws_sdk_applicationautoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
 }
@@ -168,6 +171,7 @@ impl AwsFleet {
             lambda: lambda::Clients::new(aws),
             elasticache: elasticache::Clients::new(aws),
             sagemaker: sagemaker::Clients::new(aws),
+            apigateway: aws.apigateway(),
             scalable: aws.application(),
             balancing: aws.balancing(),
         }
@@ -185,6 +189,7 @@ struct ByAdapter<'a> {
     functions: Vec<Target<'a>>,
     caches: Vec<Target<'a>>,
     variants: Vec<Target<'a>>,
+    stages: Vec<Target<'a>>,
     scalable_targets: Vec<Target<'a>>,
 }
 
@@ -201,6 +206,7 @@ impl<'a> ByAdapter<'a> {
                 Some(Adapter::LambdaFunction) => &mut by.functions,
                 Some(Adapter::ReplicationGroup) => &mut by.caches,
                 Some(Adapter::EndpointVariant { .. }) => &mut by.variants,
+                Some(Adapter::ApiStage { .. }) => &mut by.stages,
                 Some(Adapter::ScalableTarget) => &mut by.scalable_targets,
                 None => continue,
             };
@@ -228,6 +234,7 @@ impl Fleet for AwsFleet {
             lambda::observe(&self.lambda, &by.functions).boxed(),
             elasticache::observe(&self.elasticache, &by.caches).boxed(),
             sagemaker::observe(&self.sagemaker, &by.variants).boxed(),
+            apigateway::observe(&self.apigateway, &by.stages).boxed(),
             scalable::observe(&self.scalable, &by.scalable_targets).boxed(),
         ];
         join_all(each).await.into_iter().flatten().collect()
@@ -256,6 +263,7 @@ impl Fleet for AwsFleet {
             Some(Adapter::EndpointVariant { .. }) => {
                 sagemaker::set(&self.sagemaker, resource, mode, targets).await
             }
+            Some(Adapter::ApiStage { .. }) => apigateway::set(&self.apigateway, resource, targets).await,
             Some(Adapter::ScalableTarget) => scalable::set(&self.scalable, resource, mode, targets).await,
             None => {
                 let said = "this type has no adapter yet";

@@ -22,6 +22,7 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
             | Adapter::LambdaFunction
             | Adapter::ReplicationGroup
             | Adapter::EndpointVariant { .. }
+            | Adapter::ApiStage { .. }
             | Adapter::ScalableTarget,
         )
         | None => Ok(Vec::new()),

@@ -195,6 +195,24 @@ fn order_must_not_contradict_itself() {
 }
 
 #[test]
+fn a_throttle_stands_alone_before_what_it_protects() {
+    let warned = |rest: &str| {
+        let stage = "type: API_GATEWAY_STAGE, name: a1b2c3, api_name: shop, stage: prod, min_capacity: 1, max_capacity: 9";
+        let web = "{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 9}";
+        let text = format!("configuration_name: shop\nscaling_groups:\n{rest}\n");
+        let text = text.replace("STAGE", &format!("{{{stage}}}")).replace("WEB", web);
+        let said: Vec<String> = parse(&text).unwrap().warnings.iter().map(ToString::to_string).collect();
+        said.join("\n")
+    };
+    let apart = "  edge: {resources: [STAGE]}\n  web: {resources: [WEB]}";
+    assert!(warned(apart).contains("nothing says what that protects"), "{}", warned(apart));
+    let protects = format!("{apart}\norchestration: {{dependencies: [{{source: edge, target: web}}]}}");
+    assert!(!warned(&protects).contains("throttle"), "{}", warned(&protects));
+    let together = warned("  web: {resources: [STAGE, WEB]}");
+    assert!(together.contains("in a group of its own the throttle is raised after"), "{together}");
+}
+
+#[test]
 fn names_and_bounds_are_checked_across_groups() {
     let text = "configuration_name: shop
 scaling_groups:

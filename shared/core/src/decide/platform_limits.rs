@@ -1,4 +1,5 @@
-//! Limits of the platform as a whole: connections along dependencies, and the budget. Both only shrink scale-outs.
+//! Limits of the platform as a whole: connections along dependencies, the budget, and throttles before what falls short. All
+//! only shrink scale-outs.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,9 @@ pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
     }
     if let Some(limit) = hourly_limit(world) {
         budget(world, decisions, limit);
+    }
+    for dependency in &world.platform.orchestration.dependencies {
+        throttles(world, decisions, dependency);
     }
 }
 
@@ -56,6 +60,28 @@ fn connections(decisions: &mut [Decision], dependency: &Dependency) {
     for decision in decisions.iter_mut().filter(of_source) {
         let reason = |allowed| Reason::Connections { target: dependency.target.clone(), most, allowed };
         over = over.saturating_sub(shrink(decision, over, reason));
+    }
+}
+
+/// No more is let in to a group that has less than its load needs: the throttle before it is then what keeps it from breaking.
+fn throttles(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
+    let is_throttle = |decision: &Decision| {
+        let mut places = world.platform.dimensions();
+        decision.group == dependency.source
+            && places.any(|place| place.dimension.key == decision.key && place.dimension.facts.is_throttle)
+    };
+    let falls_short = |decision: &Decision| {
+        let short = decision.needed.zip(decision.target).is_some_and(|(needed, target)| target < needed);
+        // What is not worth a change does not break anything.
+        short && !decision.reasons.iter().any(|reason| matches!(reason, Reason::Minor { .. }))
+    };
+    if !decisions.iter().any(|decision| decision.group == dependency.target && falls_short(decision)) {
+        return;
+    }
+    let raised = decisions.iter_mut().filter(|decision| decision.direction() == Some(Direction::Out));
+    for decision in raised.filter(|decision| is_throttle(decision)) {
+        decision.target = decision.observed;
+        decision.reasons.push(Reason::Protects { group: dependency.target.clone() });
     }
 }
 

@@ -29,17 +29,22 @@ fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
 }
 
 fn decided_after(state: &PlatformState, rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
-    let platform = parse(&format!("{SHOP}{rest}")).unwrap().platform;
-    let observations =
-        ["db/desired", "web/desired"].into_iter().zip(set.into_iter().zip(cpu)).map(|(key, (set, cpu))| {
-            let key: DimensionKey = key.parse().unwrap();
-            let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
-            let load = cpu * f64::from(set);
-            let load =
-                Observed::Known(Load { mean: load, peak: load, at: Timestamp::UNIX_EPOCH, saturated: false });
-            let readings = vec![Reading { metric: "cpu".into(), load }];
-            (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
-        });
+    let load = |index: usize| cpu[index] * f64::from(set[index]);
+    let seen = [("db/desired", "cpu", set[0], load(0)), ("web/desired", "cpu", set[1], load(1))];
+    decided_of(state, &format!("{SHOP}{rest}"), &seen)
+}
+
+/// Decisions of a platform where so many units are set and so much load was seen, of each dimension by a metric.
+fn decided_of(state: &PlatformState, text: &str, seen: &[(&str, &str, u32, f64)]) -> Vec<Decision> {
+    let platform = parse(text).unwrap().platform;
+    let observations = seen.iter().map(|(key, metric, set, load)| {
+        let key: DimensionKey = key.parse().unwrap();
+        let capacity = Capacity { set: Units(*set), ready: Units(*set), ..Capacity::default() };
+        let (mean, peak) = (*load, *load);
+        let load = Observed::Known(Load { mean, peak, at: Timestamp::UNIX_EPOCH, saturated: false });
+        let readings = vec![Reading { metric: (*metric).to_owned(), load }];
+        (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
+    });
     let world = World {
         platform: &platform,
         now: "2026-11-24T12:00:00Z".parse().unwrap(),
@@ -111,6 +116,31 @@ fn a_decision_says_what_it_costs_and_how_long_it_takes() {
     assert_eq!((decisions[0].cost_hourly_change, decisions[0].complete_in_s.is_some()), (4.0, true));
     assert_eq!((decisions[1].cost_hourly_change, decisions[1].complete_in_s), (-2.0, None));
     assert_eq!((decisions[0].cost_hourly, decisions[1].cost_hourly), (20.0, 10.0));
+}
+
+#[test]
+fn no_more_is_let_in_to_what_falls_short() {
+    let check = |most: u32, expected: u32| {
+        let text = format!(
+            "configuration_name: shop
+scaling_groups:
+  web: {{resources: [{{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: {most}, target_cpu_utilization: 50}}]}}
+  edge: {{resources: [{{type: API_GATEWAY_STAGE, name: a1b2c3, stage: prod, api_name: shop, min_capacity: 1,
+    max_capacity: 900, target_utilization: 50}}]}}
+orchestration:
+  rollout_phase: full
+  dependencies: [{{source: edge, target: web}}]
+"
+        );
+        let seen = [("web/desired", "cpu", 10, 600.0), ("a1b2c3/throttle", "requests", 100, 60.0)];
+        let decisions = decided_of(&EMPTY, &text, &seen);
+        let throttle = decisions.iter().find(|decision| decision.group.0 == "edge").unwrap();
+        assert_eq!(throttle.target, Some(Units(expected)), "{throttle:?}");
+        let holds = throttle.reasons.iter().any(|reason| matches!(reason, Reason::Protects { .. }));
+        assert_eq!(holds, expected == 100, "{throttle:?}");
+    };
+    check(12, 120);
+    check(11, 100);
 }
 
 proptest! {

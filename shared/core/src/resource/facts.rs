@@ -19,6 +19,8 @@ pub struct Facts {
     pub past_capacity: Option<Query>,
     /// Whether AWS changes one dimension of the resource at a time, so that another has to wait for a later cycle.
     pub one_at_a_time: bool,
+    /// Whether it is no capacity, but a limit on what is let in to what its group depends on.
+    pub is_throttle: bool,
     /// How many changes AWS allows a day, where it counts them.
     pub daily_limit: Option<DailyLimit>,
     /// How much a unit carries of the metrics whose names begin so: a second of those that count, at a time of levels. AWS
@@ -42,6 +44,7 @@ impl Facts {
             scalable_target: None,
             past_capacity: None,
             one_at_a_time: false,
+            is_throttle: false,
             daily_limit: None,
             carries: &[],
         }
@@ -129,6 +132,11 @@ pub enum Adapter {
     EndpointVariant {
         /// The production variant's name.
         variant: String,
+    },
+    /// API Gateway.
+    ApiStage {
+        /// The stage's name.
+        stage: String,
     },
     /// Application Auto Scaling, for what it scales in any service.
     ScalableTarget,

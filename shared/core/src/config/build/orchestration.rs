@@ -38,6 +38,7 @@ pub(super) fn orchestration(
     let dependencies =
         dependencies(build, &at.key("dependencies"), raw.dependencies.unwrap_or_default(), groups);
     let layers = layers(build, &at, strategy, &order, &dependencies, groups);
+    throttles(build, &dependencies, groups);
     let listed = raw.health_checks.unwrap_or_default().into_iter().enumerate();
     let listed = listed.map(|(index, check)| (at.key("health_checks").index(index), check));
     let checks =
@@ -115,6 +116,28 @@ fn dependencies(
         });
     }
     dependencies
+}
+
+/// A throttle is raised after what it protects and lowered before that: by its group's dependencies, which have to be written.
+fn throttles(build: &mut Build<'_>, dependencies: &[Dependency], groups: &[Group]) {
+    for group in groups {
+        let at = Path::default().key("scaling_groups").key(&group.name.0);
+        let dimensions = || group.resources.iter().flat_map(|resource| &resource.dimensions);
+        if !dimensions().any(|dimension| dimension.facts.is_throttle) {
+            continue;
+        }
+        if dimensions().any(|dimension| !dimension.facts.is_throttle) {
+            build.warn(
+                &at,
+                "has a throttle and capacity, which move together; in a group of its own the throttle is raised after the rest",
+            );
+        } else if !dependencies.iter().any(|dependency| dependency.source == group.name) {
+            build.warn(
+                &at,
+                "has a throttle, and nothing says what that protects; write a dependency from this group to what is behind it",
+            );
+        }
+    }
 }
 
 /// Groups in layers. A contradiction is reported where it is written; the layers then ignore the order.
