@@ -129,6 +129,9 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
+    if let Some(kind) = by_message(code, message) {
+        return kind;
+    }
     match code {
         "Throttling"
         | "ThrottlingException"
@@ -163,12 +166,6 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "InvalidReplicationGroupState"
         | "InvalidCacheClusterState"
         | "ServiceNotActiveException" => ErrorKind::Stale,
-        // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
-        "LimitExceededException" if message.to_lowercase().contains("decrease") => ErrorKind::DecreaseLimit,
-        // So many tables at a time may be updated; in minutes others are done.
-        "LimitExceededException" if message.to_lowercase().contains("simultaneous") => ErrorKind::Stale,
-        // Kinesis has one code for every limit.
-        "LimitExceededException" if message.to_lowercase().contains("rate exceeded") => ErrorKind::Throttled,
         "LimitExceededException"
         | "LimitExceeded"
         | "ResourceLimitExceeded"
@@ -192,11 +189,6 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "TargetGroupNotFound"
         | "LoadBalancerNotFound"
         | "ReplicationGroupNotFoundFault" => ErrorKind::NotFound,
-        // SageMaker has one code for what is not there, for what is being updated, and for what is wrong.
-        "ValidationException" if message.contains("in-progress endpoint") => ErrorKind::Stale,
-        "ValidationException" if message.starts_with("Could not find endpoint") => ErrorKind::NotFound,
-        // Auto Scaling has no code of its own for a group that is gone.
-        "ValidationError" if message.contains("not found") => ErrorKind::NotFound,
         code if code.starts_with("AccessDenied") || code.starts_with("Unauthorized") => ErrorKind::Denied,
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -207,6 +199,26 @@ fn by_code(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "AuthorizationError" => ErrorKind::Denied,
         _ => by_status(status),
     }
+}
+
+/// What only the message tells, where a service has one code for several things.
+fn by_message(code: &str, message: &str) -> Option<ErrorKind> {
+    let message = message.to_lowercase();
+    let says = |part: &str| message.contains(part);
+    Some(match code {
+        // DynamoDB has no code of its own for the decreases that it counts, beside the one of every other limit.
+        "LimitExceededException" if says("decrease") => ErrorKind::DecreaseLimit,
+        // So many tables at a time may be updated; in minutes others are done.
+        "LimitExceededException" if says("simultaneous") => ErrorKind::Stale,
+        // Kinesis has one code for every limit.
+        "LimitExceededException" if says("rate exceeded") => ErrorKind::Throttled,
+        // SageMaker has one code for what is not there, for what is being updated, and for what is wrong.
+        "ValidationException" if says("in-progress endpoint") => ErrorKind::Stale,
+        "ValidationException" if says("could not find endpoint") => ErrorKind::NotFound,
+        // Auto Scaling has no code of its own for a group that is gone.
+        "ValidationError" if says("not found") => ErrorKind::NotFound,
+        _ => return None,
+    })
 }
 
 fn by_status(status: Option<u16>) -> ErrorKind {
