@@ -23,10 +23,10 @@ use super::super::testing::{platform, target, units_of};
 use super::testing::{clients, describes, metrics, now};
 use super::*;
 
-const AURORA: &str = "{type: AURORA_REPLICAS, name: orders, min_capacity: 0, max_capacity: 15}";
-const RDS: &str = "{type: RDS_READ_REPLICAS, name: orders, min_capacity: 0, max_capacity: 15}";
+const AURORA: &str = "{type: AURORA_REPLICAS, name: orders, min_capacity: 1, max_capacity: 15}";
+const RDS: &str = "{type: RDS_READ_REPLICAS, name: orders, min_capacity: 1, max_capacity: 15}";
 const ADOPTING: &str =
-    "{type: AURORA_REPLICAS, name: orders, min_capacity: 0, max_capacity: 15, adopt_readers: true}";
+    "{type: AURORA_REPLICAS, name: orders, min_capacity: 1, max_capacity: 15, adopt_readers: true}";
 
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
@@ -229,7 +229,7 @@ async fn readers_are_made_under_the_next_free_names_with_our_tags() {
     // What was made before the answer was lost is not made again.
     let instances = vec![writer(), ours(1, "available", 600), ours(2, "creating", 0), ours(3, "creating", 0)];
     assert!(changes(AURORA, ("orders-0", instances), 3).await.unwrap().is_empty());
-    let class = "{type: AURORA_REPLICAS, name: orders, min_capacity: 0, max_capacity: 9, instance_class: db.serverless}";
+    let class = "{type: AURORA_REPLICAS, name: orders, min_capacity: 1, max_capacity: 9, instance_class: db.serverless}";
     let made = changes(class, ("orders-0", vec![writer()]), 1).await.unwrap();
     assert_eq!(made, [format!("+ orders-headroom-1 db.serverless {tags}")]);
 }
