@@ -445,6 +445,29 @@ mod tests {
     }
 
     #[test]
+    fn chances_that_were_learned_hold_on_what_comes() {
+        let mut chance = crate::chance::Chance::new(3);
+        // Noise with heavy tails, of which nothing can be learned but how large it is.
+        let mut load = || Some(20.0 * (1.2 * (0..6).map(|_| chance.share() - 0.5).sum::<f64>()).exp());
+        let history: Vec<Option<f64>> = (0..4 * 1_440).map(|_| load()).collect();
+        let mut lead = LeadForecaster::new(SETTING, &Series::new(Timestamp::UNIX_EPOCH, 60, history));
+        let (mut above, mut minutes) = (0, 0);
+        for _ in 0..600 {
+            // Without newer errors, which would correct the distribution: what it learned is asked for.
+            lead.arrival = RecentErrors::default();
+            let bound = lead.forecast().unwrap().arrival.quantile(0.98);
+            let next: Vec<Option<f64>> = (0..10).map(|_| load()).collect();
+            above += next.iter().skip(5).filter(|load| bound < load.unwrap()).count();
+            minutes += 5;
+            next.into_iter().for_each(|value| lead.features.push(value));
+        }
+        assert!(
+            50 * above < 3 * minutes / 2,
+            "{above} of {minutes} minutes above what two in a hundred should be"
+        );
+    }
+
+    #[test]
     fn the_later_window_knows_what_comes_on_the_hour() {
         let load = |minute: u32| Some(if minute % 60 < 4 { 200.0 } else { 20.0 });
         let at = |minutes: u32| {

@@ -191,6 +191,10 @@ pub(super) fn lead(load: f64) -> LeadForecast {
     lead.multiplied(|_, _| load / usual)
 }
 
+/// Units at the start of a forecast, by how much they change, confidence, whether there is a horizon; whether there is a lead
+/// window, its confidence and the change after it; the anomaly.
+type DrawnForecast = (f64, f64, f64, bool, (bool, f64, Option<f64>), Option<f64>);
+
 /// The same load in the window after it.
 pub(super) fn later(load: f64) -> LaterForecast {
     let lead = lead(load);
@@ -213,14 +217,7 @@ fn forecast(
     option::weighted(
         0.8,
         drawn.prop_map(
-            move |(units, rise, confidence, has_curve, (has_lead, of_lead, rise_later), anomaly): (
-                f64,
-                f64,
-                f64,
-                bool,
-                (bool, f64, Option<f64>),
-                Option<f64>,
-            )| {
+            move |(units, rise, confidence, has_curve, (has_lead, of_lead, rise_later), anomaly): DrawnForecast| {
                 let (start, end) = (units * per_unit, (units * rise).min(55.0) * per_unit);
                 let at = |step: usize| start + (end - start) * f64::from(u32::try_from(step).unwrap()) / 23.0;
                 let values = |factor: f64| -> Vec<f64> { (0..24).map(|step| at(step) * factor).collect() };
