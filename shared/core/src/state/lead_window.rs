@@ -58,17 +58,24 @@ impl<'a> LeadWindows<'a> {
 
     /// The window of a resource.
     pub fn window(&self, group: &Group, resource: &Resource) -> LeadWindow {
+        self.window_of(group, resource, lasts(resource))
+    }
+
+    fn window_of(&self, group: &Group, resource: &Resource, lasts: Duration) -> LeadWindow {
         let waited = self.waited.get(&group.name).copied().unwrap_or_default();
         LeadWindow {
             provisioning: waited + self.state.provisioning_of(resource),
-            cycle: self.platform.orchestration.cycle.max(lasts(resource)) + group.policy.scheduling_buffer,
+            cycle: self.platform.orchestration.cycle.max(lasts) + group.policy.scheduling_buffer,
         }
     }
 
-    /// How long after it was made a decision is judged: the longest window, because all are judged at once.
+    /// How long after it was made a decision is judged: the longest window, because all are judged at once. How long it then
+    /// has to last is left out: one kind that changes in hours would have all others judged in hours.
     pub fn judging_delay(&self) -> Duration {
-        let lengths =
-            self.platform.resources().map(|(group, resource)| self.window(group, resource).length());
+        let lengths = self
+            .platform
+            .resources()
+            .map(|(group, resource)| self.window_of(group, resource, Duration::ZERO).length());
         // The last step of a forecast may be cut short.
         let most = self.platform.predictive.horizon.saturating_sub(self.platform.orchestration.cycle);
         lengths.max().unwrap_or(self.platform.orchestration.cycle).min(most)
@@ -80,4 +87,24 @@ fn lasts(resource: &Resource) -> Duration {
     let dimensions = resource.dimensions.iter();
     let longest = dimensions.map(|dimension| dimension.facts.lasts_s()).max();
     Duration::from_secs(longest.unwrap_or(0).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::state::EMPTY;
+
+    #[test]
+    fn what_changes_in_hours_looks_hours_ahead_and_delays_no_judgement() {
+        let text = "configuration_name: shop\nscaling_groups: {data: {resources: [\
+                    {type: RDS_STORAGE, name: db, min_capacity: 50, max_capacity: 500}]}}\n";
+        let platform = parse(text).unwrap().platform;
+        let windows = LeadWindows::of(&platform, &EMPTY);
+        let (group, resource) = platform.resources().next().unwrap();
+        let (window, hours) = (windows.window(group, resource), Duration::from_secs(6 * 3_600));
+        assert_eq!(window.cycle, hours + group.policy.scheduling_buffer);
+        let waited = window.length() - hours + platform.orchestration.cycle;
+        assert_eq!(windows.judging_delay(), waited);
+    }
 }
