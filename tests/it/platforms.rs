@@ -39,7 +39,7 @@ async fn two_platforms_scale_side_by_side_and_one_goes_while_the_other_stays() {
 
 /// The schedules of a platform, by name.
 async fn schedules(platform: &str) -> Vec<String> {
-    let query = format!("Schedules[?contains(Name, 'headroom-{platform}')].Name");
+    let query = format!("Schedules[?contains(Name, 'headroom-{platform}-')].Name");
     let list = ["scheduler", "list-schedules", "--output", "text", "--query", &query];
     let names = aws(server().await, &list).await.unwrap();
     names.split_whitespace().map(str::to_owned).collect()

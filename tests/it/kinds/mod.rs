@@ -9,4 +9,3 @@ pub(crate) mod lambda_function;
 pub(crate) mod readers;
 pub(crate) mod sagemaker_endpoint;
 pub(crate) mod scalable_target;
-mod scalable_target;

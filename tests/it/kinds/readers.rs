@@ -236,7 +236,7 @@ pub(crate) fn storage(bench: &Bench, text: &str) -> String {
 pub(crate) fn copies(bench: &Bench, text: &str) -> String {
     let (name, id) = (stock(bench), format!("{}-copies", bench.shop.name));
     let resource =
-        format!("{{type: RDS_READ_REPLICAS, name: {name}, id: {id}, min_capacity: 0, max_capacity: 5}}");
+        format!("{{type: RDS_READ_REPLICAS, name: {name}, id: {id}, min_capacity: 1, max_capacity: 5}}");
     with(text, "copies", &resource)
 }
 
