@@ -18,7 +18,7 @@ use crate::{Ports, handle};
 const SHOP: &str = "configuration_name: shop
 scaling_groups:
   web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 20}]}
-  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 100}}, {type: EC2_AUTO_SCALING_GROUP, name: db, min_capacity: 1, max_capacity: 3, warm_pool: {min: 0, max: 2}}]}
+  data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 1, max: 100}}]}
 ";
 const NOW: i64 = 864_000;
 
@@ -77,10 +77,10 @@ fn web() -> Column {
 async fn what_has_a_history_is_forecast_and_the_rest_says_why_not() {
     let shop = Shop::new(2).await;
     let (forecasted, cycle) = shop.cycle(0, Task::Scale).await;
-    assert_eq!((forecasted.made, forecasted.missing), (1, 2));
+    assert_eq!((forecasted.made, forecasted.missing), (1, 1));
     let stored = shop.ports.store.forecasts(&cycle.platform, cycle.now, &cycle.id).await.unwrap();
     let told: Vec<String> = stored.iter().map(|one| one.key.to_string()).collect();
-    assert_eq!(told, ["web/desired", "users/read", "db/desired"], "what has no adapter is not forecast");
+    assert_eq!(told, ["web/desired", "users/read"]);
     assert_eq!(stored[1].forecasts[0].outcome, Err(NoForecast::TooShort { known: 0, needed: 6 }));
     let made = stored[0].forecasts[0].outcome.as_ref().unwrap();
     assert_eq!((made.start, made.mean.len(), made.model.as_str()), (cycle.now, 24, "ensemble"));

@@ -93,12 +93,6 @@ impl BoostedTrees {
         Fit::new(bins, &targets[..bins.rows], &weights[..bins.rows], settings).run()
     }
 
-    /// The same with predictions that move only so large a `share` of the way from the mean.
-    pub(crate) fn damped(mut self, share: f32) -> BoostedTrees {
-        self.trees.iter_mut().flat_map(|tree| &mut tree.leaves).for_each(|leaf| *leaf *= share);
-        self
-    }
-
     /// The prediction for one row of features.
     pub(crate) fn predict(&self, row: &[f32]) -> f64 {
         let trees: f32 = self.trees.iter().map(|tree| tree.predict(row)).sum();
@@ -157,16 +151,6 @@ mod tests {
             let over = boost.predict(&[x]) - f64::from(x);
             assert!((33.0..39.0).contains(&over), "{x}: {over}");
         }
-    }
-
-    #[test]
-    fn damped_trees_go_part_of_the_way_from_the_mean() {
-        let step = |x: f32, _: f32| if x < 20.0 { 1.0 } else { 5.0 };
-        let half = fit(step, &SETTINGS).damped(0.5);
-        assert!(
-            (half.predict(&[5.0, 20.0]) - 2.0).abs() < 0.05
-                && (half.predict(&[30.0, 20.0]) - 4.0).abs() < 0.05
-        );
     }
 
     #[test]

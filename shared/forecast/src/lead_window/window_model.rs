@@ -41,10 +41,6 @@ impl Effort {
     }
 }
 
-/// The predicted size of an error moves only half of the way from the mean size. What is learned about rare errors is partly
-/// chance; on made loads and traces of bursts, the whole way costs 3 % more for the same supply.
-const DAMPED: f32 = 0.5;
-
 const LOCATION: Settings = Settings {
     loss: Loss::Squared,
     trees: 80,
@@ -76,29 +72,21 @@ impl WindowModel {
         if set.rows.len() < ROWS_MIN {
             return None;
         }
-        let folds: Vec<Bins> = (0..FOLDS).map(|fold| set.bins(|row| set.fold(row) != fold)).collect();
-        let predictions =
-            out_of_fold(&set, &folds, &set.targets, |bins, targets| fit(bins, targets, &location));
-        let sizes: Vec<f32> = set
-            .targets
-            .iter()
-            .zip(&predictions)
-            .map(|(target, prediction)| (target - prediction).abs())
-            .collect();
-        let fit_scale = |bins: &Bins, sizes: &[f32]| fit(bins, sizes, &scale).damped(DAMPED);
-        // Sizes that were predicted for the very errors that they were learned from would be too good, and the distribution
-        // of errors in multiples of them too narrow.
-        let scales = out_of_fold(&set, &folds, &sizes, fit_scale);
-        let samples = set.samples.iter().zip(predictions.iter().zip(&scales));
-        let errors = samples.flat_map(|(samples, (prediction, scale))| {
-            let scale = f64::from(*scale).max(SCALE_MIN);
-            samples.iter().map(move |level| f64::from(level - prediction) / scale)
-        });
-        let errors = thinned(errors.collect(), window.statistic.samples());
+        let errors = out_of_fold_errors(&set, &location);
+        let sizes: Vec<f32> = errors.iter().map(|error| error.abs()).collect();
         let bins = set.bins(|_| true);
         let location = fit(&bins, &set.clip(&set.targets), &location);
-        let scale = fit_scale(&bins, &set.clip(&sizes));
-        Some(WindowModel { window, location, scale, errors })
+        let scale = fit(&bins, &set.clip(&sizes), &scale);
+        let mut model = WindowModel { window, location, scale, errors: Vec::new() };
+        let mut scaled = Vec::new();
+        for ((error, target), (row, samples)) in
+            errors.iter().zip(&set.targets).zip(set.rows.iter().zip(&set.samples))
+        {
+            let (prediction, scale) = (target - error, model.predict(row).1);
+            scaled.extend(samples.iter().map(|level| f64::from(level - prediction) / scale));
+        }
+        model.errors = thinned(scaled, window.statistic.samples());
+        Some(model)
     }
 
     /// The largest level expected of the window, relative to the newest one, and the expected size of the error of that.
@@ -113,24 +101,22 @@ impl WindowModel {
     }
 }
 
-/// A prediction for each row, by a model that was trained on the values of the other folds. `folds` has the features of all
-/// rows that are not in a fold.
-fn out_of_fold(
-    set: &TrainingSet,
-    folds: &[Bins],
-    values: &[f32],
-    fit: impl Fn(&Bins, &[f32]) -> BoostedTrees,
-) -> Vec<f32> {
-    let without = |(fold, bins): (usize, &Bins)| {
-        let others = values.iter().enumerate().filter(|(row, _)| set.fold(*row) != fold);
-        let others: Vec<f32> = others.map(|(_, value)| *value).collect();
-        fit(bins, &set.clip(&others))
+/// The error of each row, predicted by a model that was trained on the other folds.
+fn out_of_fold_errors(set: &TrainingSet, settings: &Settings) -> Vec<f32> {
+    let models: Vec<BoostedTrees> = (0..FOLDS).map(|fold| fit_without(set, fold, settings)).collect();
+    let error = |(row, features): (usize, &Vec<f32>)| {
+        let prediction = models.get(set.fold(row)).map_or(0.0, |model| model.predict(features));
+        set.targets.get(row).copied().unwrap_or(0.0) - narrow(prediction)
     };
-    let models: Vec<BoostedTrees> = folds.iter().enumerate().map(without).collect();
-    let predict = |(row, features): (usize, &Vec<f32>)| {
-        narrow(models.get(set.fold(row)).map_or(0.0, |model| model.predict(features)))
-    };
-    set.rows.iter().enumerate().map(predict).collect()
+    set.rows.iter().enumerate().map(error).collect()
+}
+
+/// The model of the location, trained on all folds but one.
+fn fit_without(set: &TrainingSet, fold: usize, settings: &Settings) -> BoostedTrees {
+    let others = |row: usize| set.fold(row) != fold;
+    let targets = set.targets.iter().enumerate().filter(|(row, _)| others(*row));
+    let targets: Vec<f32> = targets.map(|(_, target)| *target).collect();
+    fit(&set.bins(others), &set.clip(&targets), settings)
 }
 
 fn fit(bins: &Bins, targets: &[f32], settings: &Settings) -> BoostedTrees {
