@@ -1,5 +1,7 @@
 //! A stage before the shop's servers: what it lets in is raised after them, lowered before them, and held while they fall short.
 
+use std::time::Duration;
+
 use ::local_aws::seed::{Metric, Value, publish};
 use ::local_aws::unkind::Unkind;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
@@ -100,6 +102,8 @@ async fn later(bench: &Bench, load: f64, a_second: f64) -> Json {
 async fn more_is_let_in_after_the_servers_came_and_less_before_they_go() {
     let (bench, api) = shop("gate", 2.0 * HALF, 105.0).await;
     server().await.unkind("gate-", &Unkind { lag: Some(1.0), ..Unkind::default() }).await.unwrap();
+    // The throttle that was just set is told only then.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let cycle = bench.cycle().await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
     let journal = bench.journal().await;
