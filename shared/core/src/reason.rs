@@ -233,7 +233,7 @@ pub enum Reason {
         /// Which.
         other: DimensionKey,
     },
-    /// What a throttle protects has less than its load needs.
+    /// What a throttle protects has less than its load needs, or was not seen.
     Protects {
         /// What it protects.
         group: GroupName,
@@ -465,7 +465,10 @@ impl fmt::Display for Reason {
                 write!(f, "AWS changes one thing of the resource at a time, and {other} changes first")
             }
             Reason::Protects { group } => {
-                write!(f, "{group} behind it has less than its load needs, so that no more is let in")
+                write!(
+                    f,
+                    "{group} behind it has less than its load needs, or was not seen, so that no more is let in"
+                )
             }
             Reason::DecreasesSpent => f.write_str("AWS allows no decrease now"),
             Reason::ChangesSpent { daily } => {

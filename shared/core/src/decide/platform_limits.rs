@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Decision;
 use crate::name::{DimensionKey, GroupName};
-use crate::platform::{Budget, Dependency, Resource};
+use crate::platform::{Budget, Dependency, Place, Resource};
 use crate::reason::Reason;
 use crate::units::{Direction, Units};
 use crate::world::World;
@@ -65,23 +65,29 @@ fn connections(decisions: &mut [Decision], dependency: &Dependency) {
 
 /// No more is let in to a group that has less than its load needs: the throttle before it is then what keeps it from breaking.
 fn throttles(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
-    let is_throttle = |decision: &Decision| {
-        let mut places = world.platform.dimensions();
-        decision.group == dependency.source
-            && places.any(|place| place.dimension.key == decision.key && place.dimension.facts.is_throttle)
-    };
-    let falls_short = |decision: &Decision| {
-        let short = decision.needed.zip(decision.target).is_some_and(|(needed, target)| target < needed);
-        // What is not worth a change does not break anything.
-        short && !decision.reasons.iter().any(|reason| matches!(reason, Reason::Minor { .. }))
-    };
-    if !decisions.iter().any(|decision| decision.group == dependency.target && falls_short(decision)) {
+    let mut places = world.platform.dimensions().zip(decisions.iter());
+    if !places.any(|(place, decision)| decision.group == dependency.target && falls_short(place, decision)) {
         return;
     }
-    let raised = decisions.iter_mut().filter(|decision| decision.direction() == Some(Direction::Out));
-    for decision in raised.filter(|decision| is_throttle(decision)) {
-        decision.target = decision.observed;
-        decision.reasons.push(Reason::Protects { group: dependency.target.clone() });
+    for (place, decision) in world.platform.dimensions().zip(decisions) {
+        let is_raised = decision.direction() == Some(Direction::Out);
+        if is_raised && decision.group == dependency.source && place.dimension.facts.is_throttle {
+            decision.target = decision.observed;
+            decision.reasons.push(Reason::Protects { group: dependency.target.clone() });
+        }
+    }
+}
+
+/// Whether a dimension has, or may have, less than its load needs: what was not seen may fall short too.
+fn falls_short(place: Place<'_>, decision: &Decision) -> bool {
+    let says = |is: fn(&Reason) -> bool| decision.reasons.iter().any(is);
+    let is_judged = place.dimension.facts.is_served && !place.dimension.metrics.is_empty();
+    let is_unseen = is_judged && says(|reason| matches!(reason, Reason::MetricUnknown { .. }));
+    match decision.needed.zip(decision.target) {
+        // What is not worth a change does not break anything.
+        Some((needed, target)) if target < needed => !says(|reason| matches!(reason, Reason::Minor { .. })),
+        Some(_) => is_unseen,
+        None => is_judged,
     }
 }
 

@@ -29,21 +29,27 @@ fn decided(rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
 }
 
 fn decided_after(state: &PlatformState, rest: &str, set: [u32; 2], cpu: [f64; 2]) -> Vec<Decision> {
-    let load = |index: usize| cpu[index] * f64::from(set[index]);
-    let seen = [("db/desired", "cpu", set[0], load(0)), ("web/desired", "cpu", set[1], load(1))];
+    let load = |index: usize| Some(cpu[index] * f64::from(set[index]));
+    let seen = [("db/desired", set[0], load(0)), ("web/desired", set[1], load(1))];
     decided_of(state, &format!("{SHOP}{rest}"), &seen)
 }
 
-/// Decisions of a platform where so many units are set and so much load was seen, of each dimension by a metric.
-fn decided_of(state: &PlatformState, text: &str, seen: &[(&str, &str, u32, f64)]) -> Vec<Decision> {
+/// Decisions of a platform of which these dimensions were seen: so many units are set, and each metric has this load, or cannot
+/// be read.
+fn decided_of(state: &PlatformState, text: &str, seen: &[(&str, u32, Option<f64>)]) -> Vec<Decision> {
     let platform = parse(text).unwrap().platform;
-    let observations = seen.iter().map(|(key, metric, set, load)| {
+    let observations = seen.iter().map(|(key, set, load)| {
         let key: DimensionKey = key.parse().unwrap();
         let capacity = Capacity { set: Units(*set), ready: Units(*set), ..Capacity::default() };
-        let (mean, peak) = (*load, *load);
-        let load =
-            Observed::Known(Load { mean, peak, at: Timestamp::UNIX_EPOCH, saturated: false, over_s: 0 });
-        let readings = vec![Reading { metric: (*metric).to_owned(), load }];
+        let at = Timestamp::UNIX_EPOCH;
+        let load = match load {
+            Some(load) => Observed::Known(Load { mean: *load, peak: *load, at, saturated: false, over_s: 0 }),
+            None => Observed::Unknown("it has no points".into()),
+        };
+        let metrics = &platform.place(&key).unwrap().dimension.metrics;
+        let readings =
+            metrics.iter().map(|metric| Reading { metric: metric.name.clone(), load: load.clone() });
+        let readings = readings.collect();
         (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
     });
     let world = World {
@@ -120,8 +126,8 @@ fn a_decision_says_what_it_costs_and_how_long_it_takes() {
 }
 
 #[test]
-fn no_more_is_let_in_to_what_falls_short() {
-    let check = |most: u32, expected: u32| {
+fn no_more_is_let_in_to_what_falls_short_or_is_not_seen() {
+    let check = |most: u32, web: &[(&str, u32, Option<f64>)], expected: u32| {
         let text = format!(
             "configuration_name: shop
 scaling_groups:
@@ -133,15 +139,17 @@ orchestration:
   dependencies: [{{source: edge, target: web}}]
 "
         );
-        let seen = [("web/desired", "cpu", 10, 600.0), ("a1b2c3/throttle", "requests", 100, 60.0)];
-        let decisions = decided_of(&EMPTY, &text, &seen);
+        let decisions = decided_of(&EMPTY, &text, &[web, &[("a1b2c3/throttle", 100, Some(60.0))]].concat());
         let throttle = decisions.iter().find(|decision| decision.group.0 == "edge").unwrap();
         assert_eq!(throttle.target, Some(Units(expected)), "{throttle:?}");
         let holds = throttle.reasons.iter().any(|reason| matches!(reason, Reason::Protects { .. }));
         assert_eq!(holds, expected == 100, "{throttle:?}");
     };
-    check(12, 120);
-    check(11, 100);
+    let busy = [("web/desired", 10, Some(600.0))];
+    check(12, &busy, 120);
+    check(11, &busy, 100);
+    check(12, &[("web/desired", 10, None)], 100);
+    check(12, &[], 100);
 }
 
 proptest! {
@@ -173,35 +181,14 @@ scaling_groups:
     shards: {min: 2, max: 20}}]}
 orchestration: {rollout_phase: full}
 ";
-    let platform = parse(text).unwrap().platform;
     let targets = |replicas: f64, shards: f64| {
-        let observations = platform.dimensions().map(|place| {
-            let key = place.dimension.key.clone();
-            let (set, cpu) = if key.dimension == "shards" { (10, shards) } else { (2, replicas) };
-            let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
-            let load = |metric: &str| {
-                let load = cpu * f64::from(set);
-                let at = Timestamp::UNIX_EPOCH;
-                let load = Observed::Known(Load { mean: load, peak: load, at, saturated: false, over_s: 0 });
-                Reading { metric: metric.to_owned(), load }
-            };
-            let readings = place.dimension.metrics.iter().map(|metric| load(&metric.name)).collect();
-            (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
-        });
-        let world = World {
-            platform: &platform,
-            now: "2026-11-24T12:00:00Z".parse().unwrap(),
-            observations: &observations.collect(),
-            forecasts: &BTreeMap::new(),
-            changes: &[],
-            manual: &BTreeMap::new(),
-            state: &EMPTY,
-        };
+        let seen =
+            [("sessions/replicas", 2, Some(2.0 * replicas)), ("sessions/shards", 10, Some(10.0 * shards))];
         let told = |decision: Decision| {
             let waits = decision.reasons.iter().any(|reason| matches!(reason, Reason::OneAtATime { .. }));
             (decision.target.unwrap().0, waits)
         };
-        decide(&world).into_iter().map(told).collect::<Vec<_>>()
+        decided_of(&EMPTY, text, &seen).into_iter().map(told).collect::<Vec<_>>()
     };
     assert_eq!(targets(90.0, 70.0), [(3, false), (10, false)]);
     assert_eq!(targets(90.0, 90.0), [(3, false), (10, true)]);
