@@ -64,7 +64,7 @@ impl WindowStatistic {
     }
 }
 
-/// The trained models of both windows.
+/// The trained models of all windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeadModel {
     setting: LeadSetting,
