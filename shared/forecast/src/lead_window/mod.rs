@@ -9,20 +9,21 @@
 
 mod error_distribution;
 mod features;
+mod forecast;
+mod model;
 mod recent_errors;
 mod training_set;
 mod window_model;
 
+pub use forecast::{LaterForecast, LeadForecast, LoadDistribution};
+pub use model::LeadModel;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, NotAModel};
-use crate::ratio::Ratio;
 use crate::series::Series;
-use error_distribution::ErrorDistribution;
 use features::LevelFeatures;
 use recent_errors::RecentErrors;
-use window_model::{Effort, WindowModel};
 
 /// What a model of the lead window is trained for. With another setting it has to be trained again.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,116 +65,6 @@ impl WindowStatistic {
     }
 }
 
-/// The trained models of all windows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeadModel {
-    setting: LeadSetting,
-    step_s: u32,
-    /// The end of the history that it was trained on, and the number of its steps.
-    trained_until_s: i64,
-    steps: usize,
-    arrival: WindowModel,
-    whole: WindowModel,
-    /// None in models of the second version, until they are trained again.
-    later: Option<WindowModel>,
-}
-
-/// The second version of the stored model, which had no later window.
-#[derive(Deserialize)]
-struct LeadModel2 {
-    setting: LeadSetting,
-    step_s: u32,
-    trained_until_s: i64,
-    steps: usize,
-    arrival: WindowModel,
-    whole: WindowModel,
-}
-
-/// The distribution of the load of a window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LoadDistribution {
-    unit: f64,
-    /// The expected largest load, as `ln(1 + units)`.
-    location: f64,
-    /// The expected size of the error of the location, on the same scale.
-    scale: f64,
-    /// The distribution of errors in multiples of that size.
-    #[serde(rename = "tail")]
-    errors: ErrorDistribution,
-    /// No load above this is expected, whatever the errors say; `None` in forecasts of earlier builds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ceiling: Option<f64>,
-}
-
-/// The forecast of the windows that begin now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeadForecast {
-    /// When the windows begin.
-    pub from: Timestamp,
-    /// When capacity that is ordered now is ready: the start of the arrival window.
-    pub ready: Timestamp,
-    /// When capacity that the next decision orders is ready: the end of the arrival and whole windows, and the start of the later
-    /// one.
-    pub until: Timestamp,
-    /// The load from `ready` to `until`, for capacity that is ordered.
-    pub arrival: LoadDistribution,
-    /// The load from now to `until`, for capacity that is kept.
-    pub whole: LoadDistribution,
-    /// The load of the two cycles from `until` on; `None` in forecasts by older models.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub later: Option<LaterForecast>,
-    /// How well recent forecasts held: the share of windows that stayed below their 90 % quantile, divided by 90 %.
-    pub confidence: Ratio,
-}
-
-/// The forecast of the later window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LaterForecast {
-    /// When the window ends.
-    pub until: Timestamp,
-    /// Its largest load.
-    pub load: LoadDistribution,
-}
-
-impl LeadForecast {
-    /// The same forecast with the load multiplied by `factor`, which is asked for the start and end of each window.
-    #[must_use]
-    pub fn multiplied(mut self, factor: impl Fn(Timestamp, Timestamp) -> f64) -> LeadForecast {
-        self.arrival.multiply(factor(self.ready, self.until));
-        self.whole.multiply(factor(self.from, self.until));
-        if let Some(later) = &mut self.later {
-            later.load.multiply(factor(self.until, later.until));
-        }
-        self
-    }
-}
-
-impl LoadDistribution {
-    fn multiply(&mut self, factor: f64) {
-        self.unit *= factor;
-        self.ceiling = self.ceiling.map(|ceiling| ceiling * factor);
-    }
-
-    /// The probability that the load is above `load`. For the arrival window this is the expected share of its time, for other
-    /// windows the probability that their largest load is above.
-    pub fn chance_above(&self, load: f64) -> f64 {
-        if self.ceiling.is_some_and(|ceiling| ceiling <= load) {
-            return 0.0;
-        }
-        self.errors.share_above((self.measure(load) - self.location) / self.scale)
-    }
-
-    /// The load that is not exceeded with the probability `level`.
-    pub fn quantile(&self, level: f64) -> f64 {
-        let at = self.location + self.scale * self.errors.quantile(level);
-        (at.exp_m1() * self.unit).max(0.0).min(self.ceiling.unwrap_or(f64::INFINITY))
-    }
-
-    fn measure(&self, load: f64) -> f64 {
-        (load / self.unit).max(0.0).ln_1p()
-    }
-}
-
 /// Forecasts one series: it keeps the history, the model and the recent errors, and trains the model again when it is due.
 #[derive(Clone, Debug)]
 pub struct LeadForecaster {
@@ -187,14 +78,6 @@ pub struct LeadForecaster {
     later: RecentErrors,
 }
 
-/// The first bytes of every stored model.
-const MAGIC: [u8; 4] = *b"HRLM";
-/// The version that this build writes and reads. It has to change when the stored fields or their meaning do.
-const VERSION: u16 = 3;
-/// The version before it, which is still read.
-const VERSION_BEFORE: u16 = 2;
-/// The later window lasts so many cycles: three changes in a row, each of three times as many units, are 27 times as many.
-const LATER_CYCLES: usize = 2;
 const DAY_S: u32 = 86_400;
 /// A stored model is scored on at most so much of the newest history. Older errors are part of its training.
 const LOOK_BACK_S: u32 = DAY_S;
@@ -322,52 +205,6 @@ impl LeadForecaster {
         });
         let (ready, until) = (at(model.arrival.window.from), at(model.arrival.window.to));
         Some(LeadForecast { from: at(0), ready, until, arrival, whole, later, confidence })
-    }
-}
-
-impl LeadModel {
-    /// The model in bytes, about 35 KB.
-    pub fn encode(&self) -> Vec<u8> {
-        codec::encode(MAGIC, VERSION, self)
-    }
-
-    /// The model from its bytes.
-    ///
-    /// # Errors
-    /// For a version that is older than the one before, and for bytes that are no model.
-    pub fn decode(bytes: &[u8]) -> Result<LeadModel, NotAModel> {
-        match codec::decode(MAGIC, VERSION, bytes) {
-            Err(NotAModel::Version { found: VERSION_BEFORE, .. }) => {
-                let LeadModel2 { setting, step_s, trained_until_s, steps, arrival, whole } =
-                    codec::decode(MAGIC, VERSION_BEFORE, bytes)?;
-                Ok(LeadModel { setting, step_s, trained_until_s, steps, arrival, whole, later: None })
-            }
-            decoded => decoded,
-        }
-    }
-
-    /// Trains the models of all windows; `None` if the history is too short.
-    fn train(setting: LeadSetting, features: &LevelFeatures) -> Option<LeadModel> {
-        let step_s = features.step_s();
-        let ready = steps(setting.provisioning_s, step_s);
-        let cycle = steps(setting.cycle_s, step_s).max(1);
-        let end = ready + cycle;
-        let arrival = WindowModel::train(
-            features,
-            Window { from: ready, to: end, statistic: WindowStatistic::EachStep },
-            end,
-            Effort::FULL,
-        )?;
-        let whole = WindowModel::train(
-            features,
-            Window { from: 0, to: end, statistic: WindowStatistic::Largest },
-            end,
-            Effort::FULL,
-        )?;
-        let later = Window { from: end, to: end + LATER_CYCLES * cycle, statistic: WindowStatistic::Largest };
-        let later = WindowModel::train(features, later, later.to, Effort::COARSE);
-        let trained_until_s = features.time_of(features.len()).as_second();
-        Some(LeadModel { setting, step_s, trained_until_s, steps: features.len(), arrival, whole, later })
     }
 }
 
