@@ -2,7 +2,9 @@
 //!
 //! `cargo bench -p headroom --bench traces -- FOLDER`, with a folder of CSV files as `headroom simulate --trace` reads them.
 //! Each load is scaled so that its peak takes 20 units at their target. Prints means over the traces, of the cost the
-//! geometric one, for several provisioning times, cycles and objectives. Without a folder it measures nothing.
+//! geometric one, for several provisioning times, cycles and objectives. With `--each`, for a provisioning time and a cycle of
+//! five minutes only, prints a line for each trace and policy too, with the largest supply in largest needs. Without a folder
+//! it measures nothing.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::print_stderr, reason = "and its progress")]
@@ -23,7 +25,10 @@ const PEAK_UNITS: f64 = 20.0;
 
 /// One policy on one trace.
 struct Row {
+    trace: String,
     policy: String,
+    /// The largest supply, divided by the largest need of the scored part.
+    most: f64,
     figures: Figures,
 }
 
@@ -32,8 +37,10 @@ fn main() -> ExitCode {
         println!("no folder of traces was given: nothing is measured");
         return ExitCode::SUCCESS;
     };
+    let each = std::env::args().any(|argument| argument == "--each");
+    let paces = if each { &PACES[..1] } else { &PACES[..] };
     match traces(Path::new(&folder))
-        .and_then(|traces| PACES.iter().try_for_each(|pace| table(&traces, *pace)))
+        .and_then(|traces| paces.iter().try_for_each(|pace| table(&traces, *pace, each)))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -53,7 +60,7 @@ fn traces(folder: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The table for one pace, from as many replays at once as there are processors.
-fn table(traces: &[PathBuf], (provisioning, cycle): (u32, u32)) -> Result<(), String> {
+fn table(traces: &[PathBuf], (provisioning, cycle): (u32, u32), each: bool) -> Result<(), String> {
     let jobs: Vec<(&PathBuf, &str)> =
         traces.iter().flat_map(|trace| OBJECTIVES.map(|objective| (trace, objective))).collect();
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -75,7 +82,18 @@ fn table(traces: &[PathBuf], (provisioning, cycle): (u32, u32)) -> Result<(), St
             });
         }
     });
-    let rows = rows.into_inner().map_err(|_| "a replay panicked".to_owned())??;
+    let mut rows = rows.into_inner().map_err(|_| "a replay panicked".to_owned())??;
+    rows.sort_by(|a, b| (&a.trace, &a.policy).cmp(&(&b.trace, &b.policy)));
+    if each {
+        println!(
+            "{:44} {:40} {:>7} {:>7} {:>7} {:>9} {:>6}",
+            "", "", "short %", "lost %", "cost", "moves/day", "most"
+        );
+        for row in &rows {
+            println!("{:44} {:40} {} {:6.2}", row.trace, row.policy, means(&[&row.figures]), row.most);
+        }
+        println!();
+    }
     println!("ready after {provisioning} min, decided every {cycle} min, {} traces", traces.len());
     println!("{:40} {:>7} {:>7} {:>7} {:>9}", "", "short %", "lost %", "cost", "moves/day");
     let mut policies: Vec<&str> = rows.iter().map(|row| row.policy.as_str()).collect();
@@ -119,10 +137,15 @@ fn replayed(trace: &Path, objective: &str, (provisioning, cycle): (u32, u32)) ->
     let options =
         Options { peers: objective == OBJECTIVES[0], peak_units: Some(PEAK_UNITS), ..Options::default() };
     let replay = replay(&platform, &load, &options, &mut |_, _| ()).map_err(|error| named(&error))?;
+    let needs =
+        replay.tiers.iter().flat_map(|tier| tier.load.iter().map(|load| (load / tier.limit_per_unit).ceil()));
+    let largest_need = needs.fold(1.0, f64::max);
+    let name = trace.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let of = |run: headroom_core::simulate::Run| {
         let ours = !run.decisions.is_empty();
+        let supply = run.tiers.iter().flat_map(|tier| &tier.supply).max().copied().unwrap_or_default();
         let policy = if ours { format!("{} @{objective}", run.name) } else { run.name };
-        Row { policy, figures: run.figures }
+        Row { trace: name.clone(), policy, most: f64::from(supply) / largest_need, figures: run.figures }
     };
     Ok(replay.runs.into_iter().map(of).collect())
 }
