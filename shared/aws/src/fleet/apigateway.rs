@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::Client;
-use aws_sdk_apigateway::config::Config;
-use aws_sdk_apigateway::config::retry::RetryConfig;
 use aws_sdk_apigateway::types::{MethodSetting, Op, PatchOperation};
 use futures_util::stream::{self, StreamExt as _};
 use headroom_core::name::DimensionKey;
@@ -106,8 +104,7 @@ pub(super) async fn set(
     let request = client.update_stage().rest_api_id(&resource.name).stage_name(stage(resource));
     let request = request.patch_operations(replace("rateLimit", target.to_string()));
     let request = request.patch_operations(replace("burstLimit", format!("{:.0}", burst.max(1.0))));
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_apigateway)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing))
 }
 

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::Client;
-use aws_sdk_autoscaling::config::Config;
-use aws_sdk_autoscaling::config::retry::RetryConfig;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance, InstanceRefreshStatus, LifecycleState};
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Capacity, Observed};
@@ -176,22 +174,17 @@ pub(super) async fn set(
                 .auto_scaling_group_name(name)
                 .min_size(target)
                 .customize()
-                .config_override(once());
+                .config_override(once!(aws_sdk_autoscaling));
             update.send().await.map_err(|error| AwsError::of(error, doing()))?;
         }
         Mode::Desired => {
             let set = client.set_desired_capacity().auto_scaling_group_name(name).desired_capacity(target);
             // Pace is our guardrails' business, not the group's.
-            let set = set.honor_cooldown(false).customize().config_override(once());
+            let set = set.honor_cooldown(false).customize().config_override(once!(aws_sdk_autoscaling));
             set.send().await.map_err(|error| AwsError::of(error, doing()))?;
         }
     }
     Ok(())
-}
-
-/// A call that changes capacity is tried again by the state machine, which looks first whether it took effect.
-fn once() -> aws_sdk_autoscaling::config::Builder {
-    Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// Groups with an enabled scaling policy of their own. A predictive one does not count: it never scales in, and by default it

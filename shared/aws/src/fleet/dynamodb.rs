@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::config::Config;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{
     BillingMode, GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput,
     ProvisionedThroughputDescription, TableDescription, TableStatus, UpdateGlobalSecondaryIndexAction,
@@ -265,8 +263,7 @@ async fn update(
             }
         };
     }
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_dynamodb)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing(resource)))
 }
 

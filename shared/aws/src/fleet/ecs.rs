@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::config::Config;
-use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
@@ -154,7 +152,7 @@ pub(super) async fn set(
         clients.services.update_service().cluster(cluster).service(name).desired_count(count(target));
     update
         .customize()
-        .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+        .config_override(once!(aws_sdk_ecs))
         .send()
         .await
         .map(drop)

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_eks::config::Config;
-use aws_sdk_eks::config::retry::RetryConfig;
 use aws_sdk_eks::types::{
     Issue, Nodegroup, NodegroupIssueCode, NodegroupScalingConfig, NodegroupStatus as Status,
 };
@@ -215,8 +213,7 @@ pub(super) async fn set(
     };
     let request = clients.eks.update_nodegroup_config().cluster_name(cluster(resource));
     let request = request.nodegroup_name(&resource.name).scaling_config(scaling.build());
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_eks)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing))
 }
 

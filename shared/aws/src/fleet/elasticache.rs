@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_elasticache::config::Config;
-use aws_sdk_elasticache::config::retry::RetryConfig;
 use aws_sdk_elasticache::types::{AutomaticFailoverStatus, MultiAzStatus, NodeGroup, ReplicationGroup};
 use headroom_core::name::DimensionKey;
 use headroom_core::observe::{Busy, Capacity, Observed};
@@ -225,16 +223,15 @@ async fn set_replicas(
 ) -> Result<(), AwsError> {
     let doing = || format!("set the replicas of {} to {target}", resource.name);
     let had = group.node_groups().iter().filter_map(replicas).map(units).min().unwrap_or_default();
-    let once = Config::builder().retry_config(RetryConfig::disabled());
     if had < target {
         let request = clients.groups.increase_replica_count().replication_group_id(&resource.name);
         let request = request.new_replica_count(count(target)).apply_immediately(true);
-        let sent = request.customize().config_override(once).send().await;
+        let sent = request.customize().config_override(once!(aws_sdk_elasticache)).send().await;
         sent.map(drop).map_err(|error| AwsError::of(error, doing()))
     } else if target < had {
         let request = clients.groups.decrease_replica_count().replication_group_id(&resource.name);
         let request = request.new_replica_count(count(target)).apply_immediately(true);
-        let sent = request.customize().config_override(once).send().await;
+        let sent = request.customize().config_override(once!(aws_sdk_elasticache)).send().await;
         sent.map(drop).map_err(|error| AwsError::of(error, doing()))
     } else {
         Ok(())
@@ -261,8 +258,7 @@ async fn set_shards(
     let request = request.replication_group_id(&resource.name).node_group_count(count(target));
     let request = request.apply_immediately(true);
     let request = request.set_node_groups_to_remove(Some(removed).filter(|removed| !removed.is_empty()));
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_elasticache)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing()))
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::Config;
-use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::types::{ScalingType, StreamDescriptionSummary, StreamMode, StreamStatus};
 use futures_util::stream::{self, StreamExt as _};
 use headroom_core::name::DimensionKey;
@@ -88,8 +86,7 @@ pub(super) async fn set(
         .stream_name(&resource.name)
         .scaling_type(ScalingType::UniformScaling)
         .target_shard_count(count(target));
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_kinesis)).send().await;
     sent.map(drop).map_err(|error| counted_out(AwsError::of(error, doing)))
 }
 

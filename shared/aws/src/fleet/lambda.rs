@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_lambda::config::Config;
-use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::operation::get_provisioned_concurrency_config::GetProvisionedConcurrencyConfigOutput;
 use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
 use futures_util::stream::{self, StreamExt as _};
@@ -292,7 +290,7 @@ fn qualifier(resource: &Resource) -> Result<&String, AwsError> {
 async fn reserve(clients: &Clients, resource: &Resource, target: Units) -> Result<(), AwsError> {
     let request = clients.functions.put_function_concurrency().function_name(&resource.name);
     let request = request.reserved_concurrent_executions(count(target));
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_lambda)).send().await;
     let doing = || format!("reserve {target} executions for {}", resource.name);
     sent.map(drop).map_err(|error| told_apart(AwsError::of(error, doing())))
 }
@@ -304,17 +302,13 @@ async fn provision(clients: &Clients, resource: &Resource, target: Units) -> Res
     if target == Units(0) {
         let request = clients.functions.delete_provisioned_concurrency_config();
         let request = request.function_name(&resource.name).qualifier(qualifier);
-        let sent = request.customize().config_override(once()).send().await;
+        let sent = request.customize().config_override(once!(aws_sdk_lambda)).send().await;
         return sent.map(drop).map_err(|error| told_apart(AwsError::of(error, doing())));
     }
     let request = clients.functions.put_provisioned_concurrency_config().function_name(&resource.name);
     let request = request.qualifier(qualifier).provisioned_concurrent_executions(count(target));
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_lambda)).send().await;
     sent.map(drop).map_err(|error| told_apart(AwsError::of(error, doing())))
-}
-
-fn once() -> aws_sdk_lambda::config::Builder {
-    Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// Lambda has one code for every value that it refuses.

@@ -1,5 +1,13 @@
 //! The fleet: what AWS scales. One adapter for each kind of resource, with the same few verbs.
 
+/// The settings of a call that changes capacity: it is sent once. A call that the SDK repeated would be refused for the change
+/// that the first one began; the state machine repeats it after it has looked whether that took effect.
+macro_rules! once {
+    ($sdk:ident) => {
+        $sdk::config::Builder::new().retry_config($sdk::config::retry::RetryConfig::disabled())
+    };
+}
+
 mod apigateway;
 mod autoscaling;
 mod balancing;

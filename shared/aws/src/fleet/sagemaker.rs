@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_sagemaker::config::Config;
-use aws_sdk_sagemaker::config::retry::RetryConfig;
 use aws_sdk_sagemaker::operation::describe_endpoint::DescribeEndpointOutput;
 use aws_sdk_sagemaker::types::{
     DesiredWeightAndCapacity, EndpointStatus as Status, ManagedInstanceScalingStatus,
@@ -146,8 +144,7 @@ pub(super) async fn set(
     let wanted = wanted.desired_instance_count(count(target)).build();
     let request = clients.endpoints.update_endpoint_weights_and_capacities();
     let request = request.endpoint_name(&resource.name).desired_weights_and_capacities(wanted);
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    let sent = request.customize().config_override(once).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_sagemaker)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing))
 }
 

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_applicationautoscaling::Client;
-use aws_sdk_applicationautoscaling::config::Config;
-use aws_sdk_applicationautoscaling::config::retry::RetryConfig;
 use aws_sdk_applicationautoscaling::error::SdkError;
 use aws_sdk_applicationautoscaling::operation::register_scalable_target::RegisterScalableTargetError;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
@@ -154,8 +152,7 @@ async fn register(
         .scalable_dimension(ScalableDimension::from(id.dimension.as_str()))
         .min_capacity(count(min))
         .set_max_capacity(max.map(count));
-    let once = Config::builder().retry_config(RetryConfig::disabled());
-    request.customize().config_override(once).send().await.map(drop)
+    request.customize().config_override(once!(aws_sdk_applicationautoscaling)).send().await.map(drop)
 }
 
 /// The resources that have a native scaling policy in Application Auto Scaling.

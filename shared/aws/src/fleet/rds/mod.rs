@@ -9,8 +9,6 @@ pub(super) mod storage;
 use std::collections::BTreeMap;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::config::Config;
-use aws_sdk_rds::config::retry::RetryConfig;
 use aws_sdk_rds::types::{DbCluster, DbInstance, Filter};
 use headroom_core::platform::{Query, Rate};
 use jiff::{SignedDuration, Timestamp};
@@ -151,11 +149,6 @@ async fn newest(metrics: &CloudWatch, queries: &[Query], now: Timestamp) -> Vec<
             vec![None; queries.len()]
         }
     }
-}
-
-/// A call that changes something is sent once: the state machine repeats it after the journal was read.
-fn once() -> aws_sdk_rds::config::Builder {
-    Config::builder().retry_config(RetryConfig::disabled())
 }
 
 #[cfg(test)]

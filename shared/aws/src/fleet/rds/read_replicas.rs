@@ -11,7 +11,7 @@ use headroom_core::units::Units;
 use jiff::Timestamp;
 
 use super::readers::{self, Lags, Read, Reader, Reads, joined, made_before, told};
-use super::{AVAILABLE, Clients, NAMES_MAX, instances, names, once};
+use super::{AVAILABLE, Clients, NAMES_MAX, instances, names};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{Capacities, Target, only};
 
@@ -133,7 +133,7 @@ async fn create(clients: &Clients, read: &Read, settings: &Readers, name: &Strin
         .set_vpc_security_group_ids(Some(networks).filter(|groups| !groups.is_empty()))
         .set_publicly_accessible(read.like.publicly_accessible)
         .set_tags(Some(read.next_tags()));
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_rds)).send().await;
     match sent.map_err(|error| AwsError::of(error, format!("make replica {name} of {}", read.name))) {
         Ok(_) => Ok(()),
         Err(error) => made_before(clients, (name, &read.name), error).await,

@@ -11,7 +11,7 @@ use headroom_core::resource::Readers;
 use headroom_core::units::{Bounds, Units};
 use jiff::Timestamp;
 
-use super::{AVAILABLE, Clients, level, newest, once};
+use super::{AVAILABLE, Clients, level, newest};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{every, unfinished};
 
@@ -239,7 +239,7 @@ pub(super) async fn made_before(
 pub(super) async fn delete(clients: &Clients, name: &str) -> Result<(), AwsError> {
     // AWS asks for this of replicas; what is on them is on their source.
     let request = clients.rds.delete_db_instance().db_instance_identifier(name).skip_final_snapshot(true);
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_rds)).send().await;
     match sent.map_err(|error| AwsError::of(error, format!("take reader {name} away"))) {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
         Err(error) if error.said.contains("already being deleted") => Ok(()),

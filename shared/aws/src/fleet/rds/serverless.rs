@@ -12,7 +12,7 @@ use headroom_core::platform::{Mode, Query, Resource};
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{AVAILABLE, Clients, Clusters, NAMES_MAX, clusters, level, names, newest, once};
+use super::{AVAILABLE, Clients, Clusters, NAMES_MAX, clusters, level, names, newest};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{Capacities, Target};
 
@@ -157,6 +157,6 @@ pub(in crate::fleet) async fn set(
     let range = range.set_seconds_until_auto_pause(delay).build();
     let request = clients.rds.modify_db_cluster().db_cluster_identifier(name);
     let request = request.serverless_v2_scaling_configuration(range).apply_immediately(true);
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_rds)).send().await;
     sent.map(drop).map_err(|error| AwsError::of(error, doing()))
 }

@@ -8,7 +8,7 @@ use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{AVAILABLE, Clients, NAMES_MAX, instances, names, once};
+use super::{AVAILABLE, Clients, NAMES_MAX, instances, names};
 use crate::error::{AwsError, ErrorKind};
 use crate::fleet::{Capacities, Target, count, every, only, units};
 
@@ -107,7 +107,7 @@ pub(in crate::fleet) async fn set(
         .allocated_storage(count(target))
         .set_iops(iops(instance, target))
         .apply_immediately(true);
-    let sent = request.customize().config_override(once()).send().await;
+    let sent = request.customize().config_override(once!(aws_sdk_rds)).send().await;
     sent.map(drop).map_err(|error| optimising(AwsError::of(error, doing())))
 }
 
