@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::orchestration::ROLLS_BACK;
 use super::{Build, PredictiveDefaults, calendar, resources};
 use crate::config::path::Path;
 use crate::config::raw;
@@ -62,7 +63,7 @@ impl GroupDefaults {
             parallel: strategy != Some(raw::Strategy::Sequential),
             rollback: orchestration
                 .and_then(|orchestration| orchestration.rollback_on_failure)
-                .unwrap_or(true),
+                .unwrap_or(ROLLS_BACK),
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::text::suggestion;
 /// A check waits for an answer inside a Lambda; longer than this it belongs in an alarm.
 const CHECK_S_MAX: u64 = 60;
 
+/// Whether a plan that does not hold is rolled back, unless the file says so.
+pub(super) const ROLLS_BACK: bool = true;
+
 pub(super) fn orchestration(
     build: &mut Build<'_>,
     raw: raw::Orchestration,
@@ -50,7 +53,7 @@ pub(super) fn orchestration(
         layers,
         dependencies,
         checks,
-        rollback_on_failure: build.or(&at.key("rollback_on_failure"), raw.rollback_on_failure, true),
+        rollback_on_failure: build.or(&at.key("rollback_on_failure"), raw.rollback_on_failure, ROLLS_BACK),
         phase: phase(build, &at.key("rollout_phase"), raw.rollout_phase),
         auto_promote: build.or(&at.key("auto_promote"), raw.auto_promote, false),
     }
