@@ -10,8 +10,9 @@ use headroom_core::name::DimensionKey;
 use headroom_core::platform::Platform;
 use headroom_core::scalar::Span;
 use headroom_core::simulate::measured::Measured;
+use headroom_core::simulate::text::{plain_percent, text};
 use headroom_core::simulate::trace::{self, Trace};
-use headroom_core::simulate::{Chances, Options, html::html, replay, text::text};
+use headroom_core::simulate::{Chances, Options, Replay, html::html, replay};
 
 use crate::output::say;
 
@@ -32,6 +33,12 @@ pub(crate) struct Arguments {
     /// Beside what it is replayed.
     #[arg(long, default_value = "all", value_parser = ["all", "none"])]
     against: String,
+    /// Also replays Headroom's own policy at the objectives 95, 99, 99.5, 99.9 and 99.95 %, to show what a stricter one buys.
+    #[arg(long)]
+    objectives: bool,
+    /// What a minute with too few units costs, in the budget's currency: tells which of these objectives costs least in all.
+    #[arg(long, value_name = "MONEY", value_parser = positive, requires = "objectives")]
+    short_minute_cost: Option<f64>,
     /// A table for terminals, everything for programs, or a page for browsers with all its data inside.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -103,16 +110,28 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
         peers: arguments.against == "all",
         only: only.as_ref(),
         peak_units: arguments.peak_units,
+        curve: arguments.objectives,
     };
     let replayed = replay(&platform, &trace, &options, &mut progress());
     let mut replayed = replayed.map_err(|error| format!("{error}{}", known(&notes)))?;
     replayed.notes.splice(0..0, notes);
     match arguments.format {
-        Format::Text => say(text(&replayed).trim_end())?,
+        Format::Text => say(format_args!("{}{}", text(&replayed).trim_end(), advice(arguments, &replayed)))?,
         Format::Json => say(serde_json::to_string(&replayed).map_err(|error| error.to_string())?)?,
         Format::Html => say(html(&replayed).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which objective costs least, where it was said what a short minute costs.
+fn advice(arguments: &Arguments, replayed: &Replay) -> String {
+    let cheapest = || {
+        let cost = arguments.short_minute_cost?;
+        let objective = plain_percent(replayed.curve.as_ref()?.cheapest(cost)?.get());
+        let currency = &replayed.currency;
+        Some(format!("\nat {cost} {currency} for a short minute, {objective} costs least in all"))
+    };
+    cheapest().unwrap_or_default()
 }
 
 fn known(notes: &[String]) -> String {

@@ -250,6 +250,15 @@ fn a_replay_is_told_as_a_table_for_programs_and_as_a_page() {
         !decisions.is_empty()
             && decisions.iter().all(|told| !told["reasons"][0].as_str().unwrap().is_empty())
     );
+    let bought = told(
+        "text",
+        &["--target", "web", "--against", "none", "--objectives", "--short-minute-cost", "1000000"],
+    );
+    assert!(
+        bought.contains("headroom at other objectives") && bought.contains("one short minute less"),
+        "{bought}"
+    );
+    assert!(bought.contains("at 1000000 USD for a short minute, "), "{bought}");
     let page = told("html", &["--peak-units", "10", "--spread", "30", "--failing", "10", "--seed", "2"]);
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     for fetched in ["http://", "https://", "src=", "@import", "url(", "<link"] {
@@ -270,6 +279,8 @@ fn what_cannot_be_replayed_is_said_by_line() {
     assert_eq!(err, "headroom: no-such-file.csv: No such file or directory (os error 2)\n");
     let (_, _, err) = run(&["simulate", &platform, "--trace", &trace, "--failing", "200"], "");
     assert!(err.contains("must be a number from 0 to 100"), "{err}");
+    let (succeeds, _, err) = run(&["simulate", &platform, "--trace", &trace, "--short-minute-cost", "2"], "");
+    assert!(!succeeds && err.contains("--objectives"), "{err}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod capacity_model;
 mod csv;
+mod curve;
 mod figures;
 mod headroom_policy;
 pub mod html;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use capacity_model::{CapacityModel, Chances, Move, PolicyView, Supply, SupplyRun};
+pub use curve::{Curve, CurvePoint};
 pub use figures::{Figures, Together};
 pub use tiers::Tier;
 
@@ -55,6 +57,9 @@ pub struct Replay {
     pub tiers: Vec<Tier>,
     /// Policies.
     pub runs: Vec<Run>,
+    /// What other objectives would give, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curve: Option<Curve>,
 }
 
 /// One policy's replay.
@@ -163,6 +168,8 @@ pub struct Options<'a> {
     pub only: Option<&'a DimensionKey>,
     /// Units that each tier's peak takes at the target, to scale loads that were measured in another unit.
     pub peak_units: Option<f64>,
+    /// Whether our own policy is replayed at other objectives too.
+    pub curve: bool,
 }
 
 /// Why there is no replay.
@@ -220,7 +227,9 @@ pub fn replay(
     let Some(first) = loaded.first() else { return Err(NoReplay::Nothing("there are no tiers".into())) };
     let (start, history_minutes, minutes) =
         (first.load.time_of(first.model.start), first.model.start, first.model.scored().len());
-    let total = (2 + if options.peers { peers::COUNT * loaded.len() } else { 0 }) * minutes;
+    let peers = if options.peers { peers::COUNT * loaded.len() } else { 0 };
+    let objectives = if options.curve { curve::OBJECTIVES.len() } else { 0 };
+    let total = (2 + peers + objectives) * minutes;
     let mut done = 0;
     let mut heard = || {
         done += 1;
@@ -240,6 +249,7 @@ pub fn replay(
     if options.peers {
         runs.extend(peer_runs(&loaded, &edges, &mut heard));
     }
+    let curve = options.curve.then(|| curve::curve(platform, &loaded, &edges, &mut heard)).transpose()?;
     let oracle = loaded.iter().map(|tier| tier.model.oracle()).collect();
     runs.push(run("oracle", &loaded, oracle, &edges, Vec::new()));
     Ok(Replay {
@@ -252,6 +262,7 @@ pub fn replay(
         notes,
         tiers: loaded.into_iter().map(|tier| tier.tier).collect(),
         runs,
+        curve,
     })
 }
 

@@ -186,6 +186,21 @@ fn the_same_replay_is_told_in_the_same_words() {
 }
 
 #[test]
+fn other_objectives_are_replayed_as_if_the_file_said_them() {
+    let mut platform = chain([120, 60, 180]);
+    platform.predictive.objective = Ratio::clamped(0.99);
+    let options = Options { curve: true, ..Options::default() };
+    let replay = replayed(&platform, &days(2, |minute| 1.0 + real(minute % 7) / 20.0), &options);
+    let points = &replay.curve.as_ref().unwrap().0;
+    let at = |objective: f64| points.iter().find(|point| point.objective.get() == objective).unwrap();
+    assert_eq!(points.len(), 5);
+    assert_eq!(at(0.99).figures, replay.runs[0].figures, "the file's own objective");
+    assert_eq!(at(0.99).short_minutes.round(), replay.runs[0].figures.tau_u / 100.0 * real(replay.minutes));
+    assert!(at(0.95).figures.money < at(0.9995).figures.money, "{points:?}");
+    assert!(text::text(&replay).contains("99.95%"));
+}
+
+#[test]
 fn tiers_are_supplied_in_order_and_peers_are_not() {
     let replay =
         replayed(&chain([120, 60, 180]), &swings(|_| 1.0), &Options { peers: true, ..Options::default() });

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use headroom_forecast::statistics::real;
 
-use super::{Figures, Replay, Run, TierRun, Together};
+use super::{Curve, CurvePoint, Figures, Replay, Run, TierRun, Together};
 use crate::units::Units;
 
 /// Characters of a sparkline.
@@ -32,7 +32,37 @@ pub fn text(replay: &Replay) -> String {
         });
     }
     legend(&mut out, replay);
+    if let Some(curve) = &replay.curve {
+        objectives(&mut out, curve, &replay.currency);
+    }
     out
+}
+
+/// What other objectives would give, and what each short minute less costs.
+fn objectives(out: &mut String, curve: &Curve, currency: &str) {
+    let _ = writeln!(out, "\nheadroom at other objectives");
+    let _ = writeln!(
+        out,
+        "{:>9} {:>8} {:>9} {:>7} {:>9} {:>26}",
+        "objective", "short", "minutes", "cost", currency, "one short minute less"
+    );
+    for (index, point) in curve.0.iter().enumerate() {
+        let CurvePoint { objective, figures, short_minutes } = point;
+        let price = curve.price(index).map_or("-".to_owned(), |price| format!("{price:.2} {currency}"));
+        let percent = plain_percent(objective.get());
+        let _ = writeln!(
+            out,
+            "{percent:>9} {:>7.2}% {short_minutes:>9.0} {:>6.2}x {:>9.2} {price:>26}",
+            figures.tau_u, figures.cost, figures.money,
+        );
+    }
+    out.push_str("the price of a short minute less is against the cheapest looser objective\n");
+}
+
+/// A share as a percentage without trailing zeros.
+pub fn plain_percent(share: f64) -> String {
+    let text = format!("{:.3}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn heading(out: &mut String, replay: &Replay) {
