@@ -9,10 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{
-    api_gateway_stage, aurora_serverless, eks_node_group, elasticache_replication_group, kinesis_stream,
-    lambda_function, readers, sagemaker_endpoint,
-};
+use crate::kinds::{api_gateway_stage, elasticache_replication_group, every, lambda_function};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -95,7 +92,7 @@ async fn everything(bench: &Bench) {
     let mut floors =
         with_an_alarm(bench).await.replace("_capacity: 2\n", "_capacity: 2\n        mode: floor\n");
     floors = floors.replace(&format!("name: {orders}\n"), &format!("name: {orders}\n        mode: floor\n"));
-    let later = of_every_kind(bench, floors).await;
+    let later = of_every_kind(bench, &floors).await;
     let cycle = bench.cycle_with(later).await;
     assert_eq!(cycle.outcome(), "scaled", "{name}: {cycle:?}");
     // Once an hour the decisions of an hour ago are judged.
@@ -123,35 +120,13 @@ async fn everything(bench: &Bench) {
 }
 
 /// A platform with a resource of every other kind too, at a load for which they scale out half an hour later.
-async fn of_every_kind(bench: &Bench, floors: String) -> Json {
-    aurora_serverless::create(bench).await;
-    readers::create(bench).await;
-    readers::instance(bench, 100).await;
-    kinesis_stream::create(bench).await;
-    lambda_function::create(bench).await;
-    let floors = aurora_serverless::platform(bench, &floors, "");
-    let floors = readers::copies(bench, &readers::storage(bench, &readers::platform(bench, &floors)));
-    elasticache_replication_group::create(bench).await;
-    eks_node_group::create(bench).await;
-    let api = api_gateway_stage::create(bench).await;
-    sagemaker_endpoint::create(bench).await;
-    let floors = eks_node_group::platform(bench, &floors).await;
-    let floors = sagemaker_endpoint::platform(bench, &floors);
-    let floors = api_gateway_stage::platform(bench, &floors, &api);
-    let floors = elasticache_replication_group::platform(bench, &floors);
-    let floors = kinesis_stream::platform(bench, &floors);
-    bench.publish(&lambda_function::platform(bench, &floors, "desired")).await;
+async fn of_every_kind(bench: &Bench, floors: &str) -> Json {
+    let (_, file) = every::create(bench, floors).await;
+    bench.publish(&file).await;
     let later = bench.half_an_hour_later(2.0 * HALF).await;
     let until: Timestamp = later["now"].as_str().unwrap().parse().unwrap();
-    aurora_serverless::used(bench, (21.5, 40.0), until, 30).await;
-    readers::read(bench, 90.0, until, 30).await;
-    readers::left(bench, 18.0, until, 30).await;
-    kinesis_stream::write(bench, 4.2, until, 30).await;
-    eks_node_group::work(bench, 90.0, until, 30).await;
-    sagemaker_endpoint::invoke(bench, 4.8, until, 30).await;
-    api_gateway_stage::ask(bench, 70.0, until, 30).await;
-    lambda_function::run(bench, (14.0, 56.0), until, 30).await;
-    elasticache_replication_group::ask(bench, elasticache_replication_group::CALMLY, until, 30).await;
+    // The cache gets more nodes by hand.
+    every::load(bench, every::BUSY_BESIDE_THE_CACHE, until, 30).await;
     later
 }
 

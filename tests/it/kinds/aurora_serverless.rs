@@ -97,7 +97,7 @@ async fn later(bench: &Bench, load: f64, cpu: f64) -> Json {
 }
 
 /// The minimum and the maximum.
-async fn stands(bench: &Bench) -> (f64, f64) {
+pub(crate) async fn stands(bench: &Bench) -> (f64, f64) {
     let (_, low, high, _) = range(&bench.aws, &name_of(bench)).await;
     (low, high)
 }

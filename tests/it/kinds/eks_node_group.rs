@@ -40,7 +40,7 @@ pub(crate) async fn behind(aws: &Aws, name: &str) -> String {
     group.resources().unwrap().auto_scaling_groups()[0].name().unwrap().to_owned()
 }
 
-fn name_of(bench: &Bench) -> String {
+pub(crate) fn name_of(bench: &Bench) -> String {
     format!("{}-nodes", bench.shop.name)
 }
 

@@ -73,7 +73,7 @@ async fn later(bench: &Bench, load: f64, shards: f64) -> Json {
 }
 
 /// What the stream is and has.
-async fn stands(bench: &Bench) -> (StreamStatus, i32) {
+pub(crate) async fn stands(bench: &Bench) -> (StreamStatus, i32) {
     let told = bench.aws.kinesis().describe_stream_summary().stream_name(stream(bench)).send().await.unwrap();
     let stream = told.stream_description_summary.unwrap();
     (stream.stream_status, stream.open_shard_count)

@@ -99,7 +99,7 @@ async fn later(bench: &Bench, load: f64, executions: (f64, f64)) -> Json {
 }
 
 /// What is provisioned and what is reserved.
-async fn stands(bench: &Bench) -> (i32, i32) {
+pub(crate) async fn stands(bench: &Bench) -> (i32, i32) {
     let (lambda, name) = (bench.aws.lambda(), name_of(bench));
     let asked = lambda.get_provisioned_concurrency_config().function_name(&name).qualifier("live");
     let provisioned =

@@ -86,7 +86,7 @@ async fn shop(name: &str, load: f64) -> Bench {
 }
 
 /// The instances whose names begin like this, with their status, class and whether they are tagged as ours.
-async fn stands(bench: &Bench, prefix: &str) -> Vec<String> {
+pub(crate) async fn stands(bench: &Bench, prefix: &str) -> Vec<String> {
     let told = bench.aws.rds().describe_db_instances().send().await.unwrap();
     let mine =
         told.db_instances().iter().filter(|one| one.db_instance_identifier().unwrap().starts_with(prefix));
@@ -184,18 +184,13 @@ async fn a_floor_moves_under_the_native_policy_of_readers() {
 async fn replicas_are_rolled_back_to_as_many_as_before() {
     let bench = Bench::at("copy", 2.0 * HALF).await;
     instance(&bench, 100).await;
+    replicate(&bench).await;
     let source = "copy-stock";
-    for number in 1..=2 {
-        let create = bench.aws.rds().create_db_instance_read_replica().source_db_instance_identifier(source);
-        let create = create.db_instance_identifier(format!("{source}-headroom-{number}"));
-        create.set_tags(tags(&bench, &[("headroom-reader", source)])).send().await.unwrap();
-    }
     let resource = format!("{{type: RDS_READ_REPLICAS, name: {source}, min_capacity: 1, max_capacity: 5}}");
     bench.publish(&with(&bench.platform, "stock", &resource)).await;
     let slow = Unkind { pace: Some(2.0), ..Unkind::default() };
     server().await.unkind("copy-", &slow).await.unwrap();
-    let dimensions = [("DBInstanceIdentifier", "copy-stock-headroom-1")];
-    publish_rds(&bench, ("CPUUtilization", BUSY), &dimensions, (Timestamp::now(), 120)).await;
+    read_copies(&bench, BUSY, Timestamp::now(), 120).await;
     bench.health.set(false);
     let cycle = bench.cycle().await;
     assert_eq!(cycle.error, "RolledBack", "{cycle:?}");
@@ -217,6 +212,23 @@ pub(crate) async fn instance(bench: &Bench, gib: i32) {
     let create = create.db_instance_class("db.m6g.large").allocated_storage(gib).backup_retention_period(7);
     let create = create.master_username("shop").master_user_password("correct-horse");
     create.set_tags(tags(bench, &[])).send().await.unwrap();
+}
+
+/// Makes two replicas of it, as Headroom does.
+pub(crate) async fn replicate(bench: &Bench) {
+    let source = stock(bench);
+    for number in 1..=2 {
+        let create = bench.aws.rds().create_db_instance_read_replica().source_db_instance_identifier(&source);
+        let create = create.db_instance_identifier(format!("{source}-headroom-{number}"));
+        create.set_tags(tags(bench, &[("headroom-reader", &source)])).send().await.unwrap();
+    }
+}
+
+/// The CPU of the first replica.
+pub(crate) async fn read_copies(bench: &Bench, cpu: f64, before: Timestamp, minutes: i64) {
+    let first = format!("{}-headroom-1", stock(bench));
+    let dimensions = [("DBInstanceIdentifier", first.as_str())];
+    publish_rds(bench, ("CPUUtilization", cpu), &dimensions, (before, minutes)).await;
 }
 
 fn stock(bench: &Bench) -> String {
@@ -247,7 +259,7 @@ pub(crate) async fn left(bench: &Bench, gib: f64, before: Timestamp, minutes: i6
     publish_rds(bench, ("FreeStorageSpace", bytes), &dimensions, (before, minutes)).await;
 }
 
-async fn allocated(bench: &Bench) -> (String, i32) {
+pub(crate) async fn allocated(bench: &Bench) -> (String, i32) {
     let told =
         bench.aws.rds().describe_db_instances().db_instance_identifier(stock(bench)).send().await.unwrap();
     let instance = &told.db_instances()[0];

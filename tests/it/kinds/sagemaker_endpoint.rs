@@ -42,7 +42,7 @@ pub(crate) async fn stands(aws: &Aws, name: &str) -> (EndpointStatus, Vec<(i32, 
     (told.endpoint_status().unwrap().clone(), counts.collect())
 }
 
-fn name_of(bench: &Bench) -> String {
+pub(crate) fn name_of(bench: &Bench) -> String {
     format!("{}-ranking", bench.shop.name)
 }
 

@@ -14,15 +14,26 @@ fn table(bench: &Bench) -> String {
     format!("keyspace/{}/table/orders", bench.shop.name)
 }
 
-/// A shop at a calm load before a Keyspaces table of 100 to 1,000 units, which is read 42,000 times a minute.
+/// A shop at a calm load before a Keyspaces table of 100 to 1,000 units.
 async fn shop(name: &str, mode: &str) -> Bench {
     let bench = Bench::at(name, CALM).await;
+    create(&bench).await;
+    bench.publish(&platform(&bench, &bench.platform, mode)).await;
+    bench
+}
+
+/// Registers the shop's table, with what the execute role needs for it.
+pub(crate) async fn create(bench: &Bench) {
     let register =
         bench.aws.application().register_scalable_target().service_namespace(ServiceNamespace::Cassandra);
-    let register = register.resource_id(table(&bench)).scalable_dimension(DIMENSION);
-    let register = register.min_capacity(100).max_capacity(1_000).tags("headroom", name);
+    let register = register.resource_id(table(bench)).scalable_dimension(DIMENSION);
+    let register = register.min_capacity(100).max_capacity(1_000).tags("headroom", &bench.shop.name);
     register.send().await.unwrap();
-    may(&bench, &["cassandra:Select", "cassandra:Alter"]).await;
+    may(bench, &["cassandra:Select", "cassandra:Alter"]).await;
+}
+
+/// A platform's file with the table in it.
+pub(crate) fn platform(bench: &Bench, text: &str, mode: &str) -> String {
     let target = format!(
         "  keys:
     resources:
@@ -34,31 +45,40 @@ async fn shop(name: &str, mode: &str) -> Bench {
         scalable_dimension: {}
         min_capacity: 50
         max_capacity: 900
-        metrics: [{{name: reads, kind: load, namespace: Shop, dimensions: {{Keyspace: {name}}}, target_per_unit: 42}}]
+        metrics: [{{name: reads, kind: load, namespace: Shop, dimensions: {{Keyspace: {}}}, target_per_unit: 42}}]
 ",
-        table(&bench),
+        table(bench),
         DIMENSION.as_str(),
+        bench.shop.name,
     );
-    let text = bench.platform.replace("scaling_groups:\n", &format!("scaling_groups:\n{target}"));
-    bench.publish(&text).await;
-    bench
+    text.replace("scaling_groups:\n", &format!("scaling_groups:\n{target}"))
 }
 
 /// The execute role gets what Application Auto Scaling asks of it for another service, as by ScalableTargetPolicyArn.
 pub(crate) async fn may(bench: &Bench, actions: &[&str]) {
+    put_policy(&execute_role(bench).await, "targets", "Allow", actions).await;
+}
+
+/// The name of the execute function's role.
+pub(crate) async fn execute_role(bench: &Bench) -> String {
     let roles = ["iam", "list-roles", "--query", "Roles[].RoleName", "--output", "text"];
     let roles = aws(server().await, &roles).await.unwrap();
     let of_shop = format!("headroom-{}-", bench.shop.name);
     let role = roles.split_whitespace().find(|role| role.starts_with(&of_shop) && role.contains("Execute"));
+    role.unwrap().to_owned()
+}
+
+/// Allows or denies a role these actions, instead of what a policy of this name said before.
+pub(crate) async fn put_policy(role: &str, name: &str, effect: &str, actions: &[&str]) {
     let document = json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": actions, "Resource": "*"},
+        {"Effect": effect, "Action": actions, "Resource": "*"},
     ]});
-    let put = ["iam", "put-role-policy", "--role-name", role.unwrap(), "--policy-name", "targets"];
+    let put = ["iam", "put-role-policy", "--role-name", role, "--policy-name", name];
     aws(server().await, &[&put[..], &["--policy-document", &document.to_string()]].concat()).await.unwrap();
 }
 
 /// Reads a minute for some minutes before a time.
-async fn read(bench: &Bench, reads: f64, before: Timestamp, minutes: i64) {
+pub(crate) async fn read(bench: &Bench, reads: f64, before: Timestamp, minutes: i64) {
     let name = bench.shop.name.clone();
     let metric = Metric { namespace: "Shop", name: "reads", dimensions: vec![("Keyspace", name)] };
     let value = |minute| Value { at: before - SignedDuration::from_mins(minute), mean: reads, samples: 1.0 };
@@ -66,7 +86,7 @@ async fn read(bench: &Bench, reads: f64, before: Timestamp, minutes: i64) {
 }
 
 /// The minimum and the maximum.
-async fn bounds(bench: &Bench) -> (i32, i32) {
+pub(crate) async fn bounds(bench: &Bench) -> (i32, i32) {
     let asked =
         bench.aws.application().describe_scalable_targets().service_namespace(ServiceNamespace::Cassandra);
     let answer = asked.resource_ids(table(bench)).send().await.unwrap();
