@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use headroom_core::config::parse;
 use headroom_core::cycle::{Cycle, SettleRequest};
+use headroom_core::iam::{Place, policies};
 use headroom_core::report::figures;
 use headroom_core::settle::outcome;
 use jiff::Timestamp;
@@ -68,7 +70,11 @@ fn names(platform: &str) -> BTreeSet<(&'static str, String)> {
 fn statements(role: &str) -> Vec<&'static Json> {
     let policies = template()["Resources"][role]["Properties"]["Policies"].as_array().unwrap();
     let all = policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap());
-    all.map(|statement| statement.get("Fn::If").map_or(statement, |branches| &branches[1])).collect()
+    all.map(|statement| {
+        let branches = statement.get("Fn::If").and_then(Json::as_array).into_iter().flatten();
+        branches.into_iter().find(|branch| branch.get("Sid").is_some()).unwrap_or(statement)
+    })
+    .collect()
 }
 
 fn strings(value: &Json) -> BTreeSet<&str> {
@@ -295,4 +301,101 @@ fn a_missing_configuration_is_missing_and_not_denied() {
     assert_eq!(listing["Resource"], json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::${ConfigBucket}"}));
     // A plain `StringLike` is false where there is no prefix, as while an object is got.
     assert_eq!(listing["Condition"], json!({"StringLikeIfExists": {"s3:prefix": "headroom/*"}}));
+}
+
+/// Resources of every kind that has an adapter.
+const RESOURCES: &str = "
+      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9}
+      - {type: ECS_SERVICE, name: api, cluster: prod, min_capacity: 1, max_capacity: 9}
+      - {type: EKS_NODE_GROUP, name: workers, cluster: prod, auto_scaling_group: eks-workers, min_capacity: 1, max_capacity: 9}
+      - {type: DYNAMODB_TABLE, name: orders, read_capacity: {min: 5, max: 400}}
+      - {type: AURORA_SERVERLESS, name: ledger, min_capacity: 0.5, max_capacity: 16}
+      - {type: AURORA_REPLICAS, name: books, min_capacity: 1, max_capacity: 8, adopt_readers: true}
+      - {type: RDS_READ_REPLICAS, name: copies, min_capacity: 1, max_capacity: 5}
+      - {type: RDS_STORAGE, name: archive, min_capacity: 100, max_capacity: 500}
+      - {type: ELASTICACHE_REPLICATION_GROUP, name: sessions, replicas: {min: 1, max: 3}}
+      - {type: LAMBDA_FUNCTION, name: checkout, qualifier: live, provisioned_concurrency: {min: 1, max: 100}}
+      - {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}
+      - {type: SAGEMAKER_ENDPOINT, name: Rank, min_capacity: 1, max_capacity: 9, target_invocations: 100}
+      - {type: API_GATEWAY_STAGE, name: a1b2c3, stage: prod, api_name: shop, min_capacity: 10, max_capacity: 900}
+      - {type: SCALABLE_TARGET, name: keys, service_namespace: cassandra, resource_id: keyspace/shop/table/keys,
+         scalable_dimension: 'cassandra:table:ReadCapacityUnits', min_capacity: 5, max_capacity: 400}
+";
+
+/// Whether a pattern of a policy has a text in it; that may be a pattern too, and is then narrower.
+fn covers(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            (0..=text.len()).any(|at| text.is_char_boundary(at) && covers(rest, &text[at..]))
+        }),
+    }
+}
+
+/// A value of the template with its parameters filled in.
+fn filled(value: &Json) -> String {
+    let text = value["Fn::Sub"].as_str().or(value.as_str()).unwrap_or_default();
+    let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", "eu-central-1");
+    text.replace("${AWS::AccountId}", "123456789012")
+}
+
+/// Whether a statement of the template allows an action on a resource under such a condition, or under less.
+fn allows(statement: &Json, action: &str, resource: &str, condition: &Json) -> bool {
+    let resources = statement["Resource"]
+        .as_array()
+        .map_or_else(|| vec![&statement["Resource"]], |all| all.iter().collect());
+    let wanted = statement["Condition"]["Fn::If"][1]["StringEquals"].as_object();
+    statement["Effect"] == "Allow"
+        && strings(&statement["Action"]).contains(action)
+        && resources.into_iter().any(|pattern| covers(&filled(pattern), resource))
+        && wanted.is_none_or(|wanted| wanted.keys().all(|key| condition["StringEquals"][key] == "shop"))
+}
+
+#[test]
+fn the_printed_policy_allows_nothing_that_the_execute_role_does_not() {
+    let text = format!("configuration_name: shop\nscaling_groups:\n  all:\n    resources:{RESOURCES}");
+    let platform = parse(&text).unwrap_or_else(|faults| panic!("{faults}")).platform;
+    let [partition, region, account] = ["aws", "eu-central-1", "123456789012"].map(str::to_owned);
+    let role = statements("ExecuteRole");
+    let mut granted = 0;
+    for policy in policies(&platform, &Place { partition, region, account }).unwrap() {
+        let policy = serde_json::to_value(policy).unwrap();
+        for printed in policy["Statement"].as_array().unwrap() {
+            for (action, resource) in strings(&printed["Action"]).into_iter().flat_map(|action| {
+                strings(&printed["Resource"]).into_iter().map(move |resource| (action, resource))
+            }) {
+                let is_allowed = role.iter().any(|one| allows(one, action, resource, &printed["Condition"]));
+                assert!(is_allowed, "{action} on {resource} {}", printed["Condition"]);
+                granted += 1;
+            }
+        }
+    }
+    assert!(40 < granted, "{granted}");
+}
+
+#[test]
+fn with_policies_of_its_own_the_execute_role_has_no_statement_for_any_platform() {
+    let policies = &template()["Resources"]["ExecuteRole"]["Properties"]["Policies"];
+    let all = policies[0]["PolicyDocument"]["Statement"].as_array().unwrap();
+    // What remains is either about Headroom's own tables, logs and topics, or denies.
+    const OWN: [&str; 7] = [
+        "Log",
+        "Trace",
+        "Journal",
+        "KeepOutcomes",
+        "TellPeople",
+        "NoOtherLaunchConfiguration",
+        "NoOtherMaximum",
+    ];
+    for statement in all {
+        let condition = statement["Fn::If"][0].as_str();
+        match statement["Sid"].as_str() {
+            Some(sid) => assert!(OWN.contains(&sid), "{sid}"),
+            None if condition == Some("HasTopicKeys") => {}
+            None => {
+                assert_eq!(condition, Some("HasExecutePolicies"), "{statement}");
+                assert_eq!(statement["Fn::If"][1], json!({"Ref": "AWS::NoValue"}), "{statement}");
+            }
+        }
+    }
 }

@@ -363,3 +363,21 @@ fn the_example_to_replay_is_valid() {
     "#]],
     );
 }
+
+#[test]
+fn the_policy_of_a_file_names_its_resources() {
+    let arguments = ["iam", "examples/shop/platform.yaml", "--region", "eu-central-1", "--account"];
+    let (succeeds, out, err) = run(&[&arguments[..], &["123456789012"]].concat(), "");
+    assert!(succeeds, "{err}");
+    let policy: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let tables = statements.iter().find(|one| one["Sid"] == "ScaleTables").unwrap();
+    assert_eq!(tables["Action"], serde_json::json!(["dynamodb:UpdateTable"]));
+    let table = "arn:aws:dynamodb:eu-central-1:123456789012:table/shop-orders";
+    assert_eq!(tables["Resource"], serde_json::json!([table]));
+    assert_eq!(tables["Condition"]["StringEquals"]["aws:ResourceTag/headroom"], "shop");
+    let (succeeds, _, err) = run(&[&arguments[..], &["1234"]].concat(), "");
+    assert!(!succeeds && err.contains("an account has twelve digits"), "{err}");
+    let (succeeds, _, err) = run(&[&arguments[..], &["123456789012", "--part", "2"]].concat(), "");
+    assert!(!succeeds && err.contains("needs 1 policies, and none is number 2"), "{err}");
+}

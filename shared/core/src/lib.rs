@@ -14,6 +14,7 @@ pub mod demand;
 pub mod forecast;
 pub mod health;
 pub mod history;
+pub mod iam;
 pub mod journal;
 pub mod learning;
 pub mod lease;

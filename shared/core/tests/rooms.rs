@@ -18,6 +18,7 @@ const ROOMS: &[Room<'_>] = &[
     ("resource", "scalar units"),
     ("platform", "name resource scalar units"),
     ("calendar", "name platform scalar"),
+    ("iam", "platform resource"),
     ("config", "name order platform resource scalar text units"),
     ("observe", "name platform units"),
     ("reason", "name platform scalar text units"),

@@ -11,17 +11,9 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, every, only, unknown};
+use super::{Capacities, Target, every, only, unknown};
 use crate::error::{AwsError, ErrorKind};
 
-/// What this adapter calls: API Gateway's actions are the verbs of HTTP.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["apigateway:GET"],
-    look: &[],
-    find_policies: &[],
-    set: &["apigateway:PATCH"],
-    judge: &[],
-};
 /// Stages are described one by one, and an account may call API Gateway's management ten times a second in all: developer
 /// guide, quotas. An answer takes some tens of milliseconds.
 const STAGES_AT_ONCE: usize = 2;

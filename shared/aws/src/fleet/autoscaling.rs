@@ -10,17 +10,9 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Depth, Permissions, Target, count, every, only, units, unknown};
+use super::{Capacities, Depth, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 
-/// What this adapter calls.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["autoscaling:DescribeAutoScalingGroups"],
-    look: &["autoscaling:DescribeInstanceRefreshes"],
-    find_policies: &["autoscaling:DescribePolicies"],
-    set: &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"],
-    judge: &[],
-};
 /// AWS describes so many groups in one call.
 pub(super) const GROUPS_MAX: usize = 100;
 /// Pages of policies: a hundred each, and a group has few.

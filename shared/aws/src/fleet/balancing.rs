@@ -7,22 +7,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Listener, LoadBalancer, LoadBalancerSchemeEnum, ProtocolEnum, TargetHealthStateEnum,
 };
 
-use super::{Address, Balancer, Permissions, TargetHealth};
+use super::{Address, Balancer, TargetHealth};
 use crate::error::AwsError;
-
-/// What is called here.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &[],
-    look: &[],
-    find_policies: &[],
-    set: &[],
-    judge: &[
-        "elasticloadbalancing:DescribeListeners",
-        "elasticloadbalancing:DescribeLoadBalancers",
-        "elasticloadbalancing:DescribeTargetGroups",
-        "elasticloadbalancing:DescribeTargetHealth",
-    ],
-};
 
 /// The health of every target of some target groups; `None` without a group.
 pub(super) async fn health(client: &Client, groups: &[String]) -> Result<Option<TargetHealth>, AwsError> {

@@ -14,18 +14,10 @@ use headroom_core::resource::DailyLimit;
 use headroom_core::units::Units;
 use jiff::Timestamp;
 
-use super::{Capacities, Permissions, Target, every, scalable, unfinished};
+use super::{Capacities, Target, every, scalable, unfinished};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls. Its floors are Application Auto Scaling's.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["dynamodb:DescribeTable"],
-    look: &[],
-    find_policies: &[],
-    set: &["dynamodb:UpdateTable"],
-    judge: &[],
-};
 /// Tables are described one by one; so many at a time stay well below the account's rate.
 const DESCRIBES_AT_ONCE: usize = 8;
 

@@ -9,18 +9,10 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, count, every, only, scalable, units, unknown};
+use super::{Capacities, Target, count, every, only, scalable, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls. Its floors are Application Auto Scaling's.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["ecs:DescribeServices"],
-    look: &[],
-    find_policies: &[],
-    set: &["ecs:UpdateService"],
-    judge: &[],
-};
 /// AWS describes so many services of one cluster in one call.
 const SERVICES_MAX: usize = 10;
 

@@ -13,18 +13,10 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, autoscaling, count, every, only, units};
+use super::{Capacities, Target, autoscaling, count, every, only, units};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls, besides EC2 Auto Scaling's description of the groups behind node groups.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["eks:DescribeNodegroup"],
-    look: &[],
-    find_policies: &[],
-    set: &["eks:UpdateNodegroupConfig"],
-    judge: &[],
-};
 /// Node groups are described one by one, and AWS does not say how often it may be asked. An answer takes some tens of
 /// milliseconds.
 const DESCRIBES_AT_ONCE: usize = 2;

@@ -8,22 +8,10 @@ use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, count, every, scalable, unknown};
+use super::{Capacities, Target, count, every, scalable, unknown};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls. Its floors are Application Auto Scaling's.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["elasticache:DescribeReplicationGroups"],
-    look: &[],
-    find_policies: &[],
-    set: &[
-        "elasticache:DecreaseReplicaCount",
-        "elasticache:IncreaseReplicaCount",
-        "elasticache:ModifyReplicationGroupShardConfiguration",
-    ],
-    judge: &[],
-};
 /// AWS describes so many groups in a page.
 const PAGE: i32 = 100;
 /// Two thousand groups, more than an account may have.

@@ -10,17 +10,9 @@ use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, count, every, only, units};
+use super::{Capacities, Target, count, every, only, units};
 use crate::error::{AwsError, ErrorKind};
 
-/// What this adapter calls.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["kinesis:DescribeStreamSummary"],
-    look: &[],
-    find_policies: &[],
-    set: &["kinesis:UpdateShardCount"],
-    judge: &[],
-};
 /// Streams are described one by one, and an account may do that 20 times a second. An answer takes some tens of milliseconds.
 const DESCRIBES_AT_ONCE: usize = 2;
 

@@ -10,26 +10,10 @@ use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, count, scalable, unfinished, units};
+use super::{Capacities, Target, count, scalable, unfinished, units};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls. Its floors are Application Auto Scaling's.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &[
-        "lambda:GetAccountSettings",
-        "lambda:GetFunctionConcurrency",
-        "lambda:GetProvisionedConcurrencyConfig",
-    ],
-    look: &[],
-    find_policies: &[],
-    set: &[
-        "lambda:DeleteProvisionedConcurrencyConfig",
-        "lambda:PutFunctionConcurrency",
-        "lambda:PutProvisionedConcurrencyConfig",
-    ],
-    judge: &[],
-};
 /// Functions are asked about one by one, twice each, and an account may do that 15 times a second.
 const FUNCTIONS_AT_ONCE: usize = 2;
 /// Lambda developer guide, reserved concurrency: so much stays unreserved, for functions that have none of their own.

@@ -122,37 +122,6 @@ pub struct TargetHealth {
     pub others: usize,
 }
 
-/// What an adapter may call: actions of IAM, by what they are for.
-#[derive(Clone, Copy, Debug)]
-pub struct Permissions {
-    /// To see capacity: collect-metrics, execute and health-check.
-    pub see: &'static [&'static str],
-    /// To look closely before acting: execute.
-    pub look: &'static [&'static str],
-    /// To find native scaling policies: collect-metrics.
-    pub find_policies: &'static [&'static str],
-    /// To set capacity, of what carries the platform's tag: execute.
-    pub set: &'static [&'static str],
-    /// To judge what stands behind a load balancer: health-check.
-    pub judge: &'static [&'static str],
-}
-
-/// What every adapter may call, and the load balancers' part.
-pub const PERMISSIONS: &[Permissions] = &[
-    autoscaling::PERMISSIONS,
-    ecs::PERMISSIONS,
-    eks::PERMISSIONS,
-    dynamodb::PERMISSIONS,
-    kinesis::PERMISSIONS,
-    lambda::PERMISSIONS,
-    elasticache::PERMISSIONS,
-    rds::PERMISSIONS,
-    sagemaker::PERMISSIONS,
-    apigateway::PERMISSIONS,
-    scalable::PERMISSIONS,
-    balancing::PERMISSIONS,
-];
-
 /// The fleet in AWS: one adapter for each way to scale, which has its own way into AWS.
 #[derive(Clone, Debug)]
 pub struct AwsFleet {

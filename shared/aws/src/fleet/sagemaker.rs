@@ -14,18 +14,10 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
-use super::{Capacities, Permissions, Target, count, every, only, scalable, units};
+use super::{Capacities, Target, count, every, only, scalable, units};
 use crate::error::{AwsError, ErrorKind};
 use crate::sdk::Aws;
 
-/// What this adapter calls. Its floors are Application Auto Scaling's.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["sagemaker:DescribeEndpoint"],
-    look: &[],
-    find_policies: &[],
-    set: &["sagemaker:UpdateEndpointWeightsAndCapacities"],
-    judge: &[],
-};
 /// Endpoints are described one by one, and AWS does not say how often it may be asked. An answer takes some tens of
 /// milliseconds.
 const DESCRIBES_AT_ONCE: usize = 2;

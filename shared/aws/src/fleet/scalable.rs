@@ -13,17 +13,9 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::ScalableTargetId;
 use headroom_core::units::{Bounds, Units};
 
-use super::{Capacities, Permissions, Target, count, every, only, units};
+use super::{Capacities, Target, count, every, only, units};
 use crate::error::{AwsError, ErrorKind};
 
-/// What this adapter calls.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["application-autoscaling:DescribeScalableTargets"],
-    look: &[],
-    find_policies: &["application-autoscaling:DescribeScalingPolicies"],
-    set: &["application-autoscaling:RegisterScalableTarget"],
-    judge: &[],
-};
 /// AWS describes so many targets in one call.
 const TARGETS_MAX: usize = 50;
 /// Pages of one description: fifty targets each, or ten policies.

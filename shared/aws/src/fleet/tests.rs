@@ -2,19 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use headroom_core::resource::Permissions;
 
-/// Every adapter with its sources.
-const SOURCES: [(Permissions, &[&str]); 12] = [
-    (autoscaling::PERMISSIONS, &[include_str!("autoscaling.rs")]),
-    (ecs::PERMISSIONS, &[include_str!("ecs.rs")]),
-    (eks::PERMISSIONS, &[include_str!("eks.rs")]),
-    (dynamodb::PERMISSIONS, &[include_str!("dynamodb.rs")]),
-    (kinesis::PERMISSIONS, &[include_str!("kinesis.rs")]),
-    (lambda::PERMISSIONS, &[include_str!("lambda.rs")]),
-    (elasticache::PERMISSIONS, &[include_str!("elasticache.rs")]),
+/// What adapters may call, with their sources. RDS has several in one.
+const SOURCES: [(&[Permissions], &[&str]); 12] = [
+    (&[Permissions::AUTO_SCALING], &[include_str!("autoscaling.rs")]),
+    (&[Permissions::ECS], &[include_str!("ecs.rs")]),
+    (&[Permissions::EKS], &[include_str!("eks.rs")]),
+    (&[Permissions::DYNAMODB], &[include_str!("dynamodb.rs")]),
+    (&[Permissions::KINESIS], &[include_str!("kinesis.rs")]),
+    (&[Permissions::LAMBDA], &[include_str!("lambda.rs")]),
+    (&[Permissions::ELASTICACHE], &[include_str!("elasticache.rs")]),
     (
-        rds::PERMISSIONS,
+        &[
+            Permissions::AURORA_SERVERLESS,
+            Permissions::AURORA_REPLICAS,
+            Permissions::RDS_READ_REPLICAS,
+            Permissions::RDS_STORAGE,
+        ],
         &[
             include_str!("rds/mod.rs"),
             include_str!("rds/serverless.rs"),
@@ -25,10 +30,10 @@ const SOURCES: [(Permissions, &[&str]); 12] = [
             include_str!("../metrics.rs"),
         ],
     ),
-    (sagemaker::PERMISSIONS, &[include_str!("sagemaker.rs")]),
-    (apigateway::PERMISSIONS, &[include_str!("apigateway.rs")]),
-    (scalable::PERMISSIONS, &[include_str!("scalable.rs")]),
-    (balancing::PERMISSIONS, &[include_str!("balancing.rs")]),
+    (&[Permissions::SAGEMAKER], &[include_str!("sagemaker.rs")]),
+    (&[Permissions::API_GATEWAY], &[include_str!("apigateway.rs")]),
+    (&[Permissions::SCALABLE_TARGETS], &[include_str!("scalable.rs")]),
+    (&[Permissions::LOAD_BALANCERS], &[include_str!("balancing.rs")]),
 ];
 /// How the operations of AWS begin that adapters call.
 const VERBS: [&str; 10] = [
@@ -46,9 +51,9 @@ const VERBS: [&str; 10] = [
 /// And those that begin otherwise.
 const OTHERS: [&str; 1] = ["register_scalable_target"];
 
-fn all(permissions: Permissions) -> BTreeSet<&'static str> {
+fn all(permissions: &Permissions) -> Vec<&'static str> {
     let Permissions { see, look, find_policies, set, judge } = permissions;
-    [see, look, find_policies, set, judge].concat().into_iter().collect()
+    [*see, look, find_policies, set, judge].concat()
 }
 
 /// `DescribeTable` as the SDK's method: `describe_table`.
@@ -80,11 +85,12 @@ fn called(source: &str) -> BTreeSet<String> {
 #[test]
 fn every_adapter_says_what_it_calls_and_calls_what_it_says() {
     for (permissions, sources) in SOURCES {
-        let said: BTreeSet<String> = all(permissions).into_iter().map(method).collect();
+        let said: BTreeSet<String> = permissions.iter().flat_map(all).map(method).collect();
         let called = sources.iter().flat_map(|source| called(source)).map(|name| asked(&said, name));
         assert_eq!(called.collect::<BTreeSet<_>>(), said);
     }
-    assert_eq!(SOURCES.len(), PERMISSIONS.len());
+    let listed = SOURCES.iter().flat_map(|(permissions, _)| *permissions).copied();
+    assert_eq!(listed.collect::<Vec<_>>(), Permissions::ALL);
 }
 
 /// What IAM asks about a method: API Gateway's actions are the verbs of HTTP.
@@ -107,7 +113,7 @@ fn granted(sid: &str) -> BTreeSet<&'static str> {
 #[test]
 fn the_roles_have_what_the_adapters_need() {
     let of = |choose: fn(&Permissions) -> Vec<&'static [&'static str]>| -> BTreeSet<&'static str> {
-        PERMISSIONS.iter().flat_map(choose).flatten().copied().collect()
+        Permissions::ALL.iter().flat_map(choose).flatten().copied().collect()
     };
     let with =
         |sid: &str, stages: &str| granted(sid).union(&granted(stages)).copied().collect::<BTreeSet<_>>();

@@ -8,6 +8,7 @@ mod arn;
 mod draft;
 mod facts;
 mod metric;
+mod permissions;
 mod schema;
 
 use schemars::JsonSchema;
@@ -18,6 +19,7 @@ pub(crate) use draft::{DimensionSpec, Draft, Note, Remark, ResourceSpec};
 pub use facts::{Adapter, DailyLimit, Facts, Readers, ScalableTargetId, Scaling, Undo};
 pub use metric::{Measure, Metric, Query, Rate};
 pub(crate) use metric::{UTILIZATION_LIMIT, average, guard, published, utilization};
+pub use permissions::Permissions;
 pub(crate) use schema::{Common, Metric as MetricSchema, MetricKind, Missing};
 
 /// Utilisation to keep where nothing else was said: room for a third more before saturation.

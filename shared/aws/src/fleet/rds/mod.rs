@@ -13,25 +13,11 @@ use aws_sdk_rds::types::{DbCluster, DbInstance, Filter};
 use headroom_core::platform::{Query, Rate};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Permissions, Target};
+use super::Target;
 use crate::error::{AwsError, ErrorKind};
 use crate::metrics::{CloudWatch, Metrics as _, Window};
 use crate::sdk::Aws;
 
-/// What these adapters call.
-pub(super) const PERMISSIONS: Permissions = Permissions {
-    see: &["cloudwatch:GetMetricData", "rds:DescribeDBClusters", "rds:DescribeDBInstances"],
-    look: &[],
-    find_policies: &[],
-    set: &[
-        "rds:CreateDBInstance",
-        "rds:CreateDBInstanceReadReplica",
-        "rds:DeleteDBInstance",
-        "rds:ModifyDBCluster",
-        "rds:ModifyDBInstance",
-    ],
-    judge: &[],
-};
 /// What RDS calls a cluster or an instance that can be changed.
 const AVAILABLE: &str = "available";
 /// RDS describes so many in one page, and so many are asked for by name in one call.
