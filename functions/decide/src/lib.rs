@@ -61,7 +61,7 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
     inputs.fallback.explain(&mut decisions);
     let plan = planned(&platform, &inputs.state, &decisions, &request)?;
     record(ports, &inputs, &request, &decisions, &plan).await?;
-    publish(&platform, &inputs, &request.cycle);
+    publish(&platform, &inputs, &decisions, &request.cycle);
     let moved = inputs.state.moved_since(&inputs.stored.value, &platform);
     let summary =
         report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
@@ -71,11 +71,14 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
 }
 
 /// Publishes the figures that the file asks for. What a rehearsal would say of another time is no figure.
-fn publish(platform: &Platform, inputs: &Inputs, cycle: &Cycle) {
-    let figures = report::monitored(platform, &inputs.state, &inputs.scaled, cycle.now);
-    if let Some(figures) = figures.filter(|_| cycle.is_present()) {
-        headroom_aws::figures::publish(&figures);
+fn publish(platform: &Platform, inputs: &Inputs, decisions: &[Decision], cycle: &Cycle) {
+    if !cycle.is_present() {
+        return;
     }
+    let figures = report::monitored(platform, &inputs.state, &inputs.scaled, cycle.now);
+    let of_dimensions =
+        report::of_dimensions(platform, &inputs.observations, decisions, &inputs.state, cycle.now);
+    figures.iter().chain(&of_dimensions).for_each(headroom_aws::figures::publish);
 }
 
 /// What is stored about this cycle and those before it.

@@ -91,7 +91,7 @@ pub fn over(figure: Figure, window: Duration, scaled: &[Scaled], at: Timestamp) 
     match figure {
         Figure::ScalingEvents => Some(steps),
         Figure::ScalingDuration => (0.0 < steps).then(|| seen().map(|one| one.seconds).sum::<f64>() / steps),
-        Figure::ScalingAccuracy | Figure::CostOptimization => None,
+        Figure::ScalingAccuracy | Figure::CostOptimization | Figure::CapacityCost => None,
     }
 }
 
@@ -110,6 +110,7 @@ fn sentence(alert: &Alert, value: f64) -> String {
         Figure::ScalingDuration => ("the mean scaling duration", " s"),
         Figure::ScalingAccuracy => ("the scaling accuracy", " %"),
         Figure::CostOptimization => ("the cost saved", " %"),
+        Figure::CapacityCost => ("the cost of the capacity an hour", ""),
     };
     let compared = match alert.comparison {
         Comparison::Above => "above",

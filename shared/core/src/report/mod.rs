@@ -1,17 +1,21 @@
 //! What people read: sentences, notices, figures, and a cycle explained.
 
+mod cycle_figures;
+mod dimension_figures;
+mod embedded;
 mod explain;
 mod monitored;
 mod status;
 
-use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+pub use cycle_figures::{CycleFigure, figures};
+pub use dimension_figures::{DimensionFigure, foreseen, of_dimensions};
+pub use embedded::{DIMENSION, NAMESPACE, PLATFORM};
 pub use explain::{CycleRecord, explain};
-pub use monitored::monitored;
+pub use monitored::{monitored, monitored_name};
 pub use status::{Status, status};
 
-use crate::cycle::{Cycle, Task};
 use crate::decide::Decision;
 use crate::name::PlatformName;
 use crate::plan::Plan;
@@ -76,44 +80,4 @@ pub fn notice(platform: &PlatformName, outcome: &Outcome) -> (String, String) {
 pub fn ending_name(outcome: &Outcome) -> String {
     let name = serde_json::to_value(outcome.outcome).ok();
     name.and_then(|name| name.as_str().map(|name| name.replace('_', " "))).unwrap_or_default()
-}
-
-/// Figures of a cycle in CloudWatch's embedded metric format. Alarms of the template look at `CyclesSucceeded` and
-/// `NeedsHuman`: one says that cycles come, the other what every cycle finds, the skipped ones too.
-pub fn figures(cycle: &Cycle, outcome: &Outcome, at: Timestamp) -> Json {
-    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-    let metrics = [
-        metric("StepsDone", "Count"),
-        metric("StepsRefused", "Count"),
-        metric("StepsSkipped", "Count"),
-        metric("StepsUndone", "Count"),
-        metric("StepsLeft", "Count"),
-        metric("CyclesFailed", "Count"),
-        metric("CyclesSucceeded", "Count"),
-        metric("NeedsHuman", "Count"),
-        metric("AwsCalls", "Count"),
-        metric("CostUsd", "None"),
-    ];
-    let count = |is: bool| u8::from(is);
-    // Training and rehearsals change no capacity, however well they end.
-    let serves = cycle.task == Task::Scale && cycle.is_present();
-    json!({
-        "_aws": {
-            "Timestamp": at.as_millisecond(),
-            "CloudWatchMetrics": [{"Namespace": "Headroom", "Dimensions": [["Platform"]], "Metrics": metrics}],
-        },
-        "Platform": cycle.platform,
-        "Cycle": outcome.cycle_id,
-        "Outcome": outcome.outcome,
-        "StepsDone": outcome.steps.done,
-        "StepsRefused": outcome.steps.refused,
-        "StepsSkipped": outcome.steps.skipped,
-        "StepsUndone": outcome.steps.undone,
-        "StepsLeft": outcome.steps.left,
-        "CyclesFailed": count(!outcome.succeeded),
-        "CyclesSucceeded": count(outcome.succeeded && serves),
-        "NeedsHuman": count(outcome.needs_human),
-        "AwsCalls": outcome.aws_calls,
-        "CostUsd": outcome.cost_usd,
-    })
 }
