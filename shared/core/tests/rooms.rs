@@ -40,6 +40,7 @@ const ROOMS: &[Room<'_>] = &[
         "report",
         "alert cycle decide forecast journal learning lease name observe plan platform settle state units usage",
     ),
+    ("dashboard", "platform report"),
 ];
 
 /// Edges that one would not expect, with a word why.
@@ -59,6 +60,7 @@ const WHY: &[(&str, &str, &str)] = &[
     ("learning", "demand", "the same measured demand that decisions use is compared"),
     ("simulate", "collect", "measured utilisation becomes load as in a cycle"),
     ("report", "learning", "a report names costs and the measured share"),
+    ("dashboard", "report", "it draws the figures that reports publish, by the names they have there"),
 ];
 
 #[test]

@@ -64,12 +64,20 @@ mod tests {
     fn a_minute_is_short_when_any_load_is_above_what_the_ready_units_carry() {
         let requests = |limit| Measure::Load { target_per_unit: 10.0, limit_per_unit: limit };
         let loads = [40.0, 41.0, 41.0, 50.0, 81.0, 80.0, 90.0];
-        assert_eq!(count(&[(requests(None), &loads)], 0), Some(5), "the minute of the change has the larger units");
+        assert_eq!(
+            count(&[(requests(None), &loads)], 0),
+            Some(5),
+            "the minute of the change has the larger units"
+        );
         assert_eq!(count(&[(requests(Some(12.0)), &loads)], 0), Some(1));
         assert_eq!(count(&[(requests(None), &loads)], 5), Some(1), "only the last cycle counts");
         let cpu = Measure::Utilization { target: 70.0, limit: 100.0 };
         let busy = [300.0, 100.0];
-        assert_eq!(count(&[(requests(None), &loads), (cpu.clone(), &busy)], 0), Some(6), "any metric makes it short, once");
+        assert_eq!(
+            count(&[(requests(None), &loads), (cpu.clone(), &busy)], 0),
+            Some(6),
+            "any metric makes it short, once"
+        );
         assert_eq!(count(&[(cpu, &[300.0])], 0), Some(1));
     }
 

@@ -131,7 +131,12 @@ impl Case {
             ..Capacity::default()
         };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let observation = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings, short_minutes: None };
+        let observation = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity),
+            readings,
+            short_minutes: None,
+        };
         let forecasts = self.forecast.map(|(load, confidence)| {
             let quantile = |level| Quantile { level, values: vec![load; 24] };
             let forecast = Forecast {
@@ -624,7 +629,12 @@ fn in_a_burst_the_measured_load_counts_too() {
         let load = Observed::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false, over_s: 0 });
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity.clone()), readings, short_minutes: None };
+        let seen = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity.clone()),
+            readings,
+            short_minutes: None,
+        };
         needs(&world, place, window, &capacity, &seen)
             .reasons
             .iter()

@@ -100,7 +100,8 @@ pub fn of_dimensions(
 ) -> Vec<Json> {
     let due = due(platform, state, at);
     let decided = platform.dimensions().zip(decisions);
-    let asked = decided.filter(|(place, _)| platform.monitoring.dimension_metrics.contains(&place.group.name));
+    let asked =
+        decided.filter(|(place, _)| platform.monitoring.dimension_metrics.contains(&place.group.name));
     let lines = asked.flat_map(|(place, decision)| {
         let now = now(place, observations.get(&place.dimension.key), decision);
         let told = decided_line(platform, place, decision, &now, at);
@@ -236,10 +237,20 @@ scaling_groups:
         let decisions: Vec<Decision> = platform.dimensions().map(decided).collect();
         let lines = of_dimensions(platform, &observations, &decisions, &PlatformState::default(), at(3_600));
         let line = |line: &Json| {
-            let names: Vec<&str> =
-                line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().iter().filter_map(|metric| metric["Name"].as_str()).collect();
+            let names: Vec<&str> = line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|metric| metric["Name"].as_str())
+                .collect();
             assert!(names.iter().all(|name| line[*name].is_number()), "declared and not there: {line}");
-            let mut fields: Vec<String> = line.as_object().unwrap().iter().filter(|(key, _)| *key != "_aws").map(|(key, value)| format!("{key}={value}")).collect();
+            let mut fields: Vec<String> = line
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(key, _)| *key != "_aws")
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
             fields.sort_unstable();
             format!("{} {}\n", line["_aws"]["Timestamp"].as_i64().unwrap() / 1_000, fields.join(" "))
         };

@@ -28,7 +28,10 @@ pub(super) fn line(dimensions: &[(&str, String)], metrics: &[Measured], at: Time
         metrics.iter().map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();
     let directive = json!({"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": declared});
     let mut line = Map::new();
-    line.insert("_aws".to_owned(), json!({"Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive]}));
+    line.insert(
+        "_aws".to_owned(),
+        json!({"Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive]}),
+    );
     line.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
     line.extend(metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))));
     Json::Object(line)
