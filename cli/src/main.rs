@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 mod account;
+mod dashboard;
 mod forecast;
 mod output;
 mod policy;
@@ -43,6 +44,8 @@ enum Command {
     },
     /// Replays a load through the decision core, beside HPA, target tracking, AWS predictive scaling and others.
     Simulate(simulate::Arguments),
+    /// Prints the body of a platform's CloudWatch dashboard, made from its file.
+    Dashboard(dashboard::Arguments),
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
     /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Validate { file, explain } => validate::validate(&file, explain),
         Command::Policy { file, target } => policy::policy(&file, &target),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Dashboard(arguments) => dashboard::run(&arguments),
         Command::Schema => {
             output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }
