@@ -5,19 +5,18 @@ mod dimension_figures;
 mod embedded;
 mod explain;
 mod monitored;
+mod notice;
 mod status;
-
-use serde_json::json;
 
 pub use cycle_figures::{CycleFigure, figures};
 pub use dimension_figures::{DimensionFigure, foreseen, of_dimensions};
 pub use embedded::{DIMENSION, NAMESPACE, PLATFORM};
 pub use explain::{CycleRecord, explain};
 pub use monitored::{monitored, monitored_name};
+pub use notice::{Notice, Told, notice};
 pub use status::{Status, status};
 
 use crate::decide::Decision;
-use crate::name::PlatformName;
 use crate::plan::Plan;
 use crate::settle::Outcome;
 
@@ -53,27 +52,6 @@ pub fn planned(plan: &Plan, decisions: &[Decision]) -> String {
         Some(why) => format!("would change {told}{rest}, but {why}"),
         None => format!("{told}{rest}"),
     }
-}
-
-/// Subject and text of a notice.
-pub fn notice(platform: &PlatformName, outcome: &Outcome) -> (String, String) {
-    let name = if outcome.outcome.is_news() {
-        ending_name(outcome)
-    } else {
-        outcome.alerts.iter().map(|raised| raised.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let text = json!({
-        "platform": platform,
-        "cycle": outcome.cycle_id,
-        "outcome": outcome.outcome,
-        "trigger": outcome.trigger.to_string(),
-        "summary": outcome.summary,
-        "alerts": outcome.alerts,
-        "plan": outcome.plan_id,
-        "steps": outcome.steps,
-    });
-    let text = serde_json::to_string_pretty(&text).unwrap_or_else(|_| outcome.summary.clone());
-    (format!("Headroom {platform}: {name}"), text)
 }
 
 /// The ending as it is written in the outcome.

@@ -134,6 +134,15 @@ impl Outcome {
         Outcome { outcome: Ending::NeedsHuman, error, cause: Some(why.clone()), summary: why, ..self }
     }
 
+    /// The causes for which people are told: its ending, if that is news, and each alert.
+    pub fn causes(&self) -> Vec<String> {
+        let ending = self.outcome.is_news().then(|| match &self.error {
+            Some(error) => format!("{:?} {error}", self.outcome),
+            None => format!("{:?}", self.outcome),
+        });
+        ending.into_iter().chain(self.alerts.iter().map(|raised| format!("alert {}", raised.name))).collect()
+    }
+
     /// Adds what was used since.
     pub fn account(&mut self, usage: &Usage) {
         self.usage.merge(usage);
