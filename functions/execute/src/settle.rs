@@ -42,7 +42,7 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
     let monitoring = platform.as_deref().map(|platform| &platform.monitoring);
     let lease = ports.store.lease(&cycle.platform).await?.value;
     let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries).with_lease(&request, &lease);
-    outcome.alerts = alerts(ports, &cycle, monitoring, &entries, request.at).await;
+    outcome.alerts.extend(alerts(ports, &cycle, monitoring, &entries, request.at).await);
     if let (Some(platform), Some(plan)) = (platform.as_deref(), &plan) {
         let learned = |state: &PlatformState| {
             learning::after_plan(state, platform, plan, &entries, outcome.outcome, cycle.time(request.at))

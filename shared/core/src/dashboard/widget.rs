@@ -133,11 +133,9 @@ impl Widget {
             }
             Shows::Graph { title, lines, axes } => {
                 let metrics: Vec<Json> = lines.iter().map(Line::body).collect();
-                let mut properties =
-                    json!({"title": title, "region": region, "period": period_s, "metrics": metrics});
-                if !axes.is_empty() {
-                    properties["yAxis"] = json!(axes);
-                }
+                let properties = json!({
+                    "title": title, "region": region, "period": period_s, "metrics": metrics, "yAxis": axes,
+                });
                 ("metric", properties)
             }
         }

@@ -373,16 +373,19 @@ impl Figure {
         Figure::CapacityCost,
     ];
 
-    /// Why an alert on this figure can never be raised, if so. Alerts are judged when something was scaled.
+    /// Whether every cycle knows it, so that an alert on it lasts as long as it is true. The others are judged when something was
+    /// scaled.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Figure::ScalingAccuracy | Figure::CostOptimization | Figure::CapacityCost)
+    }
+
+    /// Why an alert on this figure can never be raised, if so.
     pub fn never_raised(self, comparison: Comparison) -> Option<&'static str> {
         match (self, comparison) {
             (Figure::ScalingEvents, Comparison::Below | Comparison::AtMost) => {
                 Some("it is judged when something was scaled, so it can never tell that nothing was")
             }
-            (Figure::ScalingEvents | Figure::ScalingDuration, _) => None,
-            (Figure::ScalingAccuracy | Figure::CostOptimization | Figure::CapacityCost, _) => {
-                Some("this figure is not known when a cycle ends")
-            }
+            _ => None,
         }
     }
 }

@@ -103,9 +103,6 @@ pub fn figures(cycle: &Cycle, outcome: &Outcome, at: Timestamp) -> Json {
         unit: figure.unit(),
         value: figure.value(cycle, outcome, at),
     });
-    let mut line = line(&[(PLATFORM, cycle.platform.to_string())], &metrics, at);
-    // For people who search the log.
-    line["Cycle"] = json!(outcome.cycle_id);
-    line["Outcome"] = json!(outcome.outcome);
-    line
+    let fields = [("Cycle", json!(outcome.cycle_id)), ("Outcome", json!(outcome.outcome))];
+    line(&[(PLATFORM, cycle.platform.to_string())], &metrics, &fields, at)
 }

@@ -107,7 +107,7 @@ pub fn of_dimensions(
         let told = decided_line(platform, place, decision, &now, at);
         let later = later(place, decision);
         let due = due.filter(|_| !later.is_empty());
-        [Some(told), due.map(|due| line(&names(platform, place), &later, due))]
+        [Some(told), due.map(|due| line(&names(platform, place), &later, &[], due))]
     });
     lines.flatten().collect()
 }
@@ -166,19 +166,19 @@ fn decided_line(
     now: &[Measured],
     at: Timestamp,
 ) -> Json {
-    let mut line = line(&names(platform, place), now, at);
-    if let Some(fields) = line.as_object_mut().filter(|_| now.is_empty()) {
-        fields.remove("_aws"); // Nothing to make a metric of; how it was decided is told all the same.
-    }
-    line["Group"] = json!(place.group.name);
-    line["Change"] = json!(match decision.direction() {
+    let change = match decision.direction() {
         Some(Direction::Out) => "out",
         Some(Direction::In) => "in",
         None => "hold",
-    });
-    let code = decision.reasons.last().and_then(|reason| serde_json::to_value(reason).ok());
-    line["Reason"] = code.map_or(Json::Null, |reason| reason["code"].clone());
-    line
+    };
+    let reason = decision.reasons.last().and_then(|reason| serde_json::to_value(reason).ok());
+    let code = reason.and_then(|reason| reason.get("code").cloned());
+    let fields = [
+        ("Group", json!(place.group.name)),
+        ("Change", json!(change)),
+        ("Reason", code.unwrap_or(Json::Null)),
+    ];
+    line(&names(platform, place), now, &fields, at)
 }
 
 #[cfg(test)]

@@ -21,18 +21,25 @@ pub(super) struct Measured {
     pub(super) value: f64,
 }
 
-/// A line of the log from which CloudWatch makes these metrics of these dimensions.
-pub(super) fn line(dimensions: &[(&str, String)], metrics: &[Measured], at: Timestamp) -> Json {
+/// A line of the log from which CloudWatch makes these metrics of these dimensions, with fields for those who search the log.
+/// Without metrics it is a line as any other.
+pub(super) fn line(
+    dimensions: &[(&str, String)],
+    metrics: &[Measured],
+    fields: &[(&str, Json)],
+    at: Timestamp,
+) -> Json {
     let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
     let declared: Vec<Json> =
         metrics.iter().map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();
     let directive = json!({"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": declared});
     let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({"Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive]}),
-    );
+    if !metrics.is_empty() {
+        let frame = json!({"Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive]});
+        line.insert("_aws".to_owned(), frame);
+    }
     line.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
     line.extend(metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))));
+    line.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Json::Object(line)
 }

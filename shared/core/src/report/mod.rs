@@ -1,5 +1,6 @@
 //! What people read: sentences, notices, figures, and a cycle explained.
 
+mod conditions;
 mod cycle_figures;
 mod dimension_figures;
 mod embedded;
@@ -8,6 +9,7 @@ mod monitored;
 mod notice;
 mod status;
 
+pub use conditions::conditions;
 pub use cycle_figures::{CycleFigure, figures};
 pub use dimension_figures::{DimensionFigure, foreseen, of_dimensions};
 pub use embedded::{DIMENSION, NAMESPACE, PLATFORM};

@@ -28,7 +28,7 @@ pub fn monitored(
     let known: BTreeMap<&str, (&str, f64)> = known.map(|(name, unit, value)| (name, (unit, value))).collect();
     let metrics: Vec<Measured> =
         known.into_iter().map(|(name, (unit, value))| Measured { name, unit, value }).collect();
-    (!metrics.is_empty()).then(|| line(&[(PLATFORM, platform.name.to_string())], &metrics, at))
+    (!metrics.is_empty()).then(|| line(&[(PLATFORM, platform.name.to_string())], &metrics, &[], at))
 }
 
 /// What a figure of the scaling itself is called in CloudWatch, and its unit.
@@ -42,7 +42,7 @@ pub fn monitored_name(figure: Figure) -> (&'static str, &'static str) {
     }
 }
 
-fn value(
+pub(super) fn value(
     figure: Figure,
     platform: &Platform,
     state: &PlatformState,

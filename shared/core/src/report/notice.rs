@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::ending_name;
+use crate::alert::Raised;
 use crate::cycle::Cycle;
 use crate::settle::{Ending, Outcome};
 
 /// The same cause is told once in so long.
 const QUIET: Duration = Duration::from_secs(3_600);
+/// What lasts until somebody does something is told again once a day.
+const LASTING_QUIET: Duration = Duration::from_secs(86_400);
 
 /// When people were last told, by cause.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,13 +29,16 @@ impl Told {
     pub fn is_due(&self, outcome: &Outcome, now: Timestamp) -> bool {
         let always = matches!(outcome.outcome, Ending::NeedsHuman | Ending::Resumed);
         always
-            || outcome.causes().iter().any(|cause| !self.0.get(cause).is_some_and(|at| is_recent(*at, now)))
+            || outcome
+                .causes()
+                .iter()
+                .any(|cause| !self.0.get(cause).is_some_and(|at| is_recent(cause, *at, now)))
     }
 
     /// The same after an outcome was told. What is longer ago than it matters is forgotten.
     pub fn with(&self, outcome: &Outcome, now: Timestamp) -> Told {
         let mut told = self.0.clone();
-        told.retain(|_, at| is_recent(*at, now));
+        told.retain(|cause, at| is_recent(cause, *at, now));
         for cause in outcome.causes() {
             told.entry(cause).or_insert(now);
         }
@@ -40,10 +46,11 @@ impl Told {
     }
 }
 
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+fn is_recent(cause: &str, at: Timestamp, now: Timestamp) -> bool {
+    let quiet = if cause.starts_with(Raised::LASTING) { LASTING_QUIET } else { QUIET };
     // A time that is still to come was written by a clock that goes wrong, and silences nobody.
     let age = now.duration_since(at);
-    !age.is_negative() && age.unsigned_abs() < QUIET
+    !age.is_negative() && age.unsigned_abs() < quiet
 }
 
 /// A notice, in the forms that its readers take.
@@ -107,7 +114,7 @@ fn advice(ending: Ending) -> Advice {
             runbook: "needs_human",
         },
         Ending::Held | Ending::Withheld | Ending::Scaled | Ending::Trained | Ending::Skipped => Advice {
-            means: "The cycle did what it should; an alert of the file has become true.",
+            means: "The cycle did what it should. What happened is worth knowing, and may need something of a person.",
             commands: &["headroom explain PLATFORM --last 3"],
             runbook: "An alert",
         },
@@ -215,7 +222,6 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::alert::Raised;
     use crate::cycle::{Execution, Input, SettleRequest};
     use crate::settle;
     use crate::trigger::Trigger;
@@ -257,6 +263,7 @@ mod tests {
             name: (*name).to_owned(),
             sentence: "scaling events in the last hour: 11, above 10".to_owned(),
             action: Some("look".to_owned()),
+            lasting: name.starts_with("Lasting"),
         };
         Outcome {
             outcome: ending,
@@ -341,6 +348,15 @@ mod tests {
         assert!(told.with(&rolled_back, at(1_800)).is_due(&rolled_back, at(3_600)));
         assert!(!told.is_due(&outcome(Ending::Held, None, &[]), at(9_000)), "no news");
         assert!(told.is_due(&rolled_back, at(-60)), "a clock that goes wrong silences nobody");
+    }
+
+    #[test]
+    fn what_lasts_is_told_once_a_day() {
+        let lasting = outcome(Ending::Held, None, &["LastingBudget"]);
+        let told = Told::default().with(&lasting, at(0));
+        assert!(!told.is_due(&lasting, at(86_399)) && told.is_due(&lasting, at(86_400)));
+        let both = outcome(Ending::Held, None, &["LastingBudget", "LastingBreaker"]);
+        assert!(told.is_due(&both, at(300)), "another one");
     }
 
     #[test]

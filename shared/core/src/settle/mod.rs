@@ -140,7 +140,7 @@ impl Outcome {
             Some(error) => format!("{:?} {error}", self.outcome),
             None => format!("{:?}", self.outcome),
         });
-        ending.into_iter().chain(self.alerts.iter().map(|raised| format!("alert {}", raised.name))).collect()
+        ending.into_iter().chain(self.alerts.iter().map(|raised| raised.cause())).collect()
     }
 
     /// Adds what was used since.
@@ -206,7 +206,7 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
         error: (!ending.succeeded()).then(|| error_name(ending, failure)),
         cause: (!ending.succeeded()).then(|| summary.clone()),
         summary,
-        alerts: Vec::new(),
+        alerts: request.decided.as_ref().map(|decided| decided.alerts.clone()).unwrap_or_default(),
         needs_human: ending == Ending::NeedsHuman,
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),
