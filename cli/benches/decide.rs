@@ -105,7 +105,10 @@ fn decide_for_many() -> impl FnMut() -> Duration {
         let load = Observed::Known(Load { mean: load, peak: load, at: now, saturated: false, over_s: 0 });
         let readings = vec![Reading { metric: "cpu".into(), load }];
         changes.push(Change { key: key.clone(), at: now, from: Units(9), to: Units(10) });
-        observations.insert(key.clone(), Observation { key, capacity: Observed::Known(capacity), readings });
+        observations.insert(
+            key.clone(),
+            Observation { key, capacity: Observed::Known(capacity), readings, short_minutes: None },
+        );
     }
     move || {
         let began = Instant::now();

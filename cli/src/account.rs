@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use headroom_aws::config_source::{ParameterStore, Published};
+use headroom_aws::dashboards::{Dashboards, Put};
 use headroom_aws::executions::{Ended, StepFunctions};
 use headroom_aws::metrics::CloudWatch;
 use headroom_aws::past;
 use headroom_aws::sdk::Aws;
 use headroom_core::config::parse;
+use headroom_core::dashboard::Dashboard;
 use headroom_core::name::{DimensionKey, PlatformName};
 use headroom_core::platform::Platform;
 use headroom_core::report::explain;
@@ -100,6 +102,36 @@ pub(crate) fn measured(
     let read = read.map_err(|error| error.to_string())?;
     let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
     measured::measured(keys.zip(read).collect()).map_err(|error| error.to_string())
+}
+
+/// Makes or replaces a dashboard, made for the region that is configured.
+pub(crate) fn publish_dashboard(
+    made: impl FnOnce(Option<&str>) -> Result<Dashboard, String>,
+) -> Result<ExitCode, String> {
+    runtime()?.block_on(async {
+        let aws = Aws::from_env().await;
+        let Dashboard { name, body, .. } = made(aws.region())?;
+        let put = Dashboards::new(&aws.cloudwatch()).put(&name, &body).await;
+        match put.map_err(|error| error.to_string())? {
+            Put::Unchanged => say(format_args!("the dashboard {name} is so already"))?,
+            Put::Changed(remarks) => {
+                remarks.iter().for_each(|remark| eprintln!("CloudWatch remarks: {remark}"));
+                say(format_args!("published as the dashboard {name}"))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Deletes a dashboard, if there is one.
+pub(crate) fn remove_dashboard(name: &str) -> Result<ExitCode, String> {
+    runtime()?.block_on(async {
+        let aws = Aws::from_env().await;
+        let removed = Dashboards::new(&aws.cloudwatch()).remove(name).await;
+        let told = if removed.map_err(|error| error.to_string())? { "is removed" } else { "was not there" };
+        say(format_args!("the dashboard {name} {told}"))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 pub(crate) fn run(command: Command) -> Result<ExitCode, String> {

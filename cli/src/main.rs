@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 mod account;
+mod dashboard;
 mod forecast;
 mod iam;
 mod output;
@@ -46,6 +47,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Prints the policy of IAM with which the execute role may change this platform's resources and no others.
     Iam(iam::Arguments),
+    /// Prints the body of a platform's CloudWatch dashboard, made from its file.
+    Dashboard(dashboard::Arguments),
     /// Prints the JSON Schema of platform files, for editors.
     Schema,
     /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Policy { file, target } => policy::policy(&file, &target),
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Iam(arguments) => iam::iam(&arguments),
+        Command::Dashboard(arguments) => dashboard::run(&arguments),
         Command::Schema => {
             output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use headroom_core::config::{FILE_BYTES_MAX, Parsed, parse};
+use headroom_core::dashboard::price;
 use headroom_core::platform::Platform;
 
 use crate::output::say;
@@ -25,6 +26,7 @@ pub(crate) fn validate(file: &Path, explain: bool) -> Result<ExitCode, String> {
     say(summary(&parsed.platform))?;
     if explain {
         say(defaults(&parsed))?;
+        say(format_args!("\n{}", price(&parsed.platform)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

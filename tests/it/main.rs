@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod cycle;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod kinds;

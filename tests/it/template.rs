@@ -14,8 +14,9 @@ use local_aws::{root, tool};
 use serde_json::{Value as Json, json};
 
 /// The properties that name a resource, and how long AWS lets the name be.
-const NAMES: [(&str, &str, usize); 11] = [
+const NAMES: [(&str, &str, usize); 12] = [
     ("AWS::CloudWatch::Alarm", "AlarmName", 255),
+    ("AWS::CloudWatch::Dashboard", "DashboardName", 255),
     ("AWS::DynamoDB::Table", "TableName", 255),
     ("AWS::Events::Rule", "Name", 64),
     ("AWS::IAM::Role", "RoleName", 64),

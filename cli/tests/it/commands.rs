@@ -130,6 +130,8 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
               orchestration.rollback_on_failure: true
               orchestration.rollout_phase: observe (decides and records, changes nothing)
               orchestration.auto_promote: false
+
+            CloudWatch bills 16 metrics of the platform and 0 of its dimensions: $4.80 a month; a dashboard is $3.00 more, or free among an account's first three if it has at most 50 metrics
             --
         "#]],
     );
@@ -380,4 +382,21 @@ fn the_policy_of_a_file_names_its_resources() {
     assert!(!succeeds && err.contains("an account has twelve digits"), "{err}");
     let (succeeds, _, err) = run(&[&arguments[..], &["123456789012", "--part", "2"]].concat(), "");
     assert!(!succeeds && err.contains("needs 1 policies, and none is number 2"), "{err}");
+}
+
+#[test]
+fn a_dashboard_is_one_line_of_json_for_a_region() {
+    let draw = ["dashboard", "examples/shop/platform.yaml", "--region", "eu-central-1"];
+    let (succeeds, out, err) = run(&draw, "");
+    assert!(succeeds && err.is_empty() == (out.trim().len() <= 4_096), "{err}");
+    let body: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let regions =
+        body["widgets"].as_array().unwrap().iter().filter_map(|of| of["properties"]["region"].as_str());
+    assert!(regions.clone().count() > 5 && regions.clone().all(|region| region == "eu-central-1"));
+    let mut nowhere = Command::new(env!("CARGO_BIN_EXE_headroom"));
+    let nowhere = nowhere.args(&draw[..2]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let nowhere = nowhere.env_remove("AWS_REGION").output().unwrap();
+    let told = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(!nowhere.status.success());
+    assert_eq!(told, "headroom: the region of the platform's stack is needed: --region, or AWS_REGION\n");
 }

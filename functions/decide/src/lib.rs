@@ -11,7 +11,7 @@ use headroom_aws::meter::Meter;
 use headroom_aws::sdk::Aws;
 use headroom_aws::store::{Store, StoredState, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
-use headroom_core::alert::Scaled;
+use headroom_core::alert::{Raised, Scaled};
 use headroom_core::cycle::{Cycle, DecideRequest, DecideResponse, DecidedKind, PlanOutline};
 use headroom_core::decide::forecast_fallback::{self, FallbackForecasts};
 use headroom_core::decide::{Decision, decide};
@@ -61,21 +61,34 @@ pub async fn handle<T: Table>(ports: &Ports<T>, request: DecideRequest) -> Resul
     inputs.fallback.explain(&mut decisions);
     let plan = planned(&platform, &inputs.state, &decisions, &request)?;
     record(ports, &inputs, &request, &decisions, &plan).await?;
-    publish(&platform, &inputs, &request.cycle);
+    publish(&platform, &inputs, &decisions, &request.cycle);
     let moved = inputs.state.moved_since(&inputs.stored.value, &platform);
     let summary =
         report::planned(&plan, &decisions) + &moved.map(|moved| format!("; {moved}")).unwrap_or_default();
     let kind = if plan.waves_to_run().is_empty() { DecidedKind::Hold } else { DecidedKind::Scale };
     tracing::info!(platform = %request.cycle.platform, cycle = %request.cycle.id, ?kind, plan = %plan.id, "{summary}");
-    Ok(DecideResponse { kind, plan: PlanOutline::of(&plan), summary, usage: ports.meter.take() })
+    let alerts = conditions(&platform, &inputs, &decisions, &request.cycle);
+    let (plan, usage) = (PlanOutline::of(&plan), ports.meter.take());
+    Ok(DecideResponse { kind, plan, summary, alerts, usage })
 }
 
 /// Publishes the figures that the file asks for. What a rehearsal would say of another time is no figure.
-fn publish(platform: &Platform, inputs: &Inputs, cycle: &Cycle) {
-    let figures = report::monitored(platform, &inputs.state, &inputs.scaled, cycle.now);
-    if let Some(figures) = figures.filter(|_| cycle.is_present()) {
-        headroom_aws::figures::publish(&figures);
+fn publish(platform: &Platform, inputs: &Inputs, decisions: &[Decision], cycle: &Cycle) {
+    if !cycle.is_present() {
+        return;
     }
+    let figures = report::monitored(platform, &inputs.state, &inputs.scaled, cycle.now);
+    let of_dimensions =
+        report::of_dimensions(platform, &inputs.observations, decisions, &inputs.state, cycle.now);
+    figures.iter().chain(&of_dimensions).for_each(headroom_aws::figures::publish);
+}
+
+/// What people should know of. A rehearsal tells nobody.
+fn conditions(platform: &Platform, inputs: &Inputs, decisions: &[Decision], cycle: &Cycle) -> Vec<Raised> {
+    if !cycle.is_present() {
+        return Vec::new();
+    }
+    report::conditions(platform, &inputs.stored.value, &inputs.state, decisions, cycle.now)
 }
 
 /// What is stored about this cycle and those before it.

@@ -59,6 +59,7 @@ async fn bench(text: &str, load: f64) -> Bench {
     let observation = Observation {
         key: "web/desired".parse().unwrap(),
         capacity: Observed::Known(capacity),
+        short_minutes: None,
         readings: vec![Reading { metric: "cpu".into(), load }],
     };
     let batches = Batch::cover(&headroom_core::config::parse(text).unwrap().platform);

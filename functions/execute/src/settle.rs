@@ -12,7 +12,7 @@ use headroom_core::learning;
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::Plan;
 use headroom_core::platform::Monitoring;
-use headroom_core::report;
+use headroom_core::report::{self, Notice};
 use headroom_core::settle::{self, Ending, Outcome, outcome};
 use headroom_core::state::PlatformState;
 use headroom_core::usage::{Usage, WRITE_UNITS};
@@ -42,7 +42,7 @@ pub(crate) async fn settle<T: Table, F, N: Notices>(
     let monitoring = platform.as_deref().map(|platform| &platform.monitoring);
     let lease = ports.store.lease(&cycle.platform).await?.value;
     let mut outcome = outcome(&request, trigger, plan.as_ref(), &entries).with_lease(&request, &lease);
-    outcome.alerts = alerts(ports, &cycle, monitoring, &entries, request.at).await;
+    outcome.alerts.extend(alerts(ports, &cycle, monitoring, &entries, request.at).await);
     if let (Some(platform), Some(plan)) = (platform.as_deref(), &plan) {
         let learned = |state: &PlatformState| {
             learning::after_plan(state, platform, plan, &entries, outcome.outcome, cycle.time(request.at))
@@ -177,7 +177,7 @@ async fn release<T: Table, F, N>(
 }
 
 /// Tells people and publishes figures. That nobody could be told must not undo what was settled.
-async fn report<T, F, N: Notices>(
+async fn report<T: Table, F, N: Notices>(
     ports: &Ports<T, F, N>,
     cycle: &Cycle,
     outcome: &Outcome,
@@ -190,11 +190,38 @@ async fn report<T, F, N: Notices>(
     if !outcome.is_news() {
         return;
     }
+    let read = match ports.store.told(platform).await {
+        Ok(read) => Some(read),
+        Err(error) => {
+            tracing::error!(%error, "when people were told before is not known; they are told");
+            None
+        }
+    };
+    if read.as_ref().is_some_and(|read| !read.value.is_due(outcome, at)) {
+        tracing::info!(%platform, causes = ?outcome.causes(), "people were told of this within the hour");
+        return;
+    }
     let configured = monitoring.and_then(|monitoring| monitoring.notify.as_ref());
-    let (subject, text) = report::notice(platform, outcome);
-    for topic in ports.topic.iter().chain(configured) {
-        if let Err(error) = ports.notices.tell(topic, &subject, &text).await {
-            tracing::error!(%error, "nobody could be told of {subject}");
+    let topics: Vec<&String> = ports.topic.iter().chain(configured).collect();
+    if !tell(ports, &topics, &report::notice(cycle, outcome)).await {
+        return;
+    }
+    // After it was told: what is remembered and was never told would keep people in the dark for an hour.
+    if let Some(read) = read
+        && let Err(error) = ports.store.put_told(platform, &read, &read.value.with(outcome, at)).await
+    {
+        tracing::error!(%error, "that people were told could not be kept; they may be told again");
+    }
+}
+
+/// Tells whoever listens to the topics. Whether all of them could be told.
+async fn tell<T, F, N: Notices>(ports: &Ports<T, F, N>, topics: &[&String], notice: &Notice) -> bool {
+    let mut all = true;
+    for topic in topics {
+        if let Err(error) = ports.notices.tell(topic, notice).await {
+            tracing::error!(%error, "nobody could be told of {}", notice.subject);
+            all = false;
         }
     }
+    all
 }

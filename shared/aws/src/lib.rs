@@ -7,6 +7,7 @@
 
 pub mod config_source;
 pub mod configs;
+pub mod dashboards;
 pub mod error;
 pub mod executions;
 pub mod failure;

@@ -3,6 +3,8 @@
 use std::future::Future;
 
 use aws_sdk_sns::Client;
+use headroom_core::report::Notice;
+use serde_json::{Value as Json, json};
 
 use crate::error::AwsError;
 
@@ -14,12 +16,7 @@ const SUBJECT_DEFAULT: &str = "Headroom";
 /// Something that tells people.
 pub trait Notices: Send + Sync {
     /// Tells whoever listens to a topic.
-    fn tell(
-        &self,
-        topic: &str,
-        subject: &str,
-        text: &str,
-    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+    fn tell(&self, topic: &str, notice: &Notice) -> impl Future<Output = Result<(), AwsError>> + Send;
 }
 
 /// SNS.
@@ -36,10 +33,18 @@ impl Sns {
 }
 
 impl Notices for Sns {
-    async fn tell(&self, topic: &str, subject: &str, text: &str) -> Result<(), AwsError> {
-        let publish = self.client.publish().topic_arn(topic).subject(accepted(subject)).message(text);
+    async fn tell(&self, topic: &str, notice: &Notice) -> Result<(), AwsError> {
+        let publish = self.client.publish().topic_arn(topic).subject(accepted(&notice.subject));
+        // SNS hands each protocol its own message: SNS API reference, Publish, MessageStructure.
+        let publish = publish.message_structure("json").message(messages(notice).to_string());
         publish.send().await.map(drop).map_err(|error| AwsError::of(error, format!("publish to {topic}")))
     }
+}
+
+/// The message of each protocol. Chat tools listen by HTTPS; queues and functions are programs.
+fn messages(notice: &Notice) -> Json {
+    let chat = notice.chat.to_string();
+    json!({"default": format!("{:#}", notice.record), "email": notice.text, "http": chat, "https": chat})
 }
 
 /// A subject as SNS accepts it: printable ASCII that begins with a letter, a digit or punctuation.
@@ -57,8 +62,8 @@ pub struct MemoryNotices(pub std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
 #[cfg(any(test, feature = "fakes"))]
 impl Notices for MemoryNotices {
-    async fn tell(&self, _: &str, subject: &str, text: &str) -> Result<(), AwsError> {
-        let told = format!("{subject}: {text}");
+    async fn tell(&self, _: &str, notice: &Notice) -> Result<(), AwsError> {
+        let told = format!("{}: {}", notice.subject, notice.record);
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(told);
         Ok(())
     }
@@ -71,13 +76,36 @@ mod tests {
 
     use super::*;
 
+    fn notice(subject: &str) -> Notice {
+        let (record, chat) = (json!({"outcome": "failed"}), json!({"source": "custom"}));
+        Notice { subject: subject.to_owned(), text: "What happened".to_owned(), record, chat }
+    }
+
+    #[tokio::test]
+    async fn every_protocol_has_the_message_that_its_readers_take() {
+        let publish = mock!(Client::publish)
+            .match_requests(|request| {
+                let messages: Json = serde_json::from_str(request.message().unwrap()).unwrap();
+                let read =
+                    |protocol: &str| serde_json::from_str::<Json>(messages[protocol].as_str().unwrap());
+                request.message_structure() == Some("json")
+                    && messages["email"] == "What happened"
+                    && read("default").unwrap()["outcome"] == "failed"
+                    && ["http", "https"].iter().all(|protocol| read(protocol).unwrap()["source"] == "custom")
+            })
+            .then_output(|| PublishOutput::builder().build());
+        let sns = Sns::new(&mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]));
+        sns.tell("topic", &notice("it")).await.unwrap();
+        assert_eq!(publish.num_calls(), 1);
+    }
+
     async fn check(subject: &str, expected: &str) {
         let expected = expected.to_owned();
         let publish = mock!(Client::publish)
             .match_requests(move |request| request.subject() == Some(&expected))
             .then_output(|| PublishOutput::builder().build());
         let sns = Sns::new(&mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]));
-        sns.tell("topic", subject, "text").await.unwrap();
+        sns.tell("topic", &notice(subject)).await.unwrap();
         assert_eq!(publish.num_calls(), 1, "{subject}");
     }
 

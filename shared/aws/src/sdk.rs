@@ -53,6 +53,11 @@ impl Aws {
         Aws { config, meter, time_left: TimeLeft::default() }
     }
 
+    /// The region that is configured, if one is.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(|region| region.as_ref())
+    }
+
     client!(
         /// API Gateway.
         apigateway, aws_sdk_apigateway

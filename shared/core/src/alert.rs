@@ -61,6 +61,30 @@ pub struct Raised {
     pub sentence: String,
     /// What whoever reads it should do.
     pub action: Option<String>,
+    /// Whether it lasts until somebody does something: it is then told once a day, and not once an hour.
+    #[serde(default)]
+    pub lasting: bool,
+}
+
+impl Raised {
+    /// What begins the cause of one that lasts.
+    pub const LASTING: &str = "lasting ";
+
+    /// For which cause people are told of it.
+    pub fn cause(&self) -> String {
+        let prefix = if self.lasting { Raised::LASTING } else { "alert " };
+        format!("{prefix}{}", self.name)
+    }
+}
+
+/// An alert that a value makes true, if it does.
+pub fn is_crossed(alert: &Alert, value: f64) -> Option<Raised> {
+    holds(alert, value).then(|| Raised {
+        name: alert.name.clone(),
+        sentence: sentence(alert, value),
+        action: alert.action.clone(),
+        lasting: alert.figure.is_lasting(),
+    })
 }
 
 /// The alerts that a cycle made true. One that was true without it has been told before.
@@ -70,11 +94,7 @@ pub fn raised(alerts: &[Alert], past: &[Scaled], scaled: &Scaled) -> Vec<Raised>
     let raise = |alert: &Alert| {
         let value = value(alert, &now, scaled.at)?;
         let told = self::value(alert, &before, scaled.at).is_some_and(|value| holds(alert, value));
-        (holds(alert, value) && !told).then(|| Raised {
-            name: alert.name.clone(),
-            sentence: sentence(alert, value),
-            action: alert.action.clone(),
-        })
+        is_crossed(alert, value).filter(|_| !told)
     };
     alerts.iter().filter_map(raise).collect()
 }
@@ -91,7 +111,7 @@ pub fn over(figure: Figure, window: Duration, scaled: &[Scaled], at: Timestamp) 
     match figure {
         Figure::ScalingEvents => Some(steps),
         Figure::ScalingDuration => (0.0 < steps).then(|| seen().map(|one| one.seconds).sum::<f64>() / steps),
-        Figure::ScalingAccuracy | Figure::CostOptimization => None,
+        Figure::ScalingAccuracy | Figure::CostOptimization | Figure::CapacityCost => None,
     }
 }
 
@@ -110,6 +130,7 @@ fn sentence(alert: &Alert, value: f64) -> String {
         Figure::ScalingDuration => ("the mean scaling duration", " s"),
         Figure::ScalingAccuracy => ("the scaling accuracy", " %"),
         Figure::CostOptimization => ("the cost saved", " %"),
+        Figure::CapacityCost => ("the cost of the capacity an hour", ""),
     };
     let compared = match alert.comparison {
         Comparison::Above => "above",
@@ -123,6 +144,9 @@ fn sentence(alert: &Alert, value: f64) -> String {
         _ => "day",
     };
     let (value, limit) = (number(value), number(alert.limit));
+    if alert.figure.is_lasting() {
+        return format!("{what}: {value}{unit}, {compared} {limit}{unit}");
+    }
     format!("{what} in the last {window}: {value}{unit}, {compared} {limit}{unit}")
 }
 

@@ -1,6 +1,7 @@
 //! What to read in a cycle, and what it means: metrics become load by the capacity that produced them.
 
 mod points;
+mod short;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -208,6 +209,7 @@ pub fn read(
         }
         let units = read.units(place);
         let mine = asked.iter().zip(points).filter(|(asked, _)| asked.place.dimension.key == *key);
+        let mut short = short::ShortMinutes::default();
         let readings = mine.map(|(asked, points)| {
             let points = points::standing(asked.query, points, to);
             let settled_until = points::settled_until(asked.query, to);
@@ -215,6 +217,8 @@ pub fn read(
             let settled: Vec<(Timestamp, f64)> =
                 points.iter().filter(|(at, _)| *at < settled_until).copied().collect();
             read.add_loads(place, asked, loads(asked.metric, &settled, &units), &saturated);
+            let newest_from = second(settled_until.as_second() - i64::from(cycle_s));
+            short.add(asked.metric, &loads(asked.metric, &settled, &units), &units, newest_from);
             let points = points::for_decision(&points, settled_until, cycle_s);
             let loads = Series::from_points(PERIOD_S, loads(asked.metric, &points, &units));
             let mut reading = reading(asked.metric, &loads, now, cycle_s);
@@ -222,7 +226,8 @@ pub fn read(
             reading
         });
         let readings = readings.collect();
-        read.observations.push(Observation { key: key.clone(), capacity: capacity.clone(), readings });
+        let (key, capacity, short_minutes) = (key.clone(), capacity.clone(), short.count());
+        read.observations.push(Observation { key, capacity, readings, short_minutes });
     }
     read.chunks.retain(|place, chunk| live.get(place) != Some(chunk));
     read

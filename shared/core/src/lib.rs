@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod collect;
 pub mod config;
 pub mod cycle;
+pub mod dashboard;
 pub mod decide;
 pub mod demand;
 pub mod forecast;

@@ -37,6 +37,9 @@ pub struct Observation {
     pub capacity: Observed<Capacity>,
     /// Its metrics, in the order of the configuration.
     pub readings: Vec<Reading>,
+    /// In how many minutes of the last cycle the load was above what the ready units carry; `None` where that is unknown.
+    #[serde(default)]
+    pub short_minutes: Option<u32>,
 }
 
 impl Observation {

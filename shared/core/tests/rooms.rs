@@ -33,14 +33,15 @@ const ROOMS: &[Room<'_>] = &[
     ("journal", "name plan"),
     ("pilot", "calendar decide forecast name observe plan platform state units world"),
     ("alert", "journal name platform text"),
-    ("cycle", "health history name plan platform text units usage"),
+    ("cycle", "alert health history name plan platform text units usage"),
     ("simulate", "collect decide demand name pilot plan platform units"),
     ("settle", "alert cycle journal lease name plan trigger usage"),
     ("learning", "decide demand journal name observe plan platform settle state units"),
     (
         "report",
-        "alert cycle decide forecast journal learning lease name observe plan platform settle state units usage",
+        "alert cycle decide forecast journal learning lease name observe plan platform reason settle state units usage",
     ),
+    ("dashboard", "platform report"),
 ];
 
 /// Edges that one would not expect, with a word why.
@@ -53,6 +54,7 @@ const WHY: &[(&str, &str, &str)] = &[
     ("pilot", "plan", "a replay tells its fleet which steps were done"),
     ("cycle", "health", "the answer of health-check travels through the state machine"),
     ("cycle", "history", "a batch of forecasts names the chunks that it needs"),
+    ("cycle", "alert", "what people should know travels through the state machine"),
     ("alert", "journal", "alarms count the changes that the journal says were made"),
     ("settle", "alert", "an outcome tells which alarms were raised"),
     ("learning", "settle", "the ending of a plan moves breakers"),
@@ -60,6 +62,8 @@ const WHY: &[(&str, &str, &str)] = &[
     ("learning", "demand", "the same measured demand that decisions use is compared"),
     ("simulate", "collect", "measured utilisation becomes load as in a cycle"),
     ("report", "learning", "a report names costs and the measured share"),
+    ("report", "reason", "that a budget binds is told by the reason of a decision"),
+    ("dashboard", "report", "it draws the figures that reports publish, by the names they have there"),
 ];
 
 #[test]

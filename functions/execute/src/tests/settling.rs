@@ -253,3 +253,20 @@ async fn every_cycle_says_whether_a_person_must_look() {
     bench.ports.store.put_lease(&"shop".into(), &read, &Lease::default()).await.unwrap();
     assert!(!bench.settle(skipped).await.needs_human);
 }
+
+#[tokio::test]
+async fn the_same_is_told_once_an_hour_and_only_what_was_told_counts() {
+    let failure =
+        |error: &str| json!({"collected": null, "decided": null, "failure": {"error": error, "cause": "no"}});
+    let bench = Bench::new().await;
+    bench.settle(failure("Denied")).await;
+    bench.settle(failure("Denied")).await;
+    assert_eq!(bench.told(), 1, "within the hour");
+    bench.settle(failure("ConfigInvalid")).await;
+    assert_eq!(bench.told(), 2, "another error is another cause");
+    let notice = bench.ports.notices.0.lock().unwrap()[0].clone();
+    assert!(
+        notice.contains("headroom status shop") && notice.contains("\"runbook\":\"A cycle failed\""),
+        "{notice}"
+    );
+}

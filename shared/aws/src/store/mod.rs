@@ -2,7 +2,7 @@
 //!
 //! | table | partition | sort |
 //! |---|---|---|
-//! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled`, `standing`, `asked` |
+//! | state | `shop` | `lease`, `config#VERSION`, `learned`, `scaled`, `standing`, `asked`, `told` |
 //! | state | `shop#cycle` | `CYCLE#observed#BATCH` |
 //! | state | `shop#history#SHARD` | `START#live`, `START#back-HASH` |
 //! | state | `shop#models#SHARD` | `METRIC#load`, `METRIC#lead` |

@@ -3,6 +3,7 @@
 use headroom_core::alert::Scaled;
 use headroom_core::lease::Lease;
 use headroom_core::name::PlatformName;
+use headroom_core::report::Told;
 use headroom_core::state::{OperatorRequests, PlatformState};
 use serde::de::DeserializeOwned;
 
@@ -64,6 +65,27 @@ impl<T: Table> Store<T> {
     /// When it cannot be read.
     pub async fn requests(&self, platform: &PlatformName) -> Result<Versioned<OperatorRequests>, StoreError> {
         self.read(&Key::new(&platform.0, "asked")).await
+    }
+
+    /// When people were last told of what.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn told(&self, platform: &PlatformName) -> Result<Versioned<Told>, StoreError> {
+        self.read(&Key::new(&platform.0, "told")).await
+    }
+
+    /// Replaces what was read.
+    ///
+    /// # Errors
+    /// With a conflict when somebody else replaced it first.
+    pub async fn put_told(
+        &self,
+        platform: &PlatformName,
+        read: &Versioned<Told>,
+        told: &Told,
+    ) -> Result<(), StoreError> {
+        self.replace(Key::new(&platform.0, "told"), read, told, None).await
     }
 
     /// Replaces what was read.

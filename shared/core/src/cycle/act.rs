@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{Batch, CollectedKind, Cycle, DecidedKind, Execution};
+use crate::alert::Raised;
 use crate::health::Verdict;
 use crate::name::PlanId;
 use crate::usage::Usage;
@@ -129,6 +130,9 @@ pub struct DecidedOutline {
     pub waves: usize,
     /// One sentence.
     pub summary: String,
+    /// What people should know of, though nothing went wrong.
+    #[serde(default)]
+    pub alerts: Vec<Raised>,
 }
 
 /// Something that went wrong.

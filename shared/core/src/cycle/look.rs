@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{Batch, Cycle, Execution};
+use crate::alert::Raised;
 use crate::name::{ConfigVersion, DimensionKey, PlanId};
 use crate::plan::{Plan, STEPS_PER_BATCH, Wave};
 use crate::units::Units;
@@ -114,6 +115,8 @@ pub struct DecideResponse {
     pub plan: PlanOutline,
     /// One sentence.
     pub summary: String,
+    /// What people should know of, though nothing went wrong.
+    pub alerts: Vec<Raised>,
     /// What it used.
     pub usage: Usage,
 }

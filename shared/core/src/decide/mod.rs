@@ -35,6 +35,9 @@ pub struct Expected {
     pub low: f64,
     /// The load that one of twenty outcomes should be above.
     pub high: f64,
+    /// The load that half of the outcomes should be below; `None` in decisions of earlier versions.
+    #[serde(default)]
+    pub middle: Option<f64>,
 }
 
 /// Hold or change, for one dimension, with every reason.
@@ -204,7 +207,7 @@ fn expected(world: &World<'_>, place: Place<'_>, delay: Duration) -> Vec<Expecte
     let of = |made: &MetricForecast| {
         let forecast = made.outcome.as_ref().ok()?;
         let at = |level: f64| forecast.peak(level, from, to).map(|peak| peak.load);
-        Some(Expected { metric: made.metric.clone(), low: at(BAND.0)?, high: at(BAND.1)? })
+        Some(Expected { metric: made.metric.clone(), low: at(BAND.0)?, high: at(BAND.1)?, middle: at(0.5) })
     };
     world.forecasts.get(&place.dimension.key).into_iter().flatten().filter_map(of).collect()
 }

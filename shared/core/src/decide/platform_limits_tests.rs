@@ -50,7 +50,7 @@ fn decided_of(state: &PlatformState, text: &str, seen: &[(&str, u32, Option<f64>
         let readings =
             metrics.iter().map(|metric| Reading { metric: metric.name.clone(), load: load.clone() });
         let readings = readings.collect();
-        (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings })
+        (key.clone(), Observation { key, capacity: Observed::Known(capacity), readings, short_minutes: None })
     });
     let world = World {
         platform: &platform,

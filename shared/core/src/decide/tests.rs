@@ -131,7 +131,12 @@ impl Case {
             ..Capacity::default()
         };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let observation = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
+        let observation = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity),
+            readings,
+            short_minutes: None,
+        };
         let forecasts = self.forecast.map(|(load, confidence)| {
             let quantile = |level| Quantile { level, values: vec![load; 24] };
             let forecast = Forecast {
@@ -417,7 +422,7 @@ fn a_decision_remembers_what_it_expects() {
     let decision = Case { forecast: Some((700.0, 0.95)), cpu: Some(42.0), ..case(FULL) }.decide();
     assert_eq!(decision.measured, Some(Units(9)));
     // The test's forecast has no lower quantile than the median, and every quantile is the same.
-    let expected = Expected { metric: "cpu".into(), low: 700.0, high: 700.0 };
+    let expected = Expected { metric: "cpu".into(), low: 700.0, high: 700.0, middle: Some(700.0) };
     assert_eq!(decision.expected, [expected]);
     assert_eq!(decision.cost_per_thousand, None, "a utilisation counts nothing");
 }
@@ -624,7 +629,12 @@ fn in_a_burst_the_measured_load_counts_too() {
         let load = Observed::Known(Load { mean: 800.0, peak: 800.0, at: now(), saturated: false, over_s: 0 });
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = vec![Reading { metric: "cpu".into(), load }];
-        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity.clone()), readings };
+        let seen = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity.clone()),
+            readings,
+            short_minutes: None,
+        };
         needs(&world, place, window, &capacity, &seen)
             .reasons
             .iter()

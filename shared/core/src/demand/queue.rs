@@ -136,7 +136,12 @@ orchestration: {{rollout_phase: full}}
         };
         let capacity = Capacity { set: Units(10), ready: Units(10), ..Capacity::default() };
         let readings = loads.iter().map(reading).collect();
-        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
+        let seen = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity),
+            readings,
+            short_minutes: None,
+        };
         let decision = decide(&World {
             platform: &platform,
             now: at,

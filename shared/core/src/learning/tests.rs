@@ -49,7 +49,10 @@ fn seen(load: f64, latency: f64) -> BTreeMap<DimensionKey, Observation> {
         load: Observed::Known(Load { mean: value, peak: value, at: at(0), saturated: false, over_s: 0 }),
     };
     let readings = vec![reading("requests", load), reading("slow", latency)];
-    BTreeMap::from([(key(), Observation { key: key(), capacity: Observed::Known(capacity), readings })])
+    BTreeMap::from([(
+        key(),
+        Observation { key: key(), capacity: Observed::Known(capacity), readings, short_minutes: None },
+    )])
 }
 
 /// A decision that wanted so many, while the load needed `measured`, and expected the load between 900 and 1,100.
@@ -65,7 +68,7 @@ fn wanted(units: u32, measured: u32) -> Decision {
         wanted: units,
         target: units,
         source: Some(DemandSource::Predictive),
-        expected: vec![Expected { metric: "requests".into(), low: 900.0, high: 1_100.0 }],
+        expected: vec![Expected { metric: "requests".into(), low: 900.0, high: 1_100.0, middle: None }],
         ..Decision::undecided(place)
     }
 }

@@ -142,8 +142,12 @@ impl<'a> Pilot<'a> {
         let cycle_s = u32::try_from(self.platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
         let capacity = Capacity { mode, set, ready, ..Capacity::default() };
         let readings = vec![reading(self.metric, &self.recent, now, cycle_s)];
-        let observation =
-            Observation { key: self.key.clone(), capacity: Observed::Known(capacity), readings };
+        let observation = Observation {
+            key: self.key.clone(),
+            capacity: Observed::Known(capacity),
+            readings,
+            short_minutes: None,
+        };
         let none = self.no_forecast(now);
         let forecast = self.lead.forecast().filter(|_| !matches!(none, NoForecast::Stale { .. }));
         let lead = forecast.map(|forecast| {

@@ -301,6 +301,8 @@ pub struct Monitoring {
     pub alerts: Vec<Alert>,
     /// An SNS topic besides the stack's own.
     pub notify: Option<String>,
+    /// Groups whose dimensions publish figures of their own.
+    pub dimension_metrics: Vec<GroupName>,
 }
 
 /// A sentence about a figure that should not be true.
@@ -357,23 +359,33 @@ pub enum Figure {
     ScalingAccuracy,
     /// Percent saved this month against holding its largest capacity all the time.
     CostOptimization,
+    /// What the capacity costs an hour, in the budget's currency.
+    CapacityCost,
 }
 
 impl Figure {
     /// All there are.
-    pub const ALL: [Figure; 4] =
-        [Figure::ScalingEvents, Figure::ScalingDuration, Figure::ScalingAccuracy, Figure::CostOptimization];
+    pub const ALL: [Figure; 5] = [
+        Figure::ScalingEvents,
+        Figure::ScalingDuration,
+        Figure::ScalingAccuracy,
+        Figure::CostOptimization,
+        Figure::CapacityCost,
+    ];
 
-    /// Why an alert on this figure can never be raised, if so. Alerts are judged when something was scaled.
+    /// Whether every cycle knows it, so that an alert on it lasts as long as it is true. The others are judged when something was
+    /// scaled.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Figure::ScalingAccuracy | Figure::CostOptimization | Figure::CapacityCost)
+    }
+
+    /// Why an alert on this figure can never be raised, if so.
     pub fn never_raised(self, comparison: Comparison) -> Option<&'static str> {
         match (self, comparison) {
             (Figure::ScalingEvents, Comparison::Below | Comparison::AtMost) => {
                 Some("it is judged when something was scaled, so it can never tell that nothing was")
             }
-            (Figure::ScalingEvents | Figure::ScalingDuration, _) => None,
-            (Figure::ScalingAccuracy | Figure::CostOptimization, _) => {
-                Some("this figure is not known when a cycle ends")
-            }
+            _ => None,
         }
     }
 }

@@ -1,19 +1,24 @@
 //! What people read: sentences, notices, figures, and a cycle explained.
 
+mod conditions;
+mod cycle_figures;
+mod dimension_figures;
+mod embedded;
 mod explain;
 mod monitored;
+mod notice;
 mod status;
 
-use jiff::Timestamp;
-use serde_json::{Value as Json, json};
-
+pub use conditions::conditions;
+pub use cycle_figures::{CycleFigure, figures};
+pub use dimension_figures::{DimensionFigure, foreseen, of_dimensions};
+pub use embedded::{DIMENSION, NAMESPACE, PLATFORM};
 pub use explain::{CycleRecord, explain};
-pub use monitored::monitored;
+pub use monitored::{monitored, monitored_name};
+pub use notice::{Notice, Told, notice};
 pub use status::{Status, status};
 
-use crate::cycle::{Cycle, Task};
 use crate::decide::Decision;
-use crate::name::PlatformName;
 use crate::plan::Plan;
 use crate::settle::Outcome;
 
@@ -51,69 +56,8 @@ pub fn planned(plan: &Plan, decisions: &[Decision]) -> String {
     }
 }
 
-/// Subject and text of a notice.
-pub fn notice(platform: &PlatformName, outcome: &Outcome) -> (String, String) {
-    let name = if outcome.outcome.is_news() {
-        ending_name(outcome)
-    } else {
-        outcome.alerts.iter().map(|raised| raised.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let text = json!({
-        "platform": platform,
-        "cycle": outcome.cycle_id,
-        "outcome": outcome.outcome,
-        "trigger": outcome.trigger.to_string(),
-        "summary": outcome.summary,
-        "alerts": outcome.alerts,
-        "plan": outcome.plan_id,
-        "steps": outcome.steps,
-    });
-    let text = serde_json::to_string_pretty(&text).unwrap_or_else(|_| outcome.summary.clone());
-    (format!("Headroom {platform}: {name}"), text)
-}
-
 /// The ending as it is written in the outcome.
 pub fn ending_name(outcome: &Outcome) -> String {
     let name = serde_json::to_value(outcome.outcome).ok();
     name.and_then(|name| name.as_str().map(|name| name.replace('_', " "))).unwrap_or_default()
-}
-
-/// Figures of a cycle in CloudWatch's embedded metric format. Alarms of the template look at `CyclesSucceeded` and
-/// `NeedsHuman`: one says that cycles come, the other what every cycle finds, the skipped ones too.
-pub fn figures(cycle: &Cycle, outcome: &Outcome, at: Timestamp) -> Json {
-    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-    let metrics = [
-        metric("StepsDone", "Count"),
-        metric("StepsRefused", "Count"),
-        metric("StepsSkipped", "Count"),
-        metric("StepsUndone", "Count"),
-        metric("StepsLeft", "Count"),
-        metric("CyclesFailed", "Count"),
-        metric("CyclesSucceeded", "Count"),
-        metric("NeedsHuman", "Count"),
-        metric("AwsCalls", "Count"),
-        metric("CostUsd", "None"),
-    ];
-    let count = |is: bool| u8::from(is);
-    // Training and rehearsals change no capacity, however well they end.
-    let serves = cycle.task == Task::Scale && cycle.is_present();
-    json!({
-        "_aws": {
-            "Timestamp": at.as_millisecond(),
-            "CloudWatchMetrics": [{"Namespace": "Headroom", "Dimensions": [["Platform"]], "Metrics": metrics}],
-        },
-        "Platform": cycle.platform,
-        "Cycle": outcome.cycle_id,
-        "Outcome": outcome.outcome,
-        "StepsDone": outcome.steps.done,
-        "StepsRefused": outcome.steps.refused,
-        "StepsSkipped": outcome.steps.skipped,
-        "StepsUndone": outcome.steps.undone,
-        "StepsLeft": outcome.steps.left,
-        "CyclesFailed": count(!outcome.succeeded),
-        "CyclesSucceeded": count(outcome.succeeded && serves),
-        "NeedsHuman": count(outcome.needs_human),
-        "AwsCalls": outcome.aws_calls,
-        "CostUsd": outcome.cost_usd,
-    })
 }

@@ -1,8 +1,11 @@
 //! Figures about the scaling itself, as `monitoring.scaling_metrics` asks for them.
 
-use jiff::Timestamp;
-use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::embedded::{Measured, PLATFORM, line};
 use crate::alert::{Scaled, over};
 use crate::platform::{Figure, Platform};
 use crate::state::PlatformState;
@@ -17,37 +20,29 @@ pub fn monitored(
     scaled: &[Scaled],
     at: Timestamp,
 ) -> Option<Json> {
-    let mut metrics = Vec::new();
-    let mut line = Map::new();
-    for figure in &platform.monitoring.figures {
-        let Some(value) = value(*figure, platform, state, scaled, at) else { continue };
-        let (name, unit) = name(*figure);
-        if line.insert(name.to_owned(), json!(value)).is_none() {
-            metrics.push(json!({"Name": name, "Unit": unit}));
-        }
-    }
-    if metrics.is_empty() {
-        return None;
-    }
-    line.insert("Platform".to_owned(), json!(platform.name));
-    let directive = json!({"Namespace": "Headroom", "Dimensions": [["Platform"]], "Metrics": metrics});
-    line.insert(
-        "_aws".to_owned(),
-        json!({"Timestamp": at.as_millisecond(), "CloudWatchMetrics": [directive]}),
-    );
-    Some(Json::Object(line))
+    let known = platform.monitoring.figures.iter().filter_map(|figure| {
+        let (name, unit) = monitored_name(*figure);
+        Some((name, unit, value(*figure, platform, state, scaled, at)?))
+    });
+    // A figure may be asked for by two names.
+    let known: BTreeMap<&str, (&str, f64)> = known.map(|(name, unit, value)| (name, (unit, value))).collect();
+    let metrics: Vec<Measured> =
+        known.into_iter().map(|(name, (unit, value))| Measured { name, unit, value }).collect();
+    (!metrics.is_empty()).then(|| line(&[(PLATFORM, platform.name.to_string())], &metrics, &[], at))
 }
 
-fn name(figure: Figure) -> (&'static str, &'static str) {
+/// What a figure of the scaling itself is called in CloudWatch, and its unit.
+pub fn monitored_name(figure: Figure) -> (&'static str, &'static str) {
     match figure {
         Figure::ScalingEvents => ("ScalingEventsPerHour", "Count"),
         Figure::ScalingDuration => ("AverageScalingDuration", "Seconds"),
         Figure::ScalingAccuracy => ("ScalingAccuracyPercentage", "Percent"),
         Figure::CostOptimization => ("CostOptimizationAchieved", "Percent"),
+        Figure::CapacityCost => ("CapacityCostHourly", "None"),
     }
 }
 
-fn value(
+pub(super) fn value(
     figure: Figure,
     platform: &Platform,
     state: &PlatformState,
@@ -61,6 +56,7 @@ fn value(
             (0 < figures.judged).then_some(figures.coverage * 100.0)
         }
         Figure::CostOptimization => Some(state.spend?.saved(&platform.zone)? * 100.0),
+        Figure::CapacityCost => Some(state.spend?.hourly),
     }
 }
 
@@ -117,8 +113,8 @@ scaling_groups:
         let scaled = [cycle(39_000, 5), cycle(40_000, 3)];
         assert_eq!(
             told("", &state, &scaled).unwrap(),
-            "AverageScalingDuration 90.0, CostOptimizationAchieved 37.5, ScalingAccuracyPercentage 90.0, \
-             ScalingEventsPerHour 3.0"
+            "AverageScalingDuration 90.0, CapacityCostHourly 4.0, CostOptimizationAchieved 37.5, \
+             ScalingAccuracyPercentage 90.0, ScalingEventsPerHour 3.0"
         );
         let some = "monitoring: {scaling_metrics: [scaling_events_per_hour, cost_optimization_achieved]}";
         assert_eq!(

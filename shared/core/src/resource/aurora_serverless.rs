@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Range};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Metric, Mode, Named, Rate, ResourceSpec,
-    TARGET_UTILIZATION, published, utilization,
+    TARGET_UTILIZATION, average, published, utilization,
 };
 use crate::scalar::Span;
 use crate::units::Units;
@@ -79,6 +79,11 @@ impl Kind for AuroraServerless {
         let cpu = draft.target(("target_cpu_utilization", "CPUUtilization"), given, Some(TARGET_UTILIZATION));
         let facts = Facts {
             is_served: true,
+            shown: vec![average(
+                "AWS/RDS",
+                "ServerlessDatabaseCapacity",
+                [("DBClusterIdentifier", self.common.name.as_str())],
+            )],
             serves_at_none: if self.auto_pause == Some(true) { AWAKE } else { Units(0) },
             ..Facts::of_storage_at(HALF_ACU_USD_HOURLY)
         };

@@ -109,6 +109,7 @@ fn units(
                 is_served: true,
                 daily_limit: Some(DECREASES),
                 carries: &[("Consumed", 1.0)],
+                shown: access.shown(table, index),
                 ..Facts::of_storage_at(access.unit_usd_hourly())
             };
             DimensionSpec::new(&name, &at, Range { min, max }, facts)
@@ -144,6 +145,22 @@ impl Access {
             Access::Read => "ConsumedReadCapacityUnits",
             Access::Write => "ConsumedWriteCapacityUnits",
         }
+    }
+
+    /// The units that are provisioned, and the requests that were throttled.
+    fn shown(self, table: &str, index: Option<&str>) -> Vec<Query> {
+        let (provisioned, throttled) = match self {
+            Access::Read => ("ProvisionedReadCapacityUnits", "ReadThrottleEvents"),
+            Access::Write => ("ProvisionedWriteCapacityUnits", "WriteThrottleEvents"),
+        };
+        let of = |name: &str, read: (&str, Rate)| match index {
+            Some(index) => {
+                let named = [("TableName", table), ("GlobalSecondaryIndexName", index)];
+                published("AWS/DynamoDB", name, named, read)
+            }
+            None => published("AWS/DynamoDB", name, [("TableName", table)], read),
+        };
+        vec![of(provisioned, ("Average", Rate::Level)), of(throttled, ("Sum", Rate::PerMinute))]
     }
 
     fn target(self, table: &str, index: Option<&str>) -> ScalableTargetId {

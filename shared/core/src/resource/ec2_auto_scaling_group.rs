@@ -48,7 +48,9 @@ impl Kind for Ec2AutoScalingGroup {
             );
         }
         let facts = Facts { is_served: true, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
-        let facts = Facts { past_capacity: Some(in_service(&self.common.name)), ..facts };
+        let shown = vec![query.clone(), group_metric(&self.common.name, "GroupDesiredCapacity")];
+        let past = group_metric(&self.common.name, IN_SERVICE);
+        let facts = Facts { past_capacity: Some(past), shown, ..facts };
         let desired = DimensionSpec::only("desired", self.min_capacity, self.max_capacity, facts);
         let mut dimensions = vec![desired.metrics(cpu.map(|target| utilization("cpu", target, query)))];
         dimensions.extend(self.warm_pool.map(|range| {
@@ -67,6 +69,9 @@ impl Kind for Ec2AutoScalingGroup {
 }
 
 /// The units that were in service, of groups whose metrics are collected: instances, or the sum of their weights.
-fn in_service(name: &str) -> Query {
-    average("AWS/AutoScaling", "GroupInServiceCapacity", [("AutoScalingGroupName", name)])
+const IN_SERVICE: &str = "GroupInServiceCapacity";
+
+/// A metric of a group whose metrics are collected.
+fn group_metric(group: &str, name: &str) -> Query {
+    average("AWS/AutoScaling", name, [("AutoScalingGroupName", group)])
 }

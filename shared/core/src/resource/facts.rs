@@ -20,6 +20,8 @@ pub struct Facts {
     pub scalable_target: Option<ScalableTargetId>,
     /// The metric that tells the units of the past.
     pub past_capacity: Option<Query>,
+    /// What AWS publishes of it that people look at, beside what it is measured by.
+    pub shown: Vec<Query>,
     /// Whether AWS changes one dimension of the resource at a time, so that another has to wait for a later cycle.
     pub one_at_a_time: bool,
     /// Whether it is no capacity, but a limit on what is let in to what its group depends on.
@@ -71,6 +73,7 @@ impl Facts {
             is_served: false,
             scalable_target: None,
             past_capacity: None,
+            shown: Vec::new(),
             one_at_a_time: false,
             is_throttle: false,
             daily_limit: None,

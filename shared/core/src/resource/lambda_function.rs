@@ -89,7 +89,11 @@ impl LambdaFunction {
         let named = [("FunctionName", name.as_str()), ("Resource", resource.as_str())];
         let spillover =
             guard("spillover", LOST_MAX, ("AWS/Lambda", "ProvisionedConcurrencySpilloverInvocations", named));
-        let facts = Facts { is_served: true, ..Facts::of_units_at(GB_USD_HOURLY) };
+        let shown = vec![
+            published("AWS/Lambda", "ProvisionedConcurrentExecutions", named, ("Maximum", Rate::Level)),
+            published("AWS/Lambda", "Throttles", [("FunctionName", name.as_str())], ("Sum", Rate::PerMinute)),
+        ];
+        let facts = Facts { is_served: true, shown, ..Facts::of_units_at(GB_USD_HOURLY) };
         let target = ScalableTargetId::new(
             "lambda",
             format!("function:{resource}"),

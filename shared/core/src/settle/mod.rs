@@ -134,6 +134,15 @@ impl Outcome {
         Outcome { outcome: Ending::NeedsHuman, error, cause: Some(why.clone()), summary: why, ..self }
     }
 
+    /// The causes for which people are told: its ending, if that is news, and each alert.
+    pub fn causes(&self) -> Vec<String> {
+        let ending = self.outcome.is_news().then(|| match &self.error {
+            Some(error) => format!("{:?} {error}", self.outcome),
+            None => format!("{:?}", self.outcome),
+        });
+        ending.into_iter().chain(self.alerts.iter().map(|raised| raised.cause())).collect()
+    }
+
     /// Adds what was used since.
     pub fn account(&mut self, usage: &Usage) {
         self.usage.merge(usage);
@@ -197,7 +206,7 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
         error: (!ending.succeeded()).then(|| error_name(ending, failure)),
         cause: (!ending.succeeded()).then(|| summary.clone()),
         summary,
-        alerts: Vec::new(),
+        alerts: request.decided.as_ref().map(|decided| decided.alerts.clone()).unwrap_or_default(),
         needs_human: ending == Ending::NeedsHuman,
         aws_calls: request.usage.calls(),
         cost_usd: request.usage.cost_usd(),

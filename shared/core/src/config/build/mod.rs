@@ -111,7 +111,7 @@ pub(super) fn platform(build: &mut Build<'_>, raw: raw::Platform) -> Platform {
         orchestration::orchestration(build, raw.orchestration.unwrap_or_default(), checks, &groups);
     let mut calendar = calendar::calendar(build, raw.calendar.unwrap_or_default(), &groups, &zone);
     calendar.extend(scheduled);
-    let monitoring = monitoring::monitoring(build, raw.monitoring.unwrap_or_default());
+    let monitoring = monitoring::monitoring(build, raw.monitoring.unwrap_or_default(), &groups);
     let platform = Platform {
         // Required, so without a name there is a fault already and this platform goes nowhere.
         name: PlatformName(raw.configuration_name.map(|name| name.0).unwrap_or_default()),

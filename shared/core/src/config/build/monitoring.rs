@@ -5,21 +5,23 @@ use std::time::Duration;
 use super::Build;
 use crate::config::path::Path;
 use crate::config::raw;
-use crate::platform::{Alert, Comparison, Figure, Monitoring};
+use crate::name::GroupName;
+use crate::platform::{Alert, Comparison, Figure, Group, Monitoring};
 use crate::resource::Arn;
 use crate::text::suggestion;
 
 /// Names of figures as users write them.
-const FIGURES: [(&str, Figure); 6] = [
+const FIGURES: [(&str, Figure); 7] = [
     ("scaling_events", Figure::ScalingEvents),
     ("scaling_events_per_hour", Figure::ScalingEvents),
     ("average_scaling_duration", Figure::ScalingDuration),
     ("scaling_accuracy", Figure::ScalingAccuracy),
     ("scaling_accuracy_percentage", Figure::ScalingAccuracy),
     ("cost_optimization_achieved", Figure::CostOptimization),
+    ("capacity_cost_per_hour", Figure::CapacityCost),
 ];
 
-pub(super) fn monitoring(build: &mut Build<'_>, raw: raw::Monitoring) -> Monitoring {
+pub(super) fn monitoring(build: &mut Build<'_>, raw: raw::Monitoring, groups: &[Group]) -> Monitoring {
     let at = Path::default().key("monitoring");
     let figures = match raw.scaling_metrics {
         Some(names) => {
@@ -35,7 +37,25 @@ pub(super) fn monitoring(build: &mut Build<'_>, raw: raw::Monitoring) -> Monitor
     if let Some(topic) = raw.notify.as_ref().filter(|topic| !is_topic(topic)) {
         build.fault(&at.key("notify"), format!("must be the ARN of an SNS topic, not `{topic}`"));
     }
-    Monitoring { figures, alerts, notify: raw.notify }
+    let named = raw.dimension_metrics.unwrap_or_default();
+    let dimension_metrics = detailed(build, &at.key("dimension_metrics"), &named, groups);
+    Monitoring { figures, alerts, notify: raw.notify, dimension_metrics }
+}
+
+/// Groups whose dimensions publish figures of their own, each once.
+fn detailed(build: &mut Build<'_>, at: &Path, named: &[String], groups: &[Group]) -> Vec<GroupName> {
+    let mut detailed: Vec<GroupName> = Vec::new();
+    for (index, name) in named.iter().enumerate() {
+        let Some(group) = groups.iter().find(|group| group.name.0 == *name) else {
+            let near = suggestion(name, groups.iter().map(|group| group.name.0.as_str()));
+            build.fault(&at.index(index), format!("there is no group `{name}`{near}"));
+            continue;
+        };
+        if !detailed.contains(&group.name) {
+            detailed.push(group.name.clone());
+        }
+    }
+    detailed
 }
 
 /// Topics go by their ARN; a subscription's has one part more.
@@ -97,6 +117,7 @@ fn scale(figure: Figure, unit: &str) -> Option<(f64, Duration)> {
         (Figure::ScalingDuration, "minute" | "minutes" | "m") => Some((60.0, HOUR)),
         (Figure::ScalingDuration, "hour" | "hours" | "h") => Some((3_600.0, HOUR)),
         (Figure::ScalingAccuracy | Figure::CostOptimization, "" | "%" | "percent") => Some((1.0, HOUR)),
+        (Figure::CapacityCost, "" | "per hour") => Some((1.0, HOUR)),
         _ => None,
     }
 }

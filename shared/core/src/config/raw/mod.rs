@@ -335,8 +335,11 @@ pub(crate) struct Event {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Monitoring {
     /// Figures to publish in every cycle: scaling_events_per_hour, average_scaling_duration, scaling_accuracy_percentage,
-    /// cost_optimization_achieved. Default all.
+    /// cost_optimization_achieved, capacity_cost_per_hour. Default all.
     pub(crate) scaling_metrics: Option<Vec<String>>,
+    /// Groups whose dimensions publish figures of their own, for the dashboard: load, forecast, units, short minutes. Each is a
+    /// custom metric that CloudWatch bills. Default none.
+    pub(crate) dimension_metrics: Option<Vec<String>>,
     pub(crate) alerts: Option<Vec<Alert>>,
     /// An SNS topic to publish to, besides the stack's own.
     pub(crate) notify: Option<String>,

@@ -172,7 +172,7 @@ fn observations() -> impl Strategy<Value = BTreeMap<DimensionKey, Observation>> 
                 };
                 readings.extend([reading("waiting", waiting), reading("slow", slow)]);
             }
-            Observation { key: key.parse().unwrap(), capacity, readings }
+            Observation { key: key.parse().unwrap(), capacity, readings, short_minutes: None }
         })
     };
     let [a, b, c, d] = DIMENSIONS.map(of);

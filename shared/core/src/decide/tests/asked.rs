@@ -93,7 +93,8 @@ scaling_groups:
     };
     let readings = vec![reading("cpu", 50.0 * f64::from(ready), 0), reading("slow", latency, over_s)];
     let capacity = Capacity { set: Units(set), ready: Units(ready), ..Capacity::default() };
-    let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
+    let seen =
+        Observation { key: key.clone(), capacity: Observed::Known(capacity), readings, short_minutes: None };
     decide(&World {
         platform: &platform,
         now: now(),
@@ -156,7 +157,12 @@ scaling_groups:
         let load = Load { mean, peak, at: now(), saturated: true, over_s: 0 };
         let readings = vec![Reading { metric: "consumed".into(), load: Observed::Known(load) }];
         let capacity = Capacity { set: Units(set), ready: Units(set), ..Capacity::default() };
-        let seen = Observation { key: key.clone(), capacity: Observed::Known(capacity), readings };
+        let seen = Observation {
+            key: key.clone(),
+            capacity: Observed::Known(capacity),
+            readings,
+            short_minutes: None,
+        };
         let none = MetricForecast::none("consumed", NoForecast::Stale { age_s: 0 });
         let made = foreseen.map(|load| MetricForecast { lead: Some(any_world::lead(load)), ..none });
         decide(&World {
