@@ -97,10 +97,13 @@ enum When {
     MadeTagged,
 }
 
+/// Actions, and the resources that they are allowed on.
+type Granted = (BTreeSet<&'static str>, BTreeSet<String>);
+
 /// Actions and resources by what they are for.
 #[derive(Debug, Default)]
 struct Grants {
-    by: BTreeMap<(String, When), (BTreeSet<&'static str>, BTreeSet<String>)>,
+    by: BTreeMap<(String, When), Granted>,
     /// Namespaces and dimensions of Application Auto Scaling.
     targets: BTreeSet<(String, String)>,
 }
