@@ -93,6 +93,12 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
+    if arguments.objectives && matches!(arguments.format, Format::Html) {
+        return Err(
+            "the page does not show other objectives: use `--format text` or `json` with `--objectives`"
+                .to_owned(),
+        );
+    }
     let file = arguments.file.display();
     let parsed = parse(&crate::validate::read(&arguments.file)?);
     let platform = parsed.map_err(|faults| format!("{file} is not valid:\n{faults}"))?.platform;
@@ -115,8 +121,9 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
     let replayed = replay(&platform, &trace, &options, &mut progress());
     let mut replayed = replayed.map_err(|error| format!("{error}{}", known(&notes)))?;
     replayed.notes.splice(0..0, notes);
+    replayed.notes.extend(advice(&replayed, arguments.short_minute_cost));
     match arguments.format {
-        Format::Text => say(format_args!("{}{}", text(&replayed).trim_end(), advice(arguments, &replayed)))?,
+        Format::Text => say(text(&replayed).trim_end())?,
         Format::Json => say(serde_json::to_string(&replayed).map_err(|error| error.to_string())?)?,
         Format::Html => say(html(&replayed).trim_end())?,
     }
@@ -124,14 +131,11 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
 }
 
 /// Which objective costs least, where it was said what a short minute costs.
-fn advice(arguments: &Arguments, replayed: &Replay) -> String {
-    let cheapest = || {
-        let cost = arguments.short_minute_cost?;
-        let objective = plain_percent(replayed.curve.as_ref()?.cheapest(cost)?.get());
-        let currency = &replayed.currency;
-        Some(format!("\nat {cost} {currency} for a short minute, {objective} costs least in all"))
-    };
-    cheapest().unwrap_or_default()
+fn advice(replayed: &Replay, short_minute_cost: Option<f64>) -> Option<String> {
+    let cost = short_minute_cost?;
+    let objective = plain_percent(replayed.curve.as_ref()?.cheapest(cost)?.get());
+    let currency = &replayed.currency;
+    Some(format!("at {cost} {currency} for a short minute, the objective {objective} costs least in all"))
 }
 
 fn known(notes: &[String]) -> String {

@@ -260,7 +260,7 @@ fn a_replay_is_told_as_a_table_for_programs_and_as_a_page() {
         bought.contains("headroom at other objectives") && bought.contains("one short minute less"),
         "{bought}"
     );
-    assert!(bought.contains("at 1000000 USD for a short minute, "), "{bought}");
+    assert!(bought.contains("note: at 1000000 USD for a short minute, the objective "), "{bought}");
     let page = told("html", &["--peak-units", "10", "--spread", "30", "--failing", "10", "--seed", "2"]);
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     for fetched in ["http://", "https://", "src=", "@import", "url(", "<link"] {
@@ -283,6 +283,9 @@ fn what_cannot_be_replayed_is_said_by_line() {
     assert!(err.contains("must be a number from 0 to 100"), "{err}");
     let (succeeds, _, err) = run(&["simulate", &platform, "--trace", &trace, "--short-minute-cost", "2"], "");
     assert!(!succeeds && err.contains("--objectives"), "{err}");
+    let page = ["simulate", &platform, "--trace", &trace, "--objectives", "--format", "html"];
+    let (succeeds, out, err) = run(&page, "");
+    assert!(!succeeds && out.is_empty() && err.contains("the page does not show other objectives"), "{err}");
 }
 
 #[test]
