@@ -218,6 +218,8 @@ fn condition(when: When, platform: &str, targets: Option<&BTreeSet<(String, Stri
         equal.insert("application-autoscaling:service-namespace".to_owned(), json!(namespaces));
         equal.insert("application-autoscaling:scalable-dimension".to_owned(), json!(dimensions));
     }
+    // Builds with other features of serde_json would print another order.
+    equal.sort_all_objects();
     Some(json!({"StringEquals": equal}))
 }
 

@@ -169,7 +169,7 @@ fn chat(subject: &str, outcome: &Outcome, advice: &Advice, commands: &[String], 
     let steps = commands.iter().map(|command| format!("`{command}`"));
     let steps = steps.chain([format!("Runbook: {}", advice.runbook)]);
     let steps: Vec<String> = steps.chain(link.map(|link| format!("<{link}|The execution>"))).collect();
-    json!({
+    let mut notification = json!({
         "version": "1.0",
         "source": "custom",
         "content": {
@@ -179,7 +179,10 @@ fn chat(subject: &str, outcome: &Outcome, advice: &Advice, commands: &[String], 
             "nextSteps": steps,
         },
         "metadata": {"threadId": outcome.cycle_id, "summary": subject},
-    })
+    });
+    // Builds with other features of serde_json would send another order.
+    notification.sort_all_objects();
+    notification
 }
 
 fn record(
