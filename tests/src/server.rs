@@ -135,6 +135,8 @@ fn serve(folder: &Path, port: u16, faults: Option<u16>, options: Options) -> Res
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", folder)
         .env("TMPDIR", folder)
+        // The limit of an account that was raised, whatever memory this machine has: all shops reserve from it.
+        .env("LAMBDA_ACCOUNT_CONCURRENCY", "10000")
         .env("BIND_HOST", &loopback)
         .env("MINISTACK_HOST", &loopback)
         .env("GATEWAY_PORT", port.to_string())
