@@ -146,12 +146,19 @@ impl Bench {
 
     /// The reasons of the newest decision about a dimension such as `web/desired`.
     pub(crate) async fn reasons(&self, dimension: &str) -> Vec<String> {
+        let key = format!("{}-{dimension}", self.shop.name);
+        self.all_reasons().await.remove(&key).unwrap()
+    }
+
+    /// The reasons for the newest decision on every dimension, by its key.
+    pub(crate) async fn all_reasons(&self) -> BTreeMap<String, Vec<String>> {
         let store = self.store();
         let (now, outcome) = store.outcomes(&self.name(), 1).await.unwrap().remove(0);
         let decisions = store.decisions(&self.name(), now, &outcome.cycle_id).await.unwrap();
-        let key = format!("{}-{dimension}", self.shop.name).parse().unwrap();
-        let decision = decisions.into_iter().find(|decision| decision.key == key).unwrap();
-        decision.reasons.iter().map(ToString::to_string).collect()
+        let told = |decision: headroom_core::decide::Decision| {
+            (decision.key.to_string(), decision.reasons.iter().map(ToString::to_string).collect())
+        };
+        decisions.into_iter().map(told).collect()
     }
 
     /// Breaks calls of the functions to AWS by a rule of the fault proxy, limited to this shop by what the rule says.

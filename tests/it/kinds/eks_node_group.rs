@@ -127,7 +127,8 @@ async fn nodes_come_before_the_tasks_that_run_on_them_and_go_after() {
     let journal = bench.journal().await;
     assert!(journal["api"].wave < journal["nodes"].wave, "{journal:#?}");
     let less = stands(&bench.aws, &name_of(&bench)).await.2;
-    assert!((2..nodes).contains(&less), "{less} of {nodes} nodes");
+    let reasons = bench.all_reasons().await;
+    assert!((2..nodes).contains(&less), "{less} of {nodes} nodes: {reasons:#?}");
 }
 
 #[tokio::test]

@@ -247,8 +247,9 @@ async fn a_platform_of_every_kind_scales_out_in_order_and_in_against_it() {
     // From here on everything is done at once, and what was begun is.
     server().await.kind("each-").await.unwrap();
     let (out, waves) = (platform.stands().await, platform.waves().await);
+    let reasons = platform.bench.all_reasons().await;
     for (name, units) in &before {
-        assert!(is_above(&out[name], units), "{name}: {units:?}, then {:?}", out[name]);
+        assert!(is_above(&out[name], units), "{name}: {units:?}, then {:?}: {reasons:#?}", out[name]);
     }
     for (first, then) in ORDER {
         assert!(waves[first] < waves[then], "{first} before {then}: {waves:?}");
@@ -257,8 +258,9 @@ async fn a_platform_of_every_kind_scales_out_in_order_and_in_against_it() {
     let cycle = platform.cycle(until).await;
     assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
     let (inward, waves) = (platform.stands().await, platform.waves().await);
+    let reasons = platform.bench.all_reasons().await;
     for (name, units) in out.iter().filter(|(name, _)| **name != "stock") {
-        assert!(is_above(units, &inward[name]), "{name}: {units:?}, then {:?}", inward[name]);
+        assert!(is_above(units, &inward[name]), "{name}: {units:?}, then {:?}: {reasons:#?}", inward[name]);
     }
     assert_eq!(inward["stock"], out["stock"], "storage only grows");
     for (first, then) in ORDER.into_iter().filter(|(first, _)| *first != "stock") {

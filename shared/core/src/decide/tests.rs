@@ -107,6 +107,14 @@ fn with_facts(change: impl Fn(&mut Facts)) -> Case {
 
 impl Case {
     fn decide(&self) -> Decision {
+        self.in_world(|world| {
+            let key: DimensionKey = "web/desired".parse().unwrap();
+            decide(world).into_iter().find(|decision| decision.key == key).unwrap()
+        })
+    }
+
+    /// What is told of the world that this case is.
+    fn in_world<T>(&self, tell: impl FnOnce(&World<'_>) -> T) -> T {
         let key: DimensionKey = "web/desired".parse().unwrap();
         let load = match self.cpu {
             Some(cpu) => {
@@ -164,16 +172,15 @@ impl Case {
         };
         let turned = (0..).map(|place| 3_500 - 60 * place).zip(self.turned.iter().copied());
         let changes: Vec<Change> = turned.chain(self.changed).map(change).collect();
-        let world = World {
+        tell(&World {
             platform: &self.platform,
             now: now(),
             observations: &BTreeMap::from([(key.clone(), observation)]),
             forecasts: &forecasts.into_iter().collect(),
             changes: &changes,
-            manual: &self.manual.map(|units| (key.clone(), Units(units))).into_iter().collect(),
+            manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
             state: &self.state,
-        };
-        decide(&world).into_iter().find(|decision| decision.key == key).unwrap()
+        })
     }
 
     /// `10 -> 14 by Reactive: pace` or `hold 10: enough`.
@@ -259,6 +266,14 @@ fn what_will_be_needed_again_before_it_could_be_replaced_stays() {
 }
 
 #[test]
+fn where_forecasts_are_switched_off_none_holds_a_scale_in() {
+    let off = "    scaling_policies: [{type: predictive, enabled: false}]\n";
+    let quiet = Case { cpu: Some(30.0), forecast: Some((600.0, 0.95)), ..case(&format!("{off}{FULL}")) };
+    quiet.check("10 -> 6 by Reactive: measured_load");
+    Case { lead: Some((600.0, 0.95)), ..quiet }.check("10 -> 6 by Reactive: measured_load");
+}
+
+#[test]
 fn what_the_next_decision_could_not_add_at_once_is_begun_now() {
     let quiet =
         Case { cpu: Some(20.0), lead: Some((200.0, 0.95)), forecast: Some((200.0, 0.95)), ..case(FULL) };
@@ -288,6 +303,44 @@ fn a_decision_remembers_what_it_expects() {
     let expected = Expected { metric: "cpu".into(), low: 700.0, high: 700.0, middle: Some(700.0) };
     assert_eq!(decision.expected, [expected]);
     assert_eq!(decision.cost_per_thousand, None, "a utilisation counts nothing");
+}
+
+#[test]
+fn a_decision_expects_what_the_middle_of_the_cycle_brings_in_which_it_is_judged() {
+    let case = case(FULL);
+    case.in_world(|world| {
+        let rising = |level| Quantile { level, values: (0..24).map(f64::from).collect() };
+        let forecast = Forecast {
+            start: now(),
+            step_s: 300,
+            mean: vec![0.0; 24],
+            quantiles: vec![rising(0.5), rising(0.9)],
+            model: "test".into(),
+            confidence: Ratio::clamped(1.0),
+        };
+        let none = MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 });
+        let key: DimensionKey = "web/desired".parse().unwrap();
+        let forecasts = BTreeMap::from([(key, vec![MetricForecast { outcome: Ok(forecast), ..none }])]);
+        let world = World { forecasts: &forecasts, ..*world };
+        let place = world.platform.dimensions().next().unwrap();
+        // Cycles last five minutes: half of one before the half hour lies in the sixth step of the forecast.
+        let expected = expected(&world, place, Duration::from_secs(1_800));
+        assert_eq!(expected[0].middle, Some(5.0));
+    });
+}
+
+#[test]
+fn a_dimension_decided_alone_is_decided_as_among_others() {
+    let other = Change { key: "other/desired".parse().unwrap(), at: now(), from: Units(1), to: Units(2) };
+    for changed in [None, Some((10, true))] {
+        Case { cpu: Some(30.0), changed, ..case(FULL) }.in_world(|world| {
+            let changes: Vec<Change> = world.changes.iter().cloned().chain([other.clone()]).collect();
+            let world = World { changes: &changes, ..*world };
+            let alone = decision(&world, world.platform.dimensions().next().unwrap());
+            assert_eq!(alone, decide(&world).remove(0));
+            assert_eq!(alone.change().is_some(), changed.is_none());
+        });
+    }
 }
 
 #[test]

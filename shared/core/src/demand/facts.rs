@@ -76,16 +76,17 @@ impl<'a> DemandFacts<'a> {
         }
     }
 
-    /// What is forecast of a metric.
+    /// What is forecast of a metric, where the group goes by forecasts.
     pub(super) fn made(&self, metric: &Metric) -> Option<&'a MetricForecast> {
-        let made = self.world.forecasts.get(&self.place.dimension.key)?;
+        let wanted = self.place.group.policy.predictive;
+        let made = self.world.forecasts.get(&self.place.dimension.key).filter(|_| wanted)?;
         made.iter().find(|made| made.metric == metric.name)
     }
 
     /// The forecast of a metric's lead window, or the reason why it is not trusted enough to scale out by; `None` where there is
     /// none.
     pub(super) fn lead(&self, metric: &Metric) -> Option<Result<&'a LeadForecast, Reason>> {
-        let lead = self.made(metric)?.lead.as_ref().filter(|_| self.place.group.policy.predictive)?;
+        let lead = self.made(metric)?.lead.as_ref()?;
         let (confidence, needed) = (lead.confidence, self.world.scale_out_confidence());
         Some(if needed <= confidence { Ok(lead) } else { Err(Reason::NotTrusted { confidence, needed }) })
     }

@@ -182,7 +182,7 @@ fn observations() -> impl Strategy<Value = BTreeMap<DimensionKey, Observation>> 
 }
 
 /// What a trained lead model said of some load, as a stored one reads.
-pub(super) fn lead(load: f64) -> LeadForecast {
+pub(in crate::decide) fn lead(load: f64) -> LeadForecast {
     const STORED: &str = include_str!("../../../../forecast/tests/stored/lead-forecast.json");
     let stored: LeadForecast = serde_json::from_str(STORED).unwrap();
     let usual = stored.whole.quantile(0.5);
