@@ -190,6 +190,25 @@ scaling_groups:
     }
 
     #[test]
+    fn of_an_earlier_cycle_only_the_horizon_is_gone_on_with_and_the_decision_says_when_it_was_made() {
+        let lead = crate::decide::tests::any_world::lead(3.0);
+        let anomaly = Some(Ratio::clamped(0.5));
+        let whole = |made: MetricForecast| MetricForecast { lead: Some(lead.clone()), anomaly, ..made };
+        let earlier = vec![(at(300), key(), made(3.0).into_iter().map(whole).collect())];
+        let shop = shop("");
+        let fallback = FallbackForecasts::of(&shop, BTreeMap::new(), earlier);
+        assert_eq!(fallback.forecasts[&key()], made(3.0));
+        let mut decisions: Vec<Decision> = shop.dimensions().map(Decision::undecided).collect();
+        decisions.iter_mut().for_each(|decision| decision.reasons.push(Reason::NothingMeasured));
+        fallback.explain(&mut decisions);
+        for decision in decisions {
+            let made_at = (decision.key == key()).then_some(Reason::EarlierForecast { made_at: at(300) });
+            let expected: Vec<Reason> = made_at.into_iter().chain([Reason::NothingMeasured]).collect();
+            assert_eq!(decision.reasons, expected, "{}", decision.key);
+        }
+    }
+
+    #[test]
     fn a_forecast_that_ends_before_an_order_serves_is_not_gone_on_with() {
         let short = shop("predictive: {prediction_horizon: 15m, fallback: {after: 1h}}\n");
         let since =

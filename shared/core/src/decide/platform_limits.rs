@@ -115,8 +115,7 @@ fn hours_left(world: &World<'_>) -> f64 {
     let now = world.now.to_zoned(world.platform.zone.clone());
     let last = now.last_of_month().and_then(|last| last.end_of_day());
     let end = last.map_or(Timestamp::MAX, |end| end.timestamp());
-    let left_s = end.as_second().saturating_sub(world.now.as_second());
-    (i32::try_from(left_s).map_or(HOURS_IN_MONTH * HOUR_S, f64::from) / HOUR_S).max(1.0)
+    (end.duration_since(world.now).as_secs_f64() / HOUR_S).max(1.0)
 }
 
 /// Gives up scale-outs until the rest fits: those of the tiers that others depend on last, because without them the

@@ -99,6 +99,24 @@ fn a_month_has_what_is_left_of_its_budget() {
     check("2026-10-31T23:00:00Z", 10_500.0, [12, 12]); // That was last month.
 }
 
+#[test]
+fn a_month_of_which_nothing_is_counted_has_its_mean_hours() {
+    let check = |hourly: f64, expected: [u32; 2]| {
+        check(&format!("guardrails: {{budget: {{monthly: {}}}}}\n", 730.0 * hourly), [60.0, 60.0], expected);
+    };
+    check(36.0, [12, 12]);
+    check(35.0, [12, 11]);
+}
+
+#[test]
+fn a_budget_takes_nothing_from_what_is_free() {
+    let text = SHOP.replace("hourly_cost_per_unit: 1.0", "hourly_cost_per_unit: 0");
+    let text = format!("{text}guardrails: {{budget: {{hourly: 22}}}}\n");
+    let seen = [("db/desired", 10, Some(600.0)), ("web/desired", 10, Some(600.0))];
+    let decisions = decided_of(&EMPTY, &text, &seen);
+    assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), [11, 12]);
+}
+
 fn spent(counted_to: &str, amount: f64, unseen_hourly: f64) -> PlatformState {
     let counted_to = counted_to.parse().unwrap();
     let spend = Spend { amount, peak_hourly: 0.0, hourly: 0.0, unseen_hourly, counted_to };
@@ -126,6 +144,37 @@ fn a_decision_says_what_it_costs_and_how_long_it_takes() {
 }
 
 #[test]
+fn a_decision_says_what_a_thousand_of_a_counted_load_cost() {
+    let text = "configuration_name: shop
+scaling_groups:
+  rank:
+    resources:
+      - {type: SAGEMAKER_ENDPOINT, name: ranking, variant: AllTraffic, min_capacity: 1, max_capacity: 20, target_invocations: 600,
+        hourly_cost_per_unit: 0.6}
+  data:
+    resources:
+      - {type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 4000}, write_capacity: {min: 5, max: 4000},
+        hourly_cost_per_unit: 0.36}
+";
+    let cost = |invocations: f64, reads: f64| {
+        let seen = [("ranking/desired", 2, Some(invocations)), ("users/read", 10, Some(reads))];
+        let decisions = decided_of(&EMPTY, text, &seen);
+        let of = |key: &str| decisions.iter().find(|decision| decision.key == key.parse().unwrap()).unwrap();
+        let of_thousand = |key: &str| of(key).cost_per_thousand.map(|cost| (cost * 1e6).round() / 1e6);
+        [of_thousand("ranking/desired"), of_thousand("users/read")]
+    };
+    // Two instances cost 1.2 an hour, in which 200 a minute are 12,000; ten units 3.6, in which 2 a second are 7,200.
+    assert_eq!(cost(200.0, 2.0), [Some(0.1), Some(0.5)]);
+    assert_eq!(cost(0.0, 0.0), [None, None]);
+    let free = text.replace("hourly_cost_per_unit: 0.6", "hourly_cost_per_unit: 0");
+    let decisions = decided_of(&EMPTY, &free, &[("ranking/desired", 2, Some(200.0))]);
+    assert!(
+        decisions.iter().all(|decision| decision.cost_per_thousand.is_none()),
+        "nothing that has a price was seen"
+    );
+}
+
+#[test]
 fn no_more_is_let_in_to_what_falls_short_or_is_not_seen() {
     let check = |most: u32, web: &[(&str, u32, Option<f64>)], expected: u32| {
         let text = format!(
@@ -150,6 +199,23 @@ orchestration:
     check(11, &busy, 100);
     check(12, &[("web/desired", 10, None)], 100);
     check(12, &[], 100);
+}
+
+#[test]
+fn what_nobody_measures_lets_more_in() {
+    let text = "configuration_name: shop
+scaling_groups:
+  web: {resources: [{type: SCALABLE_TARGET, name: web, service_namespace: cassandra, resource_id: keyspace/a/table/b,
+    scalable_dimension: cassandra:table:ReadCapacityUnits, min_capacity: 1, max_capacity: 12}]}
+  edge: {resources: [{type: API_GATEWAY_STAGE, name: a1b2c3, stage: prod, api_name: shop, min_capacity: 1,
+    max_capacity: 900, target_utilization: 50}]}
+orchestration:
+  rollout_phase: full
+  dependencies: [{source: edge, target: web}]
+";
+    let decisions = decided_of(&EMPTY, text, &[("a1b2c3/throttle", 100, Some(60.0))]);
+    let throttle = decisions.iter().find(|decision| decision.group.0 == "edge").unwrap();
+    assert_eq!(throttle.target, Some(Units(120)), "{throttle:?}");
 }
 
 proptest! {

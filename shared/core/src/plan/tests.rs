@@ -252,6 +252,21 @@ fn the_linter_refuses_what_breaks_a_rule() {
 }
 
 #[test]
+fn the_linter_refuses_more_connections_than_a_dependency_takes() {
+    let limited =
+        "dependencies: [{source: web, target: app, connections_per_unit: 10, connection_limit: 100}]";
+    let platform = shop(limited);
+    let violations = |changes: &str| -> Vec<String> {
+        lint(&platform, &plan(&platform, changes)).iter().map(Violation::to_string).collect()
+    };
+    assert_eq!(violations("web/desired 5 10, api/desired 8 16"), [""; 0]);
+    assert_eq!(violations("web/desired 8 12"), ["web would hold 120 connections to app, which takes 100"]);
+    // What was above the limit before may come nearer to it, and may not go further away.
+    assert_eq!(violations("web/desired 14 12"), [""; 0]);
+    assert_eq!(violations("web/desired 12 13"), ["web would hold 130 connections to app, which takes 120"]);
+}
+
+#[test]
 fn the_linter_refuses_to_shrink_what_only_grows() {
     let mut platform = shop(ORDERED);
     let plan = plan(&platform, "web/desired 8 4, users/read 10 20");
@@ -261,6 +276,49 @@ fn the_linter_refuses_to_shrink_what_only_grows() {
     }
     let violations: Vec<String> = lint(&platform, &plan).iter().map(Violation::to_string).collect();
     assert_eq!(violations, ["web/desired goes from 8 to 4, and it only grows"]);
+    let mut unchanged = plan.clone();
+    unchanged
+        .waves
+        .iter_mut()
+        .flat_map(|wave| &mut wave.steps)
+        .flat_map(|step| &mut step.changes)
+        .for_each(|change| change.target = change.expected);
+    let violations: Vec<String> = lint(&platform, &unchanged).iter().map(Violation::to_string).collect();
+    assert_eq!(
+        violations,
+        [
+            "users/read goes from 10 to 10 in a wave that goes the other way",
+            "web/desired goes from 8 to 8 in a wave that goes the other way"
+        ]
+    );
+}
+
+#[test]
+fn one_after_the_other_is_so_whatever_the_names_of_the_resources() {
+    let service =
+        |name: &str| format!("{{type: ECS_SERVICE, name: {name}, min_capacity: 1, max_capacity: 30}}");
+    let text = format!(
+        "configuration_name: shop
+scaling_groups:
+  app: {{resources: [{}, {}]}}
+  web: {{resources: [{}]}}
+orchestration: {{strategy: sequential}}
+",
+        service("a"),
+        service("z"),
+        service("m")
+    );
+    let platform = parse(&text).unwrap().platform;
+    let plan = plan(&platform, "a/desired 1 2, z/desired 1 2, m/desired 1 2");
+    assert_eq!(told(&plan), "a/desired 1->2 | m/desired 1->2 | z/desired 1->2");
+}
+
+#[test]
+fn a_step_has_the_direction_of_its_changes_and_its_undo_the_other() {
+    let plan = plan(&shop(ORDERED), "web/desired 8 4, users/read 10 20, users/write 5 10");
+    let directions: Vec<(Direction, Direction)> =
+        plan.steps().map(|step| (step.direction(), step.undo().direction())).collect();
+    assert_eq!(directions, [(Direction::Out, Direction::In), (Direction::In, Direction::Out)]);
 }
 
 #[test]
