@@ -135,9 +135,16 @@ async fn tell_at(
     platform: &Platform,
     now: Timestamp,
 ) -> Result<ExitCode, String> {
-    let stored = store(aws, name).stored_state(name).await.map_err(|error| error.to_string())?;
+    let store = store(aws, name);
+    let stored = store.stored_state(name).await.map_err(|error| error.to_string())?;
+    let newest = store.outcomes(name, 1).await.map_err(|error| error.to_string())?;
+    let decisions = match newest.first() {
+        Some((at, outcome)) => store.decisions(name, *at, &outcome.cycle_id).await,
+        None => Ok(Vec::new()),
+    };
+    let decisions = &decisions.map_err(|error| error.to_string())?;
     let (lease, state) = (&stored.lease.value, &stored.state.value);
-    say(status(&Status { platform, lease, state, now }).trim_end())?;
+    say(status(&Status { platform, lease, state, decisions, now }).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -106,7 +106,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
             What was not written came out as:
               timezone: UTC
               predictive.retrain: weekly
-              predictive.slo.objective: 99.9
+              predictive.slo.objective: 99.5
               predictive.prediction_horizon: 2h
               predictive.training_period: 14d
               predictive.scale_up_confidence: 0.7

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub(crate) use points::units_column;
 pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
 
 use crate::history::{Chunk, Column, hour_of, shard};
@@ -151,6 +152,15 @@ impl UnitsOverTime {
         let later = self.0.partition_point(|(at, _)| *at <= time);
         let before = later.checked_sub(1).and_then(|index| self.0.get(index));
         [before, self.0.get(later)].into_iter().flatten().map(|(_, units)| *units).reduce(f64::min)
+    }
+
+    /// The fewest units that may have been ready at a time, where there are records before and after it that are no further
+    /// `apart` than this.
+    pub fn least_within(&self, time: Timestamp, apart: Duration) -> Option<f64> {
+        let later = self.0.partition_point(|(at, _)| *at <= time);
+        let (before, units) = self.0.get(later.checked_sub(1)?)?;
+        let (after, then) = self.0.get(later)?;
+        (after.duration_since(*before).unsigned_abs() <= apart).then(|| units.min(*then))
     }
 }
 

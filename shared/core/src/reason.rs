@@ -54,6 +54,19 @@ pub enum Reason {
         /// Units needed.
         needed: Units,
     },
+    /// How the objective was kept, and how strictly it is aimed at because of that.
+    ObjectiveKept {
+        /// The metric.
+        metric: String,
+        /// The share of minutes that is promised to have enough units.
+        objective: Ratio,
+        /// The share that had enough.
+        kept: Ratio,
+        /// How many days of minutes are known.
+        days: f64,
+        /// How many times the usual share of short minutes is aimed at.
+        times: f64,
+    },
     /// The number of units with the lowest expected cost in the lead window.
     LeadWindow {
         /// Its metric.

@@ -24,7 +24,7 @@ const ROOMS: &[Room<'_>] = &[
     ("reason", "name platform scalar text units"),
     ("state", "name platform text units"),
     ("collect", "history name observe platform units"),
-    ("forecast", "calendar history platform state units"),
+    ("forecast", "calendar collect history platform state units"),
     ("world", "forecast name observe platform state units"),
     ("demand", "calendar forecast observe platform reason state units world"),
     ("decide", "calendar demand forecast name observe platform reason resource state units world"),
@@ -48,6 +48,11 @@ const ROOMS: &[Room<'_>] = &[
 const WHY: &[(&str, &str, &str)] = &[
     ("collect", "history", "what is read goes into history, and past loads come from it"),
     ("forecast", "state", "provisioning times that were learned lengthen the lead window"),
+    (
+        "forecast",
+        "collect",
+        "whether ready units carried a load is told by the records that collecting keeps",
+    ),
     ("forecast", "calendar", "events multiply forecasts, and models learn from past events"),
     ("demand", "calendar", "events set floors"),
     ("plan", "decide", "a plan carries out decisions"),

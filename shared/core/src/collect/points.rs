@@ -190,6 +190,6 @@ pub(super) fn records(series: &Series) -> Vec<(Timestamp, f64)> {
 }
 
 /// The column of the units of a dimension.
-pub(super) fn units_column(place: Place<'_>) -> Column {
+pub(crate) fn units_column(place: Place<'_>) -> Column {
     Column::new(&place.dimension.key, UNITS)
 }

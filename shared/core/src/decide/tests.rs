@@ -5,6 +5,7 @@ mod asked;
 mod calendar;
 mod guardrails;
 mod laws;
+mod told;
 mod world_laws;
 
 use std::collections::BTreeMap;
@@ -293,63 +294,6 @@ fn a_forecast_of_a_lead_window_must_be_trusted_to_go_below_the_measured_load() {
     let trusted = |confidence: f64| Case { lead: Some((200.0, confidence)), ..low.clone() };
     trusted(0.9).check("10 -> 5 by Predictive: lead_window");
     trusted(0.89).check("10 -> 8 by Hybrid: lead_window not_trusted_in");
-}
-
-#[test]
-fn a_decision_remembers_what_it_expects() {
-    let decision = Case { forecast: Some((700.0, 0.95)), cpu: Some(42.0), ..case(FULL) }.decide();
-    assert_eq!(decision.measured, Some(Units(9)));
-    // The test's forecast has no lower quantile than the median, and every quantile is the same.
-    let expected = Expected { metric: "cpu".into(), low: 700.0, high: 700.0, middle: Some(700.0) };
-    assert_eq!(decision.expected, [expected]);
-    assert_eq!(decision.cost_per_thousand, None, "a utilisation counts nothing");
-}
-
-#[test]
-fn a_decision_expects_what_the_middle_of_the_cycle_brings_in_which_it_is_judged() {
-    let case = case(FULL);
-    case.in_world(|world| {
-        let rising = |level| Quantile { level, values: (0..24).map(f64::from).collect() };
-        let forecast = Forecast {
-            start: now(),
-            step_s: 300,
-            mean: vec![0.0; 24],
-            quantiles: vec![rising(0.5), rising(0.9)],
-            model: "test".into(),
-            confidence: Ratio::clamped(1.0),
-        };
-        let none = MetricForecast::none("cpu", NoForecast::Stale { age_s: 0 });
-        let key: DimensionKey = "web/desired".parse().unwrap();
-        let forecasts = BTreeMap::from([(key, vec![MetricForecast { outcome: Ok(forecast), ..none }])]);
-        let world = World { forecasts: &forecasts, ..*world };
-        let place = world.platform.dimensions().next().unwrap();
-        // Cycles last five minutes: half of one before the half hour lies in the sixth step of the forecast.
-        let expected = expected(&world, place, Duration::from_secs(1_800));
-        assert_eq!(expected[0].middle, Some(5.0));
-    });
-}
-
-#[test]
-fn a_dimension_decided_alone_is_decided_as_among_others() {
-    let other = Change { key: "other/desired".parse().unwrap(), at: now(), from: Units(1), to: Units(2) };
-    for changed in [None, Some((10, true))] {
-        Case { cpu: Some(30.0), changed, ..case(FULL) }.in_world(|world| {
-            let changes: Vec<Change> = world.changes.iter().cloned().chain([other.clone()]).collect();
-            let world = World { changes: &changes, ..*world };
-            let alone = decision(&world, world.platform.dimensions().next().unwrap());
-            assert_eq!(alone, decide(&world).remove(0));
-            assert_eq!(alone.change().is_some(), changed.is_none());
-        });
-    }
-}
-
-#[test]
-fn a_change_takes_as_long_as_was_learned() {
-    let known = Provisioned { seconds: 99.6, seen: 9, at: now() };
-    let provisioning = BTreeMap::from([("web".into(), known)]);
-    let state = PlatformState { provisioning, ..PlatformState::default() };
-    let decision = Case { cpu: Some(75.0), state, ..case(FULL) }.decide();
-    assert_eq!(decision.complete_in_s, Some(100));
 }
 
 #[test]

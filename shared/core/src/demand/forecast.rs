@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::facts::{DemandFacts, LEVEL, MetricFacts};
 use super::need::{DemandSource, Need, Needs, Pair};
 use super::newsvendor::{self, Scales, Worth};
+use crate::forecast::ObjectiveFeedback;
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 use crate::world::World;
@@ -16,7 +17,9 @@ pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> 
     let Some((lead, per_unit)) = known else { return Needs::default() };
     let objective = newsvendor::objective(facts.world.platform.predictive.objective, facts.capacity.mode);
     let provisioning = lead.ready.duration_since(lead.from).unsigned_abs();
-    let scales = Scales { per_unit, objective, provisioning, bounds: facts.place.dimension.bounds };
+    let feedback = facts.made(&metric.metric).and_then(|made| made.objective_feedback).unwrap_or_default();
+    let share = newsvendor::aimed_share(objective, feedback.exponent);
+    let scales = Scales { per_unit, share, provisioning, bounds: facts.place.dimension.bounds };
     let source = source(facts, metric.measured, lead.confidence);
     let need = |Worth { units, chance }: Worth| {
         let load = units.real() * per_unit;
@@ -34,7 +37,17 @@ pub(super) fn lead_window(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>) -> 
         _ => need,
     };
     let pair = Pair { out: or_begun(need(out)), keep: or_begun(need(keep)) };
-    Needs { predictive: Some(pair), confidence: Some(lead.confidence), ..Needs::default() }
+    let reasons = kept(facts, metric, &feedback).into_iter().collect();
+    Needs { predictive: Some(pair), confidence: Some(lead.confidence), reasons, ..Needs::default() }
+}
+
+/// How the objective was kept, once there is a day to tell of.
+fn kept(facts: &DemandFacts<'_>, metric: &MetricFacts<'_>, feedback: &ObjectiveFeedback) -> Option<Reason> {
+    const DAY_MINUTES: f64 = 1_440.0;
+    let kept = feedback.kept().filter(|_| DAY_MINUTES <= feedback.minutes)?;
+    let objective = facts.world.platform.predictive.objective;
+    let (days, times) = (feedback.minutes / DAY_MINUTES, feedback.exponent.exp());
+    Some(Reason::ObjectiveKept { metric: metric.metric.name.clone(), objective, kept, days, times })
 }
 
 /// What has to be ordered now, so that the next decision can order what the later window needs: the pace of changes and the limit

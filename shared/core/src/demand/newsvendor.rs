@@ -23,8 +23,8 @@ pub(super) struct Worth {
 pub(super) struct Scales {
     /// The load that one unit carries.
     pub(super) per_unit: f64,
-    /// The share of minutes in which the units should carry the load.
-    pub(super) objective: Ratio,
+    /// The share of minutes that is aimed at to be short of units, from [`aimed_share`].
+    pub(super) share: f64,
     /// How long ordered units take to become ready.
     pub(super) provisioning: Duration,
     pub(super) bounds: Bounds,
@@ -48,18 +48,18 @@ pub(super) fn objective(objective: Ratio, mode: Mode) -> Ratio {
 
 /// What a window that is short of units costs, in windows of the capacity that its load usually needs.
 ///
-/// A stricter objective makes it dearer, by its square root only: loads rise far above their usual height often enough that
+/// A smaller share of them makes it dearer, by its square root only: loads rise far above their usual height often enough that
 /// ten times fewer short windows cost much less than ten times as many idle units.
-fn short_cost(objective: Ratio) -> f64 {
-    0.1 / allowed(objective).sqrt()
+fn short_cost(share: f64) -> f64 {
+    0.1 / share.sqrt()
 }
 
 /// The largest chance to be short that any window may have, whatever units cost.
 ///
-/// It is above what the objective allows on average, because few windows come near it. The numbers were chosen on real traces,
+/// It is above the share that is aimed at on average, because few windows come near it. The numbers were chosen on real traces,
 /// for good supply at the cost of native scaling (docs/decisions/0012); the guide has a table of what they give.
-fn chance_max(objective: Ratio, provisioning: Duration) -> f64 {
-    (1.75 * allowed(objective).powf(0.75) * times_usual(provisioning)).min(0.5)
+fn chance_max(share: f64, provisioning: Duration) -> f64 {
+    (1.75 * share.powf(0.75) * times_usual(provisioning)).min(0.5)
 }
 
 /// By how much the largest chance differs from that with a provisioning time of five minutes.
@@ -73,9 +73,19 @@ fn times_usual(provisioning: Duration) -> f64 {
     ((provisioning.as_secs_f64() + ALWAYS_S) / USUAL_S).clamp(1.0 / 3.0, 2.2)
 }
 
-/// The share of windows that may be short; never zero, which no capacity could promise.
-fn allowed(objective: Ratio) -> f64 {
-    (1.0 - objective.get()).max(1e-5)
+/// The share of minutes that is aimed at to be short: what an objective allows, made smaller by as much as real loads went
+/// above what was expected of them, and moved by what the dimension itself had (`exponent` of its feedback).
+///
+/// A rise that no history knew comes more often than forecasts can say, and the stricter an objective, the more of the short
+/// minutes are of that kind. The numbers were chosen on real traces, a third of them kept apart (docs/decisions/0020). Never
+/// zero, which no capacity could promise.
+pub(super) fn aimed_share(objective: Ratio, exponent: f64) -> f64 {
+    /// The factor where one minute in a hundred may be short.
+    const AT_99: f64 = 0.5;
+    const POWER: f64 = 0.45;
+    let allowed = 1.0 - objective.get();
+    let factor = (AT_99 * (allowed / 0.01).powf(POWER)).min(1.0);
+    (allowed * factor * exponent.exp()).clamp(1e-5, 0.5)
 }
 
 /// So many numbers of units are compared at most, at equal distances.
@@ -87,8 +97,8 @@ pub(super) fn worth(load: &LoadDistribution, scales: &Scales) -> Worth {
     let chance = |units: Units| load.chance_above(units.real() * scales.per_unit);
     let usual = at(0.5).real().max(1.0);
     let (least, most) =
-        (at(1.0 - chance_max(scales.objective, scales.provisioning)).max(Units(1)), at(1.0 - 1e-6));
-    let cost = |units: Units| chance(units) * short_cost(scales.objective) + units.real() / usual;
+        (at(1.0 - chance_max(scales.share, scales.provisioning)).max(Units(1)), at(1.0 - 1e-6));
+    let cost = |units: Units| chance(units) * short_cost(scales.share) + units.real() / usual;
     let step = ((most.0.saturating_sub(least.0)) / WEIGHED_MAX).max(1);
     let cheapest = (0..=WEIGHED_MAX)
         .map(|index| Units(least.0.saturating_add(index.saturating_mul(step))))
@@ -110,7 +120,8 @@ mod tests {
 
     #[test]
     fn stricter_objectives_and_shorter_waits_leave_less_to_chance() {
-        let chance = |objective: f64, after: u64| chance_max(Ratio::clamped(objective), minutes(after));
+        let share = |objective: f64| aimed_share(Ratio::clamped(objective), 0.0);
+        let chance = |objective: f64, after: u64| chance_max(share(objective), minutes(after));
         assert!(chance(0.999, 5) < chance(0.99, 5) / 4.0);
         assert!(chance(0.999, 1) < chance(0.999, 5) && chance(0.999, 5) < chance(0.999, 15));
         assert_eq!((chance(0.999, 15), chance(0.999, 0)), (chance(0.999, 600), chance(0.999, 1)));
@@ -121,8 +132,9 @@ mod tests {
     fn the_guide_has_the_numbers_of_the_code() {
         let row = |percent: &f64| {
             let asked = Ratio::clamped(percent / 100.0);
-            let chance = |after: u64| format!("{:.2} %", chance_max(asked, minutes(after)) * 100.0);
-            let (floor, cost) = (objective(asked, Mode::Floor).get() * 100.0, short_cost(asked));
+            let share = aimed_share(asked, 0.0);
+            let chance = |after: u64| format!("{:.2} %", chance_max(share, minutes(after)) * 100.0);
+            let (floor, cost) = (objective(asked, Mode::Floor).get() * 100.0, short_cost(share));
             let chances = [1, 5, 10, 15].map(chance).join(" | ");
             format!("   | {percent} | {chances} | {cost:.1} | {floor:.1} |\n")
         };

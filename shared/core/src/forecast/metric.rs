@@ -4,6 +4,7 @@ use headroom_forecast::lead_window::LeadForecast;
 use headroom_forecast::{Forecast, NoForecast, Pattern};
 use serde::{Deserialize, Serialize};
 
+use super::ObjectiveFeedback;
 use crate::units::Ratio;
 
 /// The forecasts of one metric.
@@ -22,6 +23,9 @@ pub struct MetricForecast {
     /// How far the newest hour is from its forecast, from zero to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<Ratio>,
+    /// Whether the objective was kept, and how strictly it is aimed at; `None` where that is unknown or not ours to answer for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective_feedback: Option<ObjectiveFeedback>,
 }
 
 impl MetricForecast {
@@ -33,6 +37,7 @@ impl MetricForecast {
             lead: None,
             pattern: None,
             anomaly: None,
+            objective_feedback: None,
         }
     }
 }

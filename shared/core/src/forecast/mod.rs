@@ -3,10 +3,12 @@
 
 mod lead;
 mod metric;
+mod objective_feedback;
 mod update;
 
 pub(crate) use lead::lead_setting;
 pub use metric::MetricForecast;
+pub use objective_feedback::ObjectiveFeedback;
 pub use update::{ForecastUpdate, Models, TrainingBudget, forecast_metric};
 
 /// The levels of forecasts that a cycle stores: a 90 % band, the median, and the levels that decisions use.

@@ -8,10 +8,10 @@ use headroom_forecast::lead_window::{LeadForecast, LeadForecaster, LeadModel};
 use headroom_forecast::{Forecast, KNOWN_MIN, NoForecast, Pattern, seasonal_naive};
 use jiff::Timestamp;
 
-use super::{LEVELS, MetricForecast, STALE_S, lead_setting};
+use super::{LEVELS, MetricForecast, ObjectiveFeedback, STALE_S, lead_setting};
 use crate::calendar::{self, Factors};
 use crate::history::{Chunk, Column, column_series, fine_series};
-use crate::platform::{Event, Metric, Place, Platform};
+use crate::platform::{Event, Metric, Phase, Place, Platform};
 use crate::series::{STEP_S, Series};
 use crate::state::PlatformState;
 
@@ -78,6 +78,12 @@ pub fn forecast_metric(
     let fine = fine_series(chunks, &column).until(now);
     let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
+    let objective_feedback = (state.phase(platform) != Phase::Observe)
+        .then(|| {
+            let promise = (platform.predictive.objective, platform.orchestration.cycle);
+            ObjectiveFeedback::of(chunks, (place, metric), &fine, promise)
+        })
+        .flatten();
     let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
     let covariates = covariates(platform, place, &history, until);
     let context = Context { covariates: &covariates };
@@ -100,6 +106,7 @@ pub fn forecast_metric(
         lead: lead_forecast,
         pattern: Some(Pattern::of(&history)),
         anomaly: load.as_ref().map(Ensemble::anomaly),
+        objective_feedback,
     };
     ForecastUpdate { forecast: made, models: store.then_some(Models { load, lead }) }
 }

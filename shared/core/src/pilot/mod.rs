@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::calendar::Factors;
 use crate::decide::{Decision, decision};
-use crate::forecast::{MetricForecast, STALE_S, lead_setting};
+use crate::forecast::{MetricForecast, ObjectiveFeedback, STALE_S, lead_setting};
 use crate::name::{DimensionKey, GroupName};
 use crate::observe::Observed;
 use crate::observe::{Capacity, Observation, reading};
@@ -44,6 +44,10 @@ pub struct Pilot<'a> {
     asked: Option<Units>,
     /// When something else was last seen to have added units above what was asked for.
     native_at: Option<Timestamp>,
+    /// The units that were ready at the last decision, and what was measured since.
+    before: Option<Units>,
+    since: Vec<f64>,
+    feedback: ObjectiveFeedback,
 }
 
 /// Why there is no pilot.
@@ -104,11 +108,15 @@ impl<'a> Pilot<'a> {
             changes: Vec::new(),
             asked: None,
             native_at: None,
+            before: None,
+            since: Vec::new(),
+            feedback: ObjectiveFeedback::default(),
         })
     }
 
     /// Adds what was measured since the last decision.
     pub fn observe(&mut self, values: &[Option<f64>]) {
+        self.since.extend(values.iter().flatten());
         let new = Series::new(self.end(), self.recent.step_s(), values.iter().copied());
         let factors = Factors::of(self.platform, self.group, new.start(), new.end());
         let plain = factors.without(&new, &mut self.usual);
@@ -136,9 +144,23 @@ impl<'a> Pilot<'a> {
         }
     }
 
+    /// Counts the minutes since the last decision. As in a cycle, the smaller of the capacities around a minute counts.
+    fn count_short(&mut self, ready: Units) {
+        let (loads, before) = (std::mem::take(&mut self.since), self.before.replace(ready));
+        let carried = self.metric.measure.carried_per_unit();
+        let Some((before, carried)) = before.zip(carried) else { return };
+        let (objective, minutes) =
+            (self.platform.predictive.objective, f64::from(self.recent.step_s()) / 60.0);
+        let carries = before.min(ready).real() * carried;
+        let after =
+            |feedback: ObjectiveFeedback, load: f64| feedback.after(objective, minutes, carries < load);
+        self.feedback = loads.into_iter().fold(self.feedback, after);
+    }
+
     /// What there is to see of the dimension at `now`, with `desired` units ordered of which `ready` serve.
     fn look(&mut self, now: Timestamp, (desired, ready): (Units, Units)) -> (Observation, MetricForecast) {
         let (set, mode) = self.standing(now, desired);
+        self.count_short(ready);
         let cycle_s = u32::try_from(self.platform.orchestration.cycle.as_secs()).unwrap_or(u32::MAX);
         let capacity = Capacity { mode, set, ready, ..Capacity::default() };
         let readings = vec![reading(self.metric, &self.recent, now, cycle_s)];
@@ -154,7 +176,9 @@ impl<'a> Pilot<'a> {
             let factors = Factors::of(self.platform, self.group, forecast.from, forecast.until);
             forecast.multiplied(|from, to| factors.during(from, to))
         });
-        let made = MetricForecast { lead, ..MetricForecast::none(&self.metric.name, none) };
+        let objective_feedback = Some(self.feedback);
+        let made =
+            MetricForecast { lead, objective_feedback, ..MetricForecast::none(&self.metric.name, none) };
         (observation, made)
     }
 

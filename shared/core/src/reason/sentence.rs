@@ -38,6 +38,13 @@ impl fmt::Display for Reason {
                 clock(*at),
                 level * 100.0
             ),
+            Reason::ObjectiveKept { metric, objective, kept, days, times } => write!(
+                f,
+                "{metric}: {:.2} % of the minutes of {days:.1} days had enough units ({} % are promised), so the share of \
+                 short minutes that is aimed at is {times:.2} times the usual one",
+                kept.get() * 100.0,
+                (objective.get() * 1e6).round() / 1e4
+            ),
             Reason::LeadWindow { metric, load, chance, per_unit, needed } => write!(
                 f,
                 "{metric}: in the lead window the load stays below {load:.1} with {:.2} % certainty, which needs \

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::decide::Decision;
 use crate::learning::measured_share;
 use crate::lease::Lease;
 use crate::platform::{Phase, Platform};
+use crate::reason::Reason;
 use crate::state::{BreakerState, ConfidenceAdjustment, Pause, PlatformState};
 use crate::units::Direction;
 
@@ -19,6 +21,8 @@ pub struct Status<'a> {
     pub lease: &'a Lease,
     /// What stands, with what people asked for.
     pub state: &'a PlatformState,
+    /// The decisions of the newest cycle; none where it stored none.
+    pub decisions: &'a [Decision],
     /// The time it is told for.
     pub now: Timestamp,
 }
@@ -30,6 +34,9 @@ pub fn status(status: &Status<'_>) -> String {
     line(&mut text, &phase(status));
     line(&mut text, &measured(status.state));
     line(&mut text, &spend(status));
+    if let Some(objective) = objective(status.decisions) {
+        line(&mut text, &objective);
+    }
     asked(&mut text, status);
     breakers(&mut text, status);
     learned(&mut text, status);
@@ -77,6 +84,27 @@ fn spend(status: &Status<'_>) -> String {
     let spent = spend.in_month_of(&status.platform.zone, status.now);
     let of = budget.monthly.map(|monthly| format!(" of {monthly:.2}")).unwrap_or_default();
     format!("spent {spent:.2}{of} {} this month, counted to {}", budget.currency, moment(spend.counted_to))
+}
+
+/// What is promised and what was kept, of the dimensions that know a day of it.
+fn objective(decisions: &[Decision]) -> Option<String> {
+    let known = |decision: &Decision| {
+        let kept = |reason: &Reason| match reason {
+            Reason::ObjectiveKept { objective, kept, days, .. } => Some((*objective, *kept, *days)),
+            _ => None,
+        };
+        let (objective, kept, days) = decision.reasons.iter().find_map(kept)?;
+        Some((decision.key.clone(), objective, kept, days))
+    };
+    let known: Vec<_> = decisions.iter().filter_map(known).collect();
+    let (key, objective, least, days) = known.iter().min_by(|a, b| a.2.get().total_cmp(&b.2.get()))?;
+    let keeping = known.iter().filter(|(_, objective, kept, _)| objective <= kept).count();
+    Some(format!(
+        "objective {} %: kept by {keeping} of {} dimensions; least by {key}, {:.2} % of the minutes of {days:.1} days",
+        (objective.get() * 1e6).round() / 1e4,
+        known.len(),
+        least.get() * 100.0
+    ))
 }
 
 fn asked(text: &mut String, status: &Status<'_>) {
@@ -159,12 +187,14 @@ mod tests {
 
     use super::*;
     use crate::config::parse;
+    use crate::units::Ratio;
 
     fn check(
         file: &str,
         lease: serde_json::Value,
         state: serde_json::Value,
         asked: serde_json::Value,
+        shares: &[f64],
         expected: Expect,
     ) {
         let text = format!(
@@ -175,8 +205,21 @@ scaling_groups:
         );
         let mut state: PlatformState = serde_json::from_value(state).unwrap();
         state.requests = serde_json::from_value(asked).unwrap();
+        let platform = &parse(&text).unwrap().platform;
+        let kept = |kept: f64| Reason::ObjectiveKept {
+            metric: "cpu".into(),
+            objective: Ratio::clamped(0.999),
+            kept: Ratio::clamped(kept),
+            days: 13.1,
+            times: 1.0,
+        };
+        let decided = |share: &f64| Decision {
+            reasons: vec![kept(*share)],
+            ..Decision::undecided(platform.dimensions().next().unwrap())
+        };
         let status = Status {
-            platform: &parse(&text).unwrap().platform,
+            platform,
+            decisions: &shares.iter().map(decided).collect::<Vec<_>>(),
             lease: &serde_json::from_value(lease).unwrap(),
             state: &state,
             now: "2026-11-24T12:00:00Z".parse().unwrap(),
@@ -191,6 +234,7 @@ scaling_groups:
             serde_json::json!({}),
             serde_json::json!({}),
             serde_json::json!({}),
+            &[],
             expect![[r#"
             shop at Tue 2026-11-24 12:00 UTC
 
@@ -223,6 +267,7 @@ scaling_groups:
                 ],
                 "overrides": [{"key": "web/desired", "units": 6, "until": "2026-11-24T13:00:00Z", "by": "sale"}],
             }),
+            &[0.9995, 0.992, 0.999],
             expect![[r#"
                 shop at Tue 2026-11-24 12:00 UTC
 
@@ -230,6 +275,7 @@ scaling_groups:
                   phase limited since Fri 2026-11-20 03:00 UTC: in observe, it did well
                   measured in this phase: 90 % of 80 loads came within the forecast's 90 % band, 2.5 % of 80 needs were short (10.0 % had the measured load been followed), and 20 % were idle (10 %)
                   spent 812.50 of 2000.00 USD this month, counted to Tue 2026-11-24 11:55 UTC
+                  objective 99.9 %: kept by 2 of 3 dimensions; least by web/desired, 99.20 % of the minutes of 13.1 days
                   paused: all of web, in until Tue 2026-11-24 14:00 UTC (ana)
                   override: at least 6 of web/desired until Tue 2026-11-24 13:00 UTC (sale)
                   breaker of web: open until Tue 2026-11-24 12:20 UTC, 3 failures in a row

@@ -150,7 +150,7 @@ fn predictive(build: &mut Build<'_>, raw: raw::Predictive) -> PredictiveDefaults
             Some(604_800)
         }
     };
-    let objective = build.or(&at.key("slo").key("objective"), raw.slo.and_then(|slo| slo.objective), 99.9);
+    let objective = build.or(&at.key("slo").key("objective"), raw.slo.and_then(|slo| slo.objective), 99.5);
     let settings = Predictive {
         horizon: build.or_span(&at.key("prediction_horizon"), raw.prediction_horizon, 7_200),
         training_period: build.or_span(&at.key("training_period"), raw.training_period, 14 * 86_400),

@@ -99,7 +99,7 @@ pub(crate) struct Predictive {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Slo {
-    /// Percent of the minutes in which no unit carries more than it can. Default 99.9.
+    /// Percent of the minutes in which no unit carries more than it can. Default 99.5.
     #[schemars(range(min = 50, max = 99.999))]
     pub(crate) objective: Option<f64>,
 }
