@@ -5,7 +5,6 @@
 //! that in the long run the share comes to what the objective allows. It is a function of the history alone, so nothing is
 //! stored, and a function that runs again comes to the same.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -73,6 +72,9 @@ impl ObjectiveFeedback {
         let marks = records(&Column::new(&place.dimension.key, &metric.name).saturated());
         let bounds = marks.into_iter().filter(|(at, is)| *is == 1.0 && *at < loads.end());
         known.extend(bounds.map(|(at, _)| (at, true)));
+        // Of a minute that is there twice, that it was short counts.
+        known.sort_unstable_by_key(|(at, is_short)| (*at, !is_short));
+        known.dedup_by_key(|(at, _)| *at);
         let minutes = f64::from(loads.step_s()) / 60.0;
         let after =
             |feedback: ObjectiveFeedback, is_short: &bool| feedback.after(objective, minutes, *is_short);
