@@ -67,8 +67,7 @@ impl ObjectiveFeedback {
         let units = UnitsOverTime::new(records(&units_column(place)));
         let apart = cycle * CYCLES_APART;
         let is_short = |(at, load)| Some((at, units.least_within(at, apart)? * carried < load));
-        let mut known: BTreeMap<Timestamp, bool> =
-            points_of(loads).into_iter().filter_map(is_short).collect();
+        let mut known: Vec<(Timestamp, bool)> = points_of(loads).into_iter().filter_map(is_short).collect();
         let marks = records(&Column::new(&place.dimension.key, &metric.name).saturated());
         let bounds = marks.into_iter().filter(|(at, is)| *is == 1.0 && *at < loads.end());
         known.extend(bounds.map(|(at, _)| (at, true)));
@@ -76,9 +75,10 @@ impl ObjectiveFeedback {
         known.sort_unstable_by_key(|(at, is_short)| (*at, !is_short));
         known.dedup_by_key(|(at, _)| *at);
         let minutes = f64::from(loads.step_s()) / 60.0;
-        let after =
-            |feedback: ObjectiveFeedback, is_short: &bool| feedback.after(objective, minutes, *is_short);
-        (!known.is_empty()).then(|| known.values().fold(ObjectiveFeedback::default(), after))
+        let after = |feedback: ObjectiveFeedback, (_, is_short): &(Timestamp, bool)| {
+            feedback.after(objective, minutes, *is_short)
+        };
+        (!known.is_empty()).then(|| known.iter().fold(ObjectiveFeedback::default(), after))
     }
 
     /// The share of the known minutes that had enough units; `None` where none is known.
