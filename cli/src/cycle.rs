@@ -55,15 +55,22 @@ pub(crate) async fn run(
             Ended::Succeeded(_) => format!("cycle {} left no record", watch.cycle),
         });
     };
+    if watch.plan.is_none() && record.outcome().plan_id.is_some() {
+        // It was over before anybody looked.
+        watch.plan = record.outcome().plan_id.clone();
+        watch.look(&executions).await?;
+    }
+    let skipped = record.outcome().outcome == Ending::Skipped;
     let told = record.as_record(platform);
     match (form.json, shown) {
         (true, _) => say(cycle_json(&told))?,
+        (false, Shown::Difference) if skipped => (),
         (false, Shown::Difference) => say(diff(&told).trim_end())?,
         (false, Shown::Everything) => say(explain(&told).trim_end())?,
     }
     match ended {
         Ended::Failed { error, cause } => Err(format!("{error}: {cause}")),
-        Ended::Succeeded(_) if record.outcome().outcome == Ending::Skipped => {
+        Ended::Succeeded(_) if skipped => {
             eprintln!("headroom: nothing was done: {}", record.outcome().summary);
             Ok(ExitCode::from(NOTHING_DONE))
         }

@@ -37,7 +37,7 @@ pub(crate) fn reference(command: Command) -> Result<ExitCode, String> {
          says what the commands are for, and what their exit codes and JSON mean. Commands that talk to an account need a build \
          with the feature `aws`.\n",
     );
-    let mut command = command.term_width(COLUMNS);
+    let mut command = command;
     command.build();
     let mut shown: Vec<Command> = command
         .get_subcommands()
@@ -45,6 +45,7 @@ pub(crate) fn reference(command: Command) -> Result<ExitCode, String> {
         .cloned()
         .collect();
     for one in &mut shown {
+        *one = one.clone().term_width(COLUMNS);
         let help = one.render_long_help().to_string();
         let help: Vec<&str> = help.lines().map(str::trim_end).collect();
         // Writing to a String cannot fail.

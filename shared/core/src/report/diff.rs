@@ -86,6 +86,21 @@ mod tests {
 
     #[test]
     fn what_changes_stands_first_in_the_order_of_its_waves() {
-        expect![[r#""#]].assert_eq(&record_of(super::diff));
+        expect![[r#"
+            shop at Sat 2026-11-21 16:20 UTC, phase full
+
+              + users/read: 10 -> 12  (+2, wave 1)
+                  - phase limited lets 12 units through
+
+              + web/desired: 4 -> 6  (+2, wave 2, wanted 9)
+                  - phase limited lets 6 units through
+
+                cache/replicas: 2  hold
+                  - 2 units are what is needed
+
+              2 to change, 1 to hold; +0.4000 an hour
+              nothing is changed: this is a dry run
+        "#]]
+        .assert_eq(&record_of(super::diff));
     }
 }
