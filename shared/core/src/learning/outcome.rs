@@ -209,6 +209,8 @@ scaling_groups:
         check(&stands, Ending::Stopped, "web 1");
         check(&stands, Ending::Scaled, "");
         check(&sick, Ending::Recovered, "");
+        // What failed in a plan was counted when it ended, and that a person did not want it blames nobody.
+        check(&named, Ending::RolledBackByHand, "");
         let refused = [entry(0, "db", &[(E::Refused, 100)]), entry(1, "web", &[(E::Skipped, 100)])];
         check(&refused, Ending::ScaledPartly, "");
     }
