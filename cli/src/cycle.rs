@@ -41,14 +41,14 @@ pub(crate) async fn run(
     form: Form,
 ) -> Result<ExitCode, String> {
     let executions = StepFunctions::new(&aws.sfn());
-    let started = executions.start(&machine.state_machine_arn, None, &input.to_string()).await;
-    let arn = started.map_err(|error| error.to_string())?;
-    eprintln!("started {arn}");
     let plan = input.get("plan").and_then(Json::as_str).map(PlanId::from);
-    let mut watch = Watch::new(aws, platform, &arn, plan);
+    let mut watch = Watch::new(aws, platform, plan);
+    // What earlier cycles did to the plan is not told again.
+    watch.steps().await?;
+    let started = executions.start(&machine.state_machine_arn, None, &input.to_string()).await;
+    watch.follow(started.map_err(|error| error.to_string())?);
     let ended = watch.until_ended(&executions).await?;
-    let store = state::store(aws, platform);
-    let record = store.record_of(platform, &watch.cycle).await.map_err(|error| error.to_string())?;
+    let record = watch.store.record_of(platform, &watch.cycle).await.map_err(|error| error.to_string())?;
     let Some(record) = record else {
         return Err(match ended {
             Ended::Failed { error, cause } => format!("{error}: {cause}"),
@@ -81,7 +81,7 @@ pub(crate) async fn run(
 /// What is looked at of a running cycle, and what was told of it.
 struct Watch<'a> {
     platform: &'a PlatformName,
-    arn: &'a str,
+    arn: String,
     cycle: CycleId,
     store: Store<DynamoTable>,
     plan: Option<PlanId>,
@@ -92,13 +92,14 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(aws: &Aws, platform: &'a PlatformName, arn: &'a str, plan: Option<PlanId>) -> Watch<'a> {
-        // What an earlier cycle did to a plan is not told again. A minute leaves room for clocks that differ.
+    fn new(aws: &Aws, platform: &'a PlatformName, plan: Option<PlanId>) -> Watch<'a> {
+        // What a dead cycle did to a plan that this one takes over is not told again. A minute leaves room for clocks that
+        // differ.
         let since = Timestamp::now().checked_sub(Duration::from_secs(60)).unwrap_or(Timestamp::MIN);
         Watch {
             platform,
-            arn,
-            cycle: CycleId(arn.rsplit(':').next().unwrap_or(arn).to_owned()),
+            arn: String::new(),
+            cycle: CycleId(String::new()),
             store: state::store(aws, platform),
             plan,
             since,
@@ -108,10 +109,17 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// The execution to look at, once it is started.
+    fn follow(&mut self, arn: String) {
+        eprintln!("started {arn}");
+        self.cycle = CycleId(arn.rsplit(':').next().unwrap_or_default().to_owned());
+        self.arn = arn;
+    }
+
     async fn until_ended(&mut self, executions: &StepFunctions) -> Result<Ended, String> {
         let begun = Instant::now();
         loop {
-            let ended = executions.ended(self.arn).await.map_err(|error| error.to_string())?;
+            let ended = executions.ended(&self.arn).await.map_err(|error| error.to_string())?;
             if let Err(error) = self.look(executions).await
                 && !std::mem::replace(&mut self.failed, true)
             {
@@ -129,7 +137,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn look(&mut self, executions: &StepFunctions) -> Result<(), String> {
-        let entered = executions.entered(self.arn, &mut self.history).await;
+        let entered = executions.entered(&self.arn, &mut self.history).await;
         for state in entered.map_err(|error| error.to_string())? {
             if let Some(line) = self.progress.entered(&state) {
                 tell(&line);
@@ -139,11 +147,16 @@ impl<'a> Watch<'a> {
         if lease.held_by(&self.cycle).is_ok() && lease.open_plan.is_some() {
             self.plan = lease.open_plan;
         }
-        let Some(plan) = &self.plan else { return Ok(()) };
+        self.steps().await?.iter().for_each(|line| tell(line));
+        Ok(())
+    }
+
+    /// What has happened to the steps of the plan since it was asked last.
+    async fn steps(&mut self) -> Result<Vec<String>, String> {
+        let Some(plan) = &self.plan else { return Ok(Vec::new()) };
         let journal = self.store.journal(self.platform, plan).await.map_err(|error| error.to_string())?;
         let entries: Vec<_> = journal.into_iter().map(|entry| entry.value).collect();
-        self.progress.steps(&entries, self.since).iter().for_each(|line| tell(line));
-        Ok(())
+        Ok(self.progress.steps(&entries, self.since))
     }
 }
 

@@ -109,6 +109,15 @@ async fn at_three_in_the_morning_a_wrong_plan_is_seen_paused_rolled_back_and_res
     // She looks.
     let status = quick(&bench, &["status", "drill"]).await.out;
     contains(&status, &["no cycle acts now", "override: at least 24 of drill-web/desired", "(a slip)"]);
+    let told = quick(&bench, &["explain", "drill", "--json"]).await.json();
+    let web =
+        told["dimensions"].as_array().unwrap().iter().find(|one| one["dimension"] == "drill-web/desired");
+    let web = web.unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(
+        (&web["change"], &web["set"], &web["target"]),
+        (&"out".into(), &9.into(), &24.into()),
+        "{told}"
+    );
     let explained = quick(&bench, &["explain", "drill"]).await.out;
     contains(&explained, &["drill-web/desired: 9 -> 24  scale out", "a slip"]);
     let plan = plan_of(&explained);
@@ -118,6 +127,13 @@ async fn at_three_in_the_morning_a_wrong_plan_is_seen_paused_rolled_back_and_res
         &quick(&bench, &["pause", "drill", "--for", "2h", "--by", "ana"]).await.out,
         &["paused: everything"],
     );
+    let stands = quick(&bench, &["status", "drill", "--json"]).await.json();
+    assert_eq!(
+        (&stands["pauses"][0]["by"], &stands["overrides"][0]["units"]),
+        (&"ana".into(), &24.into()),
+        "{stands}"
+    );
+    assert_eq!((&stands["phase"], &stands["acting"]), (&"full".into(), &Json::Null), "{stands}");
     let now = done(&bench, &["plan", "drill"]).await.out;
     contains(&now, &["0 to change, 4 to hold", "paused until"]);
     let listed = quick(&bench, &["rollback", "drill"]).await.out;
