@@ -6,7 +6,8 @@ FUNCTIONS := collect-metrics forecast decide execute health-check
 # Only these are linked as a whole, for an account: demo and tests run what one fast build made for both.
 LAMBDA := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --lambda-dir target/lambda $(FUNCTIONS:%=-p %)
 # Always the whole workspace: another choice of packages has other features, and builds the AWS SDK once more.
-BUILD := cargo build --workspace --all-targets
+FEATURES := --features headroom/aws
+BUILD := cargo build --workspace --all-targets $(FEATURES)
 RENDERED := target/scaling.asl.json
 
 CYCLES := 200
@@ -24,7 +25,7 @@ demo: $(LOCAL_AWS)
 # Unit, property and adapter tests, then the end-to-end tests on a local AWS.
 test: $(LOCAL_AWS)
 	$(BUILD)
-	cargo test --workspace
+	cargo test --workspace $(FEATURES)
 
 # While you work: format, clippy of what differs from main, and the tests of all thinking. Nothing of the AWS SDK is built
 # unless a crate that uses it has changed.
@@ -50,7 +51,7 @@ cycles: $(LOCAL_AWS)
 
 check: $(LOCAL_AWS) node_modules/.package-lock.json
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features headroom/aws -- -D warnings
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cargo clippy -p headroom --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	$(VENV)/bin/cfn-lint -t template.yaml -t examples/shop/resources.yaml

@@ -1,38 +1,38 @@
-//! Commands that talk to an AWS account: publish a configuration, run a cycle, explain one, pause.
+//! Commands that talk to an AWS account: apply a configuration, run a cycle, explain one, pause.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use headroom_aws::config_source::{ParameterStore, Published};
 use headroom_aws::dashboards::{Dashboards, Put};
-use headroom_aws::executions::{Ended, StepFunctions};
 use headroom_aws::metrics::CloudWatch;
 use headroom_aws::past;
 use headroom_aws::sdk::Aws;
-use headroom_core::config::parse;
 use headroom_core::dashboard::Dashboard;
 use headroom_core::name::{DimensionKey, PlatformName};
 use headroom_core::platform::Platform;
-use headroom_core::report::explain;
+use headroom_core::report::{cycle_json, explain};
 use headroom_core::simulate::measured::{self, Measured, steering_metrics};
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::output::say;
-use crate::state;
+use crate::{apply, cycle, rollback, state};
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Checks a platform file and stores it where the functions find it.
-    Publish {
-        /// The file; `-` for standard input.
-        file: PathBuf,
-        /// The bucket for a file that is larger than a parameter (8 KB).
-        #[arg(long)]
-        bucket: Option<String>,
+    /// Checks a platform file, tells what differs from the stored one, and stores it where the functions find it.
+    #[command(visible_alias = "publish")]
+    Apply(apply::Arguments),
+    /// Tells what a cycle would change now, and why. Nothing is changed.
+    Plan {
+        /// The platform.
+        platform: String,
+        #[command(flatten)]
+        state_machine: StateMachine,
+        #[command(flatten)]
+        form: Form,
     },
     /// Runs one cycle now and tells what it did.
     Run {
@@ -46,7 +46,11 @@ pub(crate) enum Command {
         task: String,
         #[command(flatten)]
         state_machine: StateMachine,
+        #[command(flatten)]
+        form: Form,
     },
+    /// Rolls back a plan that was carried out, if it still stands as it was made.
+    Rollback(rollback::Arguments),
     /// Tells what the newest cycles saw, expected, decided and did, and why.
     Explain {
         /// The platform.
@@ -54,11 +58,15 @@ pub(crate) enum Command {
         /// How many cycles, newest first.
         #[arg(long, default_value_t = 1)]
         last: usize,
+        #[command(flatten)]
+        form: Form,
     },
     /// Tells what stands: who acts, the phase and why, pauses, breakers, what was learned and spent.
     Status {
         /// The platform.
         platform: String,
+        #[command(flatten)]
+        form: Form,
     },
     /// Lets nothing be changed for a while: of all, of a group or a resource, both ways or one.
     Pause(state::PauseArguments),
@@ -66,6 +74,8 @@ pub(crate) enum Command {
     Unpause {
         /// The platform.
         platform: String,
+        #[command(flatten)]
+        form: Form,
     },
     /// Asks for at least so many units for a while. More may be scaled out, and bounds and guardrails hold.
     Override(state::OverrideArguments),
@@ -75,12 +85,17 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct StateMachine {
     /// The state machine's ARN, from the stack's outputs.
-    #[arg(long, env = "HEADROOM_STATE_MACHINE_ARN")]
-    state_machine_arn: String,
+    #[arg(long, env = "HEADROOM_STATE_MACHINE_ARN", hide_env_values = true)]
+    pub(crate) state_machine_arn: String,
 }
 
-/// A cycle has two hours at most; whoever waits longer waits for something else.
-const WAIT_MAX: Duration = Duration::from_secs(7_200);
+/// In which form the answer is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Form {
+    /// Prints JSON for programs, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -138,54 +153,52 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
     runtime()?.block_on(async {
         let aws = Aws::from_env().await;
         match command {
-            Command::Publish { file, bucket } => publish(&aws, &file, bucket.as_deref()).await,
-            Command::Run { platform, dry_run, task, state_machine } => {
-                let input = json!({"platform": platform, "dryRun": dry_run, "task": task});
-                cycle(&aws, &PlatformName(platform), &state_machine.state_machine_arn, &input.to_string())
-                    .await
+            Command::Apply(arguments) => apply::run(&aws, &arguments).await,
+            Command::Plan { platform, state_machine, form } => {
+                let input = json!({"platform": platform, "dryRun": true});
+                cycle::run(
+                    &aws,
+                    &PlatformName(platform),
+                    &state_machine,
+                    &input,
+                    cycle::Shown::Difference,
+                    form,
+                )
+                .await
             }
-            Command::Explain { platform, last } => tell(&aws, &PlatformName(platform), last).await,
-            Command::Status { platform } => state::tell(&aws, &PlatformName(platform)).await,
+            Command::Run { platform, dry_run, task, state_machine, form } => {
+                let input = json!({"platform": platform, "dryRun": dry_run, "task": task});
+                cycle::run(
+                    &aws,
+                    &PlatformName(platform),
+                    &state_machine,
+                    &input,
+                    cycle::Shown::Everything,
+                    form,
+                )
+                .await
+            }
+            Command::Rollback(arguments) => rollback::run(&aws, arguments).await,
+            Command::Explain { platform, last, form } => {
+                tell(&aws, &PlatformName(platform), last, form).await
+            }
+            Command::Status { platform, form } => state::tell(&aws, &PlatformName(platform), form).await,
             Command::Pause(arguments) => state::pause(&aws, arguments).await,
-            Command::Unpause { platform } => state::unpause(&aws, &PlatformName(platform)).await,
+            Command::Unpause { platform, form } => state::unpause(&aws, &PlatformName(platform), form).await,
             Command::Override(arguments) => state::override_floor(&aws, arguments).await,
         }
     })
 }
 
-async fn publish(aws: &Aws, file: &std::path::Path, bucket: Option<&str>) -> Result<ExitCode, String> {
-    let text = crate::validate::read(file)?;
-    let parsed = parse(&text).map_err(|faults| format!("not published:\n{faults}"))?;
-    let published = ParameterStore::new(aws).publish(&parsed.platform.name, &text, bucket).await;
-    match published.map_err(|error| error.to_string())? {
-        Published::Parameter(parameter) => say(format_args!("published as {parameter}"))?,
-        Published::Object { parameter, url } => {
-            say(format_args!("published as {url}, to which {parameter} points"))?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn cycle(aws: &Aws, platform: &PlatformName, machine: &str, input: &str) -> Result<ExitCode, String> {
-    let executions = StepFunctions::new(&aws.sfn());
-    let arn = executions.start(machine, None, input).await.map_err(|error| error.to_string())?;
-    say(format_args!("started {arn}"))?;
-    let ended = executions.wait(&arn, WAIT_MAX).await.map_err(|error| error.to_string())?;
-    tell(aws, platform, 1).await?;
-    match ended {
-        Ended::Succeeded(_) => Ok(ExitCode::SUCCESS),
-        Ended::Failed { error, cause } => Err(format!("{error}: {cause}")),
-    }
-}
-
-async fn tell(aws: &Aws, platform: &PlatformName, last: usize) -> Result<ExitCode, String> {
+async fn tell(aws: &Aws, platform: &PlatformName, last: usize, form: Form) -> Result<ExitCode, String> {
     let records =
         state::store(aws, platform).records(platform, last).await.map_err(|error| error.to_string())?;
-    if records.is_empty() {
+    if records.is_empty() && !form.json {
         say(format_args!("no cycle of {platform} has ended yet"))?;
     }
     for record in &records {
-        say(explain(&record.as_record(platform)))?;
+        let record = record.as_record(platform);
+        if form.json { say(cycle_json(&record))? } else { say(explain(&record))? }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// The platform file; `-` for standard input.
     file: PathBuf,
     /// The region of the platform's stack.
-    #[arg(long, env = "AWS_REGION")]
+    #[arg(long, env = "AWS_REGION", hide_env_values = true)]
     region: Option<String>,
     #[cfg(feature = "aws")]
     #[command(flatten)]

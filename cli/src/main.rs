@@ -2,11 +2,18 @@
 
 #[cfg(feature = "aws")]
 mod account;
+#[cfg(feature = "aws")]
+mod apply;
+#[cfg(feature = "aws")]
+mod cycle;
 mod dashboard;
 mod forecast;
 mod iam;
+mod manual;
 mod output;
 mod policy;
+#[cfg(feature = "aws")]
+mod rollback;
 mod simulate;
 #[cfg(feature = "aws")]
 mod state;
@@ -15,7 +22,8 @@ mod validate;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Supplies capacity to a multi-tier AWS workload before demand arrives.
 #[derive(Debug, Parser)]
@@ -53,6 +61,19 @@ enum Command {
     Schema,
     /// Forecasts series: one JSON object a line on standard input, one a line on standard output.
     Forecast,
+    /// Prints a script with which a shell completes commands and options.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes manual pages, one for each command.
+    Man {
+        /// The folder; it is made if it is not there.
+        folder: PathBuf,
+    },
+    /// Prints the reference of all commands, as docs/cli.md has it.
+    #[command(hide = true)]
+    Reference,
     #[cfg(feature = "aws")]
     #[command(flatten)]
     Account(account::Command),
@@ -69,6 +90,9 @@ fn main() -> ExitCode {
             output::say(format_args!("{:#}", headroom_core::config::schema())).map(|()| ExitCode::SUCCESS)
         }
         Command::Forecast => forecast::forecast(),
+        Command::Completions { shell } => manual::completions(Arguments::command(), shell),
+        Command::Man { folder } => manual::manual(Arguments::command(), &folder),
+        Command::Reference => manual::reference(Arguments::command()),
         #[cfg(feature = "aws")]
         Command::Account(command) => account::run(command),
     };

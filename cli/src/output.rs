@@ -2,6 +2,11 @@
 
 use std::io::{ErrorKind, Write as _};
 
+/// The exit code of a command that was understood and did nothing, because something else must come first. 1 is a failure, 2 a
+/// command that is written wrongly.
+#[cfg(feature = "aws")]
+pub(crate) const NOTHING_DONE: u8 = 3;
+
 /// Prints a line.
 ///
 /// # Errors

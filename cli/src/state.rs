@@ -10,12 +10,13 @@ use headroom_aws::table::DynamoTable;
 use headroom_core::config::parse;
 use headroom_core::name::{DimensionKey, PlatformName};
 use headroom_core::platform::Platform;
-use headroom_core::report::{Status, status};
+use headroom_core::report::{Status, status, status_json};
 use headroom_core::scalar::Span;
 use headroom_core::state::{InvalidRequest, OperatorRequests, Override, Pause};
 use headroom_core::units::{Direction, Units};
 use jiff::Timestamp;
 
+use crate::account::Form;
 use crate::output::say;
 
 /// What is paused, and for how long.
@@ -34,6 +35,8 @@ pub(crate) struct PauseArguments {
     direction: Option<Way>,
     #[command(flatten)]
     term: Term,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// What must be there, and for how long.
@@ -46,6 +49,8 @@ pub(crate) struct OverrideArguments {
     floor: (DimensionKey, Units),
     #[command(flatten)]
     term: Term,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// For how long, and why.
@@ -55,7 +60,7 @@ struct Term {
     #[arg(long = "for", value_parser = str::parse::<Span>, value_name = "TIME")]
     lasts: Span,
     /// Who asks, or why; it stands in every decision that it changes.
-    #[arg(long, env = "USER", default_value = "somebody")]
+    #[arg(long, env = "USER", hide_env_values = true, default_value = "somebody")]
     by: String,
 }
 
@@ -93,12 +98,12 @@ pub(crate) async fn pause(aws: &Aws, arguments: PauseArguments) -> Result<ExitCo
         by: arguments.term.by,
     };
     let name = PlatformName(arguments.platform);
-    ask(aws, &name, now, |requests, platform| requests.paused(platform, pause, now)).await
+    ask(aws, &name, now, arguments.form, |requests, platform| requests.paused(platform, pause, now)).await
 }
 
-pub(crate) async fn unpause(aws: &Aws, name: &PlatformName) -> Result<ExitCode, String> {
+pub(crate) async fn unpause(aws: &Aws, name: &PlatformName, form: Form) -> Result<ExitCode, String> {
     let now = Timestamp::now();
-    ask(aws, name, now, |requests, _| Ok(requests.unpaused(now))).await
+    ask(aws, name, now, form, |requests, _| Ok(requests.unpaused(now))).await
 }
 
 pub(crate) async fn override_floor(aws: &Aws, arguments: OverrideArguments) -> Result<ExitCode, String> {
@@ -107,11 +112,12 @@ pub(crate) async fn override_floor(aws: &Aws, arguments: OverrideArguments) -> R
     let until = arguments.term.until(now);
     let wanted = Override { key, units, until, by: arguments.term.by };
     let name = PlatformName(arguments.platform);
-    ask(aws, &name, now, |requests, platform| requests.overridden(platform, wanted, now)).await
+    ask(aws, &name, now, arguments.form, |requests, platform| requests.overridden(platform, wanted, now))
+        .await
 }
 
-pub(crate) async fn tell(aws: &Aws, name: &PlatformName) -> Result<ExitCode, String> {
-    tell_at(aws, name, &published(aws, name).await?, Timestamp::now()).await
+pub(crate) async fn tell(aws: &Aws, name: &PlatformName, form: Form) -> Result<ExitCode, String> {
+    tell_at(aws, name, &published(aws, name).await?, Timestamp::now(), form).await
 }
 
 /// Changes what people asked for, and tells what is kept then. It counts from the next decision on.
@@ -119,6 +125,7 @@ async fn ask(
     aws: &Aws,
     name: &PlatformName,
     now: Timestamp,
+    form: Form,
     change: impl FnOnce(&OperatorRequests, &Platform) -> Result<OperatorRequests, InvalidRequest>,
 ) -> Result<ExitCode, String> {
     let platform = published(aws, name).await?;
@@ -126,7 +133,7 @@ async fn ask(
     let read = store.requests(name).await.map_err(|error| error.to_string())?;
     let requests = change(&read.value, &platform).map_err(|error| error.to_string())?;
     store.put_requests(name, &read, &requests).await.map_err(|error| error.to_string())?;
-    tell_at(aws, name, &platform, now).await
+    tell_at(aws, name, &platform, now, form).await
 }
 
 async fn tell_at(
@@ -134,6 +141,7 @@ async fn tell_at(
     name: &PlatformName,
     platform: &Platform,
     now: Timestamp,
+    form: Form,
 ) -> Result<ExitCode, String> {
     let store = store(aws, name);
     let stored = store.stored_state(name).await.map_err(|error| error.to_string())?;
@@ -144,7 +152,12 @@ async fn tell_at(
     };
     let decisions = &decisions.map_err(|error| error.to_string())?;
     let (lease, state) = (&stored.lease.value, &stored.state.value);
-    say(status(&Status { platform, lease, state, decisions, now }).trim_end())?;
+    let told = Status { platform, lease, state, decisions, now };
+    if form.json {
+        say(status_json(&told))?
+    } else {
+        say(status(&told).trim_end())?
+    }
     Ok(ExitCode::SUCCESS)
 }
 

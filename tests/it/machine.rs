@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headroom_aws::executions::FUNCTION_TIME_MAX;
 use headroom_aws::failure::Failure;
+use headroom_core::cycle::CollectedKind;
+use headroom_core::report::Progress;
 use local_aws::root;
 use serde_json::{Value as Json, json};
 
@@ -197,6 +199,30 @@ fn waves_run_one_after_the_other_and_undo_goes_back() {
     // A wave that was begun is rolled back before the cycle settles, whatever state it failed in.
     for state in ["ExecuteWave", "CheckHealth"] {
         assert!(edges[state].contains("ShallWeRollBack") && !edges[state].contains("Settle"), "{state}");
+    }
+}
+
+#[test]
+fn what_is_rolled_back_goes_no_other_way_than_back() {
+    let asked = &definition()["States"]["IsThereWork"]["Choices"][1];
+    let kinds = [CollectedKind::Recover, CollectedKind::RollBack];
+    for kind in kinds.map(|kind| serde_json::to_value(kind).unwrap()) {
+        let condition = asked["Condition"].as_str().unwrap();
+        assert!(
+            condition.contains(&format!("$collected.kind = '{}'", kind.as_str().unwrap())),
+            "{condition}"
+        );
+    }
+    // The newest wave first, which is the last one, however many were begun.
+    assert_eq!(asked["Assign"]["wave"], "{% $count($collected.plan.waves) %}");
+    assert_eq!(asked["Next"], "BeginUndo");
+}
+
+#[test]
+fn what_is_told_of_a_running_cycle_are_states_that_there_are() {
+    for state in Progress::STATES {
+        assert!(definition()["States"][state].is_object(), "{state}");
+        assert!(Progress::default().entered(state).is_some(), "{state} is told as nothing");
     }
 }
 

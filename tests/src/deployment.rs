@@ -94,6 +94,11 @@ impl Deployment {
         Ok(executions.start(&self.machine, None, &input.to_string()).await?)
     }
 
+    /// The ARN of its state machine.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
     /// The ARN of an execution of this shop's state machine.
     pub fn execution(&self, name: &str) -> String {
         format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"))

@@ -403,3 +403,43 @@ fn a_dashboard_is_one_line_of_json_for_a_region() {
     assert!(!nowhere.status.success());
     assert_eq!(told, "headroom: the region of the platform's stack is needed: --region, or AWS_REGION\n");
 }
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (succeeds, script, err) = run(&["completions", shell], "");
+        assert!(succeeds && err.is_empty(), "{shell}: {err}");
+        for word in ["validate", "simulate", "--explain", "--trace"] {
+            // Some shells are told options without their dashes.
+            assert!(script.contains(word.trim_start_matches('-')), "{shell} does not complete {word}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
+    let (succeeds, _, err) = run(&["man", &folder.to_string_lossy()], "");
+    assert!(succeeds, "{err}");
+    for name in ["headroom", "headroom-validate", "headroom-simulate"] {
+        let page = std::fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+}
+
+/// With all commands, which a build without an account does not have.
+#[cfg(feature = "aws")]
+#[test]
+fn the_reference_is_what_the_commands_say() {
+    let (succeeds, reference, err) = run(&["reference"], "");
+    assert!(succeeds, "{err}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(file, &reference).unwrap();
+    }
+    let written = std::fs::read_to_string(file).unwrap();
+    assert!(
+        written == reference,
+        "docs/cli.md is not what `headroom reference` prints; UPDATE_EXPECT=1 writes it"
+    );
+}

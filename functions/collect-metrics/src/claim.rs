@@ -2,6 +2,7 @@
 
 use headroom_aws::executions::Executions;
 use headroom_aws::failure::Failure;
+use headroom_aws::fleet::Fleet;
 use headroom_aws::store::StoreError;
 use headroom_aws::table::Table;
 use headroom_core::cycle::{Cycle, PlanOutline, Task};
@@ -9,7 +10,7 @@ use headroom_core::lease::{Claim, Lease, RECOVERIES_MAX};
 use headroom_core::name::PlanId;
 use jiff::Timestamp;
 
-use crate::Ports;
+use crate::{Ports, rollback};
 
 /// What a cycle may do.
 pub(crate) enum Claimed {
@@ -17,6 +18,8 @@ pub(crate) enum Claimed {
     Granted(Option<Timestamp>),
     /// It rolls back what a dead cycle left.
     Recover(PlanOutline, String),
+    /// It rolls back the plan that a person asks for.
+    RollBack(PlanOutline, String),
     /// It may do nothing, and why.
     Skipped(String),
     /// A person has looked.
@@ -26,23 +29,25 @@ pub(crate) enum Claimed {
 /// Two cycles that start together read the same lease; the slower one looks again.
 const TRIES: usize = 3;
 
-pub(crate) async fn claim<T: Table, M, F, C, E: Executions>(
+pub(crate) async fn claim<T: Table, M, F: Fleet, C, E: Executions>(
     ports: &Ports<T, M, F, C, E>,
     cycle: &Cycle,
+    asked: Option<&PlanId>,
     at: Timestamp,
 ) -> Result<Claimed, Failure> {
     for _ in 1..TRIES {
-        match claim_once(ports, cycle, at).await {
+        match claim_once(ports, cycle, asked, at).await {
             Err(Failure::Conflict(_)) => (),
             claimed => return claimed,
         }
     }
-    claim_once(ports, cycle, at).await
+    claim_once(ports, cycle, asked, at).await
 }
 
-async fn claim_once<T: Table, M, F, C, E: Executions>(
+async fn claim_once<T: Table, M, F: Fleet, C, E: Executions>(
     ports: &Ports<T, M, F, C, E>,
     cycle: &Cycle,
+    asked: Option<&PlanId>,
     at: Timestamp,
 ) -> Result<Claimed, Failure> {
     let platform = &cycle.platform;
@@ -69,6 +74,9 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
             Ok(Claimed::Resumed(format!("{platform} had not stopped")))
         }
         Claim::Granted(lease) => {
+            if let Some(plan) = asked {
+                return rollback::begin(ports, cycle, &read, lease, plan, at).await;
+            }
             ports.store.put_lease(platform, &read, &lease).await?;
             Ok(Claimed::Granted(lease.looked_at))
         }
@@ -78,7 +86,7 @@ async fn claim_once<T: Table, M, F, C, E: Executions>(
         ))),
         Claim::Recover(lease, plan) => {
             ports.store.put_lease(platform, &read, &lease).await?;
-            recover(ports, cycle, &lease, &plan).await
+            recover(ports, cycle, &lease, &plan, asked).await
         }
     }
 }
@@ -90,18 +98,23 @@ async fn recover<T: Table, M, F, C, E>(
     cycle: &Cycle,
     lease: &Lease,
     plan: &PlanId,
+    asked: Option<&PlanId>,
 ) -> Result<Claimed, Failure> {
     if RECOVERIES_MAX < lease.recoveries {
         let tries = lease.recoveries - 1;
         let sentence = format!("plan {plan} was taken over by {tries} cycles, none of which came to its end");
         return Err(Failure::StateCorrupt(sentence));
     }
-    let plan = ports.store.plan_outline(&cycle.platform, plan).await.map_err(|error| match error {
+    let plan = ports.store.plan_by_keys(&cycle.platform, plan).await.map_err(|error| match error {
         StoreError::Missing(what) => {
             Failure::StateCorrupt(format!("the lease names {what}, which is not stored"))
         }
         error => error.into(),
     })?;
+    // It may be this very cycle that has opened it: its function runs again when the first answer was lost.
+    if asked == Some(&plan.id) {
+        return Ok(rollback::claimed(&plan));
+    }
     let summary = format!("an earlier cycle died with plan {} open", plan.id);
-    Ok(Claimed::Recover(plan, summary))
+    Ok(Claimed::Recover(PlanOutline::of(&plan), summary))
 }

@@ -3,6 +3,7 @@
 mod claim;
 mod look;
 mod past;
+mod rollback;
 #[cfg(test)]
 mod tests;
 
@@ -86,7 +87,7 @@ where
 {
     let input = Input::read(&request.input)?;
     let cycle = Cycle::new(&input, &request.execution);
-    let mut collected = match claim::claim(ports, &cycle, request.at).await? {
+    let mut collected = match claim::claim(ports, &cycle, input.plan.as_ref(), request.at).await? {
         Claimed::Granted(looked_at) => {
             let (platform, config) = load(ports, &cycle.platform).await?;
             check_manual(&platform, &input)?;
@@ -101,6 +102,9 @@ where
         }
         Claimed::Recover(plan, summary) => {
             CollectResponse { plan: Some(plan), ..answer(&cycle, CollectedKind::Recover, summary) }
+        }
+        Claimed::RollBack(plan, summary) => {
+            CollectResponse { plan: Some(plan), ..answer(&cycle, CollectedKind::RollBack, summary) }
         }
         Claimed::Skipped(summary) => answer(&cycle, CollectedKind::Skipped, summary),
         Claimed::Resumed(summary) => answer(&cycle, CollectedKind::Resumed, summary),

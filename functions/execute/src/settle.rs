@@ -65,18 +65,18 @@ fn the_record_itself() -> Usage {
     usage
 }
 
-/// The plan of this cycle, or the one that it rolled back for a dead one.
+/// The plan of this cycle, or the earlier one that it rolled back.
 async fn plan<T: Table, F, N>(
     ports: &Ports<T, F, N>,
     platform: &PlatformName,
     request: &SettleRequest,
 ) -> Result<Option<Plan>, Failure> {
-    let recovers =
-        request.collected.as_ref().is_some_and(|collected| collected.kind == CollectedKind::Recover);
+    let collected = request.collected.as_ref().map(|collected| collected.kind);
+    let rolls_back = matches!(collected, Some(CollectedKind::Recover | CollectedKind::RollBack));
     let id = match &request.decided {
         Some(decided) => Some(decided.plan_id.clone()).filter(|_| 0 < decided.waves),
         // A cycle that lost the lease meanwhile does not judge what its next holder has opened.
-        None if recovers => {
+        None if rolls_back => {
             ports.store.lease(platform).await?.value.taken_over(&request.execution.name).cloned()
         }
         None => None,

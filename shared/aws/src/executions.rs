@@ -36,6 +36,18 @@ pub enum Ended {
 /// function may run: the longest `Timeout` in template.yaml.
 pub const FUNCTION_TIME_MAX: SignedDuration = SignedDuration::from_secs(180);
 
+/// Events of a page of a history: as many as the API gives.
+const HISTORY_PAGE: i32 = 1_000;
+/// An execution has 25,000 events at most.
+const HISTORY_PAGES_MAX: usize = 25;
+
+/// How far an execution's history was read.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryRead {
+    page: Option<String>,
+    last: i64,
+}
+
 /// A person who waits does not notice less; the API allows much more.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -66,6 +78,45 @@ impl StepFunctions {
         Ok(answer.execution_arn)
     }
 
+    /// How an execution ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn ended(&self, arn: &str) -> Result<Option<Ended>, AwsError> {
+        let answer = self.describe(arn).await?;
+        Ok(match answer.status {
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive => None,
+            ExecutionStatus::Succeeded => Some(Ended::Succeeded(answer.output.unwrap_or_default())),
+            status => {
+                let error = answer.error.unwrap_or_else(|| status.to_string());
+                Some(Ended::Failed { error, cause: answer.cause.unwrap_or_default() })
+            }
+        })
+    }
+
+    /// The names of the states that an execution has entered since `read` was read, which it moves on.
+    ///
+    /// # Errors
+    /// When a call fails.
+    pub async fn entered(&self, arn: &str, read: &mut HistoryRead) -> Result<Vec<String>, AwsError> {
+        let mut states = Vec::new();
+        for _ in 0..HISTORY_PAGES_MAX {
+            let page = self.client.get_execution_history().execution_arn(arn).include_execution_data(false);
+            let page = page.max_results(HISTORY_PAGE).set_next_token(read.page.clone()).send().await;
+            let page = page.map_err(|error| AwsError::of(error, format!("read the history of {arn}")))?;
+            for event in page.events.iter().filter(|event| read.last < event.id) {
+                states.extend(event.state_entered_event_details.as_ref().map(|entered| entered.name.clone()));
+            }
+            read.last = page.events.iter().map(|event| event.id).max().unwrap_or(0).max(read.last);
+            match page.next_token {
+                // A page with another one after it is full and does not change any more.
+                Some(next) => read.page = Some(next),
+                None => break,
+            }
+        }
+        Ok(states)
+    }
+
     /// Waits for the end of an execution.
     ///
     /// # Errors
@@ -74,15 +125,9 @@ impl StepFunctions {
         let doing = || format!("wait for execution {arn}");
         let polls = most.as_millis() / POLL.as_millis();
         for _ in 0..polls {
-            let answer = self.client.describe_execution().execution_arn(arn).send().await;
-            let answer = answer.map_err(|error| AwsError::of(error, doing()))?;
-            match answer.status {
-                ExecutionStatus::Running | ExecutionStatus::PendingRedrive => tokio::time::sleep(POLL).await,
-                ExecutionStatus::Succeeded => return Ok(Ended::Succeeded(answer.output.unwrap_or_default())),
-                status => {
-                    let error = answer.error.unwrap_or_else(|| status.to_string());
-                    return Ok(Ended::Failed { error, cause: answer.cause.unwrap_or_default() });
-                }
+            match self.ended(arn).await? {
+                Some(ended) => return Ok(ended),
+                None => tokio::time::sleep(POLL).await,
             }
         }
         Err(AwsError::new(

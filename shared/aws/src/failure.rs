@@ -31,7 +31,7 @@ pub enum Failure {
         found: PlatformName,
     },
     /// There is no configuration.
-    #[error("there is no configuration for {platform}: {why}; `headroom publish` stores one")]
+    #[error("there is no configuration for {platform}: {why}; `headroom apply` stores one")]
     ConfigMissing {
         /// Whose.
         platform: PlatformName,

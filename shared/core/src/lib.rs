@@ -28,6 +28,7 @@ pub mod platform;
 pub mod reason;
 pub mod report;
 pub mod resource;
+pub mod rollback;
 pub mod scalar;
 pub mod settle;
 pub mod simulate;

@@ -31,6 +31,7 @@ const ROOMS: &[Room<'_>] = &[
     ("plan", "decide name platform resource units"),
     ("health", "observe plan platform units"),
     ("journal", "name plan"),
+    ("rollback", "journal name observe plan units"),
     ("pilot", "calendar decide forecast name observe plan platform state units world"),
     ("alert", "journal name platform text"),
     ("cycle", "alert health history name plan platform text units usage"),

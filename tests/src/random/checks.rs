@@ -129,7 +129,7 @@ impl Facts {
             Some(Ending::Held | Ending::Withheld | Ending::Trained | Ending::Skipped | Ending::Resumed) => {
                 CameOut::NothingToDo
             }
-            Some(Ending::RolledBack | Ending::Recovered) => CameOut::RolledBack,
+            Some(Ending::RolledBack | Ending::Recovered | Ending::RolledBackByHand) => CameOut::RolledBack,
             Some(Ending::NeedsHuman) => CameOut::NeedsHuman,
             Some(Ending::Stopped) => CameOut::Stands,
             Some(Ending::Failed) => CameOut::Failed,
@@ -193,7 +193,7 @@ fn ending_fits_the_journal(facts: &Facts) -> Vec<String> {
     let fits = match outcome.outcome {
         Ending::Scaled => stands == PlanStatus::Applied && journal.iter().all(|entry| entry.state.holds()),
         Ending::ScaledPartly => matches!(stands, PlanStatus::Applied | PlanStatus::Nothing),
-        Ending::RolledBack => stands == PlanStatus::Nothing && !journal.is_empty(),
+        Ending::RolledBack | Ending::RolledBackByHand => stands == PlanStatus::Nothing && !journal.is_empty(),
         Ending::Recovered => matches!(stands, PlanStatus::Applied | PlanStatus::Nothing),
         Ending::Stopped => !opened.plan.rollback,
         Ending::NeedsHuman => true,

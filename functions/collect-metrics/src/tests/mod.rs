@@ -2,6 +2,7 @@
 
 mod past;
 mod recovery;
+mod rollback;
 
 use std::collections::BTreeSet;
 

@@ -45,6 +45,34 @@ async fn cycles_are_settled_however_far_they_came() {
 }
 
 #[tokio::test]
+async fn a_plan_that_a_person_asked_to_roll_back_is_closed_and_told() {
+    let asked = || json!({"collected": {"kind": "roll_back", "summary": "a person asked"}, "decided": null});
+    let bench = Bench::new().await;
+    let before = bench.units();
+    bench.apply(0).await.unwrap();
+    bench.apply(1).await.unwrap();
+    bench.undo(1).await.unwrap();
+    bench.undo(0).await.unwrap();
+    assert_eq!(bench.units(), before);
+    let outcome = bench.settle(asked()).await;
+    assert_eq!(
+        (outcome.outcome, outcome.succeeded, outcome.steps.undone),
+        (Ending::RolledBackByHand, true, 2)
+    );
+    assert_eq!(
+        (outcome.plan_id, outcome.summary.as_str()),
+        (Some(bench.plan.id.clone()), "a person asked: 2 steps rolled back")
+    );
+    assert_eq!((bench.lease().await.open_plan, bench.told()), (None, 1));
+
+    let half = Bench::new().await;
+    half.apply(0).await.unwrap();
+    let outcome = half.settle(asked()).await;
+    assert_eq!(outcome.outcome, Ending::NeedsHuman, "it should have been rolled back and was not");
+    assert_eq!(half.lease().await.open_plan, Some(half.plan.id.clone()));
+}
+
+#[tokio::test]
 async fn another_cycle_leaves_the_lease_alone() {
     let bench = Bench::new().await;
     let before = bench.lease().await;

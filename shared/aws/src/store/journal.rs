@@ -1,6 +1,5 @@
 //! Plans and their journal.
 
-use headroom_core::cycle::PlanOutline;
 use headroom_core::journal::{Entry, StepEvent};
 use headroom_core::name::{PlanId, PlatformName};
 use headroom_core::plan::{Plan, STEPS_PER_BATCH, Step, StepId, Wave};
@@ -12,7 +11,7 @@ use crate::table::{Item, Key, Table};
 
 /// Plans and journals are the record of what was done to a platform; three months of them answer most questions.
 const JOURNAL_DAYS: i64 = 90;
-/// Batches that are asked for together: as many keys as DynamoDB takes in one call.
+/// Items that are asked for together: as many keys as DynamoDB takes in one call.
 const BATCHES_ASKED: usize = 100;
 /// The key of a batch has four digits.
 const BATCHES_MAX: usize = 10_000;
@@ -67,15 +66,11 @@ impl<T: Table> Store<T> {
         Ok(plan)
     }
 
-    /// The outline of a plan, read by the keys of its items: collect-metrics, which takes plans over, may not query.
+    /// A whole plan, read by the keys of its items: collect-metrics, which takes plans over, may not query.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
-    pub async fn plan_outline(
-        &self,
-        platform: &PlatformName,
-        id: &PlanId,
-    ) -> Result<PlanOutline, StoreError> {
+    pub async fn plan_by_keys(&self, platform: &PlatformName, id: &PlanId) -> Result<Plan, StoreError> {
         let mut plan = self.plan_head(platform, id).await?;
         for (wave, into) in plan.waves.iter_mut().enumerate() {
             for first in (0..BATCHES_MAX).step_by(BATCHES_ASKED) {
@@ -93,7 +88,28 @@ impl<T: Table> Store<T> {
                 return Err(StoreError::Missing(format!("wave {wave} of plan {id}")));
             }
         }
-        Ok(PlanOutline::of(&plan))
+        Ok(plan)
+    }
+
+    /// The journal of a plan, read by the keys of its entries, for the same reason. A step without one was never begun.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn journal_by_keys(
+        &self,
+        platform: &PlatformName,
+        plan: &Plan,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let waves = plan.waves.iter().enumerate();
+        let steps = waves.flat_map(|(wave, steps)| steps.steps.iter().map(move |step| (wave, step)));
+        let keys: Vec<Key> =
+            steps.map(|(wave, step)| entry_key(platform, &plan.id, wave, &step.id)).collect();
+        let mut entries = Vec::new();
+        for keys in keys.chunks(BATCHES_ASKED) {
+            let items = self.state.get_many(keys.to_vec()).await?;
+            entries.extend(items.iter().map(value).collect::<Result<Vec<Entry>, StoreError>>()?);
+        }
+        Ok(entries)
     }
 
     /// The steps of one batch.
@@ -137,6 +153,19 @@ impl<T: Table> Store<T> {
         let at = entry.events.last().map_or(Timestamp::UNIX_EPOCH, |happened| happened.at);
         let key = entry_key(platform, &entry.plan, entry.wave, &entry.step.id);
         self.replace(key, read, entry, days_after(at, JOURNAL_DAYS)).await
+    }
+
+    /// The journal of every plan that was made since a time.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn journal_since(
+        &self,
+        platform: &PlatformName,
+        since: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let entries = self.entries(platform, &since.as_second().to_string(), "~").await?;
+        Ok(entries.into_iter().map(|entry| entry.value).collect())
     }
 
     /// Changes made since a time, oldest first: those of steps that hold, and those that rolled them back.

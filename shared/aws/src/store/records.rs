@@ -218,6 +218,9 @@ fn all<V: DeserializeOwned>(items: &[Item]) -> Result<Vec<V>, StoreError> {
     Ok(parts?.into_iter().flatten().collect())
 }
 
+/// Cycles among which one is looked for that has just ended: others may have ended meanwhile, but not many.
+const JUST_ENDED: usize = 10;
+
 /// Everything stored about one cycle.
 #[derive(Clone, Debug)]
 pub struct StoredCycleRecord {
@@ -231,6 +234,11 @@ pub struct StoredCycleRecord {
 }
 
 impl StoredCycleRecord {
+    /// How the cycle ended.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
     /// As it is told.
     pub fn as_record<'a>(&'a self, platform: &'a PlatformName) -> CycleRecord<'a> {
         CycleRecord {
@@ -258,28 +266,51 @@ impl<T: Table> Store<T> {
     ) -> Result<Vec<StoredCycleRecord>, StoreError> {
         let mut records = Vec::new();
         for (now, outcome) in self.outcomes(platform, most).await? {
-            let id = &outcome.cycle_id;
-            let plan = match &outcome.plan_id {
-                Some(plan) => Some(self.plan(platform, plan).await?),
-                None => None,
-            };
-            let entries = match &outcome.plan_id {
-                Some(plan) => {
-                    self.journal(platform, plan).await?.into_iter().map(|entry| entry.value).collect()
-                }
-                None => Vec::new(),
-            };
-            let forecasts = self.forecasts(platform, now, id).await?;
-            records.push(StoredCycleRecord {
-                now,
-                observations: self.observations(platform, id).await?,
-                forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
-                decisions: self.decisions(platform, now, id).await?,
-                plan,
-                entries,
-                outcome,
-            });
+            records.push(self.record(platform, now, outcome).await?);
         }
         Ok(records)
+    }
+
+    /// Everything stored about a cycle that has just ended; `None` if it left no record.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub async fn record_of(
+        &self,
+        platform: &PlatformName,
+        cycle: &CycleId,
+    ) -> Result<Option<StoredCycleRecord>, StoreError> {
+        let outcomes = self.outcomes(platform, JUST_ENDED).await?;
+        match outcomes.into_iter().find(|(_, outcome)| outcome.cycle_id == *cycle) {
+            Some((now, outcome)) => self.record(platform, now, outcome).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn record(
+        &self,
+        platform: &PlatformName,
+        now: Timestamp,
+        outcome: Outcome,
+    ) -> Result<StoredCycleRecord, StoreError> {
+        let id = &outcome.cycle_id;
+        let plan = match &outcome.plan_id {
+            Some(plan) => Some(self.plan(platform, plan).await?),
+            None => None,
+        };
+        let entries = match &outcome.plan_id {
+            Some(plan) => self.journal(platform, plan).await?.into_iter().map(|entry| entry.value).collect(),
+            None => Vec::new(),
+        };
+        let forecasts = self.forecasts(platform, now, id).await?;
+        Ok(StoredCycleRecord {
+            now,
+            observations: self.observations(platform, id).await?,
+            forecasts: forecasts.into_iter().map(|made| (made.key, made.forecasts)).collect(),
+            decisions: self.decisions(platform, now, id).await?,
+            plan,
+            entries,
+            outcome,
+        })
     }
 }

@@ -5,6 +5,7 @@
 
 mod aws_metrics;
 mod build;
+mod changes;
 mod check;
 mod fault;
 mod kinds;
@@ -15,6 +16,7 @@ mod yaml;
 
 use std::fmt;
 
+pub use changes::{ValueChange, changes};
 pub use fault::{Fault, Faults};
 pub use kinds::kinds_table;
 pub use schema::schema;

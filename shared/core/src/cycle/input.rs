@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::Task;
-use crate::name::{DimensionKey, PlatformName};
+use crate::name::{DimensionKey, PlanId, PlatformName};
 use crate::platform::Platform;
 use crate::text::nearest_word;
 use crate::units::Units;
@@ -28,6 +28,8 @@ pub struct Input {
     pub capacity: BTreeMap<DimensionKey, Units>,
     /// What it is for.
     pub task: Task,
+    /// The plan to roll back: with the task rollback, and with no other.
+    pub plan: Option<PlanId>,
 }
 
 /// An input that is not one.
@@ -45,7 +47,7 @@ impl InvalidInput {
     }
 }
 
-const KEYS: [&str; 6] = ["platform", "dryRun", "now", "capacity", "task", "event"];
+const KEYS: [&str; 7] = ["platform", "dryRun", "now", "capacity", "task", "plan", "event"];
 
 impl Input {
     /// Reads an input. Only `platform` is required; `null` is the same as absent; `event`, the event that a rule passes
@@ -69,12 +71,28 @@ impl Input {
             Some(Some(name)) if !name.is_empty() => PlatformName(name.to_owned()),
             _ => return invalid("needs `platform`, such as {\"platform\": \"shop\"}".to_owned()),
         };
+        let task = value(get("task"), "task", "scale, train, resume or rollback")?;
+        let plan: Option<PlanId> =
+            value(get("plan"), "plan", "the id of a plan, as `headroom explain` tells it")?;
+        match (task, &plan) {
+            (Task::Rollback, None) => {
+                return invalid("needs `plan` with the task rollback, which plan to roll back".to_owned());
+            }
+            (Task::Rollback, Some(_)) if get("capacity").is_some() => {
+                return invalid("asks for a capacity and to roll back; do one after the other".to_owned());
+            }
+            (Task::Scale | Task::Train | Task::Resume, Some(_)) => {
+                return invalid("has `plan`, which only the task rollback takes".to_owned());
+            }
+            _ => (),
+        }
         Ok(Input {
             platform,
             dry_run: value(get("dryRun"), "dryRun", "true or false")?,
             now: value(get("now"), "now", "a time such as 2026-11-23T12:00:00Z")?,
             capacity: manual(get("capacity"))?,
-            task: value(get("task"), "task", "scale, train or resume")?,
+            task,
+            plan,
         })
     }
 }
@@ -106,11 +124,12 @@ mod tests {
 
     fn check(raw: Json, expected: &str) {
         let actual = match Input::read(&raw) {
-            Ok(Input { platform, dry_run, now, capacity, task }) => {
+            Ok(Input { platform, dry_run, now, capacity, task, plan }) => {
                 let capacity: Vec<String> =
                     capacity.iter().map(|(key, units)| format!("{key}={units}")).collect();
                 let now = now.map_or("now".to_owned(), |now| now.to_string());
-                format!("{platform} {dry_run} {now} {} {task:?}", capacity.join(","))
+                let plan = plan.map(|plan| format!(" {plan}")).unwrap_or_default();
+                format!("{platform} {dry_run} {now} {} {task:?}{plan}", capacity.join(","))
             }
             Err(error) => error.to_string(),
         };
@@ -125,6 +144,7 @@ mod tests {
             json!({"platform": "shop", "dryRun": true, "now": "2026-01-01T00:00:00Z", "capacity": {"web/desired": 12}, "task": "train"}),
             "shop true 2026-01-01T00:00:00Z web/desired=12 Train",
         );
+        check(json!({"platform": "shop", "task": "rollback", "plan": "7-a"}), "shop false now  Rollback 7-a");
     }
 
     #[test]
@@ -141,11 +161,23 @@ mod tests {
         );
         check(
             json!({"platform": "shop", "task": "scal"}),
-            "the input has `task`: \"scal\"; it must be scale, train or resume",
+            "the input has `task`: \"scal\"; it must be scale, train, resume or rollback",
         );
         check(
             json!({"platform": "shop", "capacity": {"web": 12}}),
             "the input has `capacity`: {\"web\":12}; it must be a map such as {\"web/desired\": 12}",
+        );
+        check(
+            json!({"platform": "shop", "task": "rollback"}),
+            "the input needs `plan` with the task rollback, which plan to roll back",
+        );
+        check(
+            json!({"platform": "shop", "plan": "7-a"}),
+            "the input has `plan`, which only the task rollback takes",
+        );
+        check(
+            json!({"platform": "shop", "task": "rollback", "plan": "7-a", "capacity": {"web/desired": 12}}),
+            "the input asks for a capacity and to roll back; do one after the other",
         );
     }
 }

@@ -39,7 +39,7 @@ pub struct CollectResponse {
     pub batches: Vec<Batch>,
     /// Capacities asked for by hand.
     pub capacity: BTreeMap<DimensionKey, Units>,
-    /// The plan to roll back, when recovering.
+    /// The plan to roll back: what a dead cycle left, or what a person asks for.
     pub plan: Option<PlanOutline>,
     /// One sentence.
     pub summary: String,
@@ -57,6 +57,8 @@ pub enum CollectedKind {
     Skipped,
     /// Roll back what a dead cycle left.
     Recover,
+    /// Roll back the plan that a person asks for.
+    RollBack,
     /// Nothing more: a person has looked.
     Resumed,
 }

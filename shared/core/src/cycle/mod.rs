@@ -32,6 +32,8 @@ pub enum Task {
     Train,
     /// A person has looked at what could not be rolled back: act again from now on.
     Resume,
+    /// A person asks for a plan that is over to be rolled back.
+    Rollback,
 }
 
 /// One execution of the state machine for one platform. Handed from function to function.

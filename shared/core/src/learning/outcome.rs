@@ -70,6 +70,10 @@ fn count_changes(state: &mut PlatformState, platform: &Platform, entries: &[Entr
 /// those of the waves before had held and were only rolled back with it.
 fn verdict(entry: &Entry, entries: &[Entry], ending: Ending) -> Option<(bool, Timestamp)> {
     let at = entry.events.last()?.at;
+    if ending == Ending::RolledBackByHand {
+        // That a person did not want it says nothing about the resource, and what failed in it was counted when it ended.
+        return None;
+    }
     if failed(entry) {
         return Some((false, at));
     }
@@ -205,6 +209,8 @@ scaling_groups:
         check(&stands, Ending::Stopped, "web 1");
         check(&stands, Ending::Scaled, "");
         check(&sick, Ending::Recovered, "");
+        // What failed in a plan was counted when it ended, and that a person did not want it blames nobody.
+        check(&named, Ending::RolledBackByHand, "");
         let refused = [entry(0, "db", &[(E::Refused, 100)]), entry(1, "web", &[(E::Skipped, 100)])];
         check(&refused, Ending::ScaledPartly, "");
     }

@@ -114,8 +114,8 @@ fn expected(record: &CycleRecord<'_>, key: &DimensionKey, metric: &str) -> Strin
 fn write_waves(text: &mut String, record: &CycleRecord<'_>) {
     let Some(plan) = record.plan.filter(|plan| !plan.waves.is_empty()) else { return };
     match plan.permit.withheld() {
-        Some(why) => line(text, &format!("\n  Waves (not carried out: {why})")),
-        None => line(text, "\n  Waves"),
+        Some(why) => line(text, &format!("\n  Waves of plan {} (not carried out: {why})", plan.id)),
+        None => line(text, &format!("\n  Waves of plan {}", plan.id)),
     }
     for (index, wave) in plan.waves.iter().enumerate() {
         let direction = match wave.direction {
@@ -143,21 +143,26 @@ fn write_waves(text: &mut String, record: &CycleRecord<'_>) {
 fn happened(entry: &Entry) -> String {
     let mut told: Vec<String> = Vec::new();
     for happened in &entry.events {
-        let what = match happened.event {
-            StepEvent::Started | StepEvent::UndoStarted => continue,
-            StepEvent::Succeeded => "made",
-            StepEvent::Found => "was so already",
-            StepEvent::Refused => "refused",
-            StepEvent::Skipped => "skipped",
-            StepEvent::Failed => "failed",
-            StepEvent::UndoSucceeded => "rolled back",
-            StepEvent::UndoFailed => "could not be rolled back",
-            StepEvent::UndoDeclined => "stands",
-        };
+        let Some(what) = told_as(happened.event) else { continue };
         let detail = happened.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         told.push(format!("{} {what}{detail}", happened.at.strftime("%H:%M:%S")));
     }
     if told.is_empty() { "begun".to_owned() } else { told.join(", ") }
+}
+
+/// What is said of a step to which this happened; nothing of a call that is about to be made.
+pub(super) fn told_as(event: StepEvent) -> Option<&'static str> {
+    match event {
+        StepEvent::Started | StepEvent::UndoStarted => None,
+        StepEvent::Succeeded => Some("made"),
+        StepEvent::Found => Some("was so already"),
+        StepEvent::Refused => Some("refused"),
+        StepEvent::Skipped => Some("skipped"),
+        StepEvent::Failed => Some("failed"),
+        StepEvent::UndoSucceeded => Some("rolled back"),
+        StepEvent::UndoFailed => Some("could not be rolled back"),
+        StepEvent::UndoDeclined => Some("stands"),
+    }
 }
 
 fn write_outcome(text: &mut String, outcome: &Outcome) {
@@ -222,5 +227,55 @@ mod tests {
               api/desired: 4  hold (reactive)
                   - 4 units are what is needed
         "#]].assert_eq(&explain(&record));
+    }
+}
+
+/// A cycle for the tests of what is told of one: web scales out after its table, and the cache holds.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::plan::Permit;
+
+    fn decision(key: &str, set: u32, wanted: u32, target: u32, reasons: serde_json::Value) -> Decision {
+        let (resource, _) = key.split_once('/').unwrap();
+        serde_json::from_value(serde_json::json!({
+            "key": key, "group": resource, "resource": resource, "mode": "desired", "observed": set, "ready": set,
+            "needed": wanted, "wanted": wanted, "target": target, "strategy": "reactive", "confidence": null,
+            "phase": "full", "cost_hourly": 0.4, "cost_hourly_change": 0.1 * (f64::from(target) - f64::from(set)),
+            "reasons": reasons,
+        }))
+        .unwrap()
+    }
+
+    /// What `told` makes of the cycle.
+    pub(crate) fn record_of<R>(told: impl Fn(&CycleRecord<'_>) -> R) -> R {
+        let phase = |allowed: u32| serde_json::json!([{"code": "phase_share", "phase": "limited", "allowed": allowed}]);
+        let decisions = [
+            decision("web/desired", 4, 9, 6, phase(6)),
+            decision("users/read", 10, 12, 12, phase(12)),
+            decision("cache/replicas", 2, 2, 2, serde_json::json!([{"code": "enough", "set": 2}])),
+        ];
+        let step = |resource: &str, key: &str, from: u32, to: u32| {
+            serde_json::json!({"id": format!("w/{resource}"), "resource": resource, "group": resource, "mode": "desired",
+                "changes": [{"key": key, "expected": from, "target": to}], "after": []})
+        };
+        let wave = |step: serde_json::Value| serde_json::json!({"direction": "out", "groups": [step["group"]], "timeout_s": 60, "poll_s": 5, "steps": [step]});
+        let mut plan: Plan = serde_json::from_value(serde_json::json!({
+            "id": "7-a", "cycle": "a", "made_at": "2026-11-21T16:20:00Z", "config": "1", "permit": "dry_run",
+            "rollback": true,
+            "waves": [wave(step("users", "users/read", 10, 12)), wave(step("web", "web/desired", 4, 6))],
+        }))
+        .unwrap();
+        plan.permit = Permit::DryRun;
+        told(&CycleRecord {
+            platform: &"shop".into(),
+            now: "2026-11-21T16:20:00Z".parse().unwrap(),
+            observations: &[],
+            forecasts: &[],
+            decisions: &decisions,
+            plan: Some(&plan),
+            entries: &[],
+            outcome: None,
+        })
     }
 }

@@ -2,20 +2,26 @@
 
 mod conditions;
 mod cycle_figures;
+mod diff;
 mod dimension_figures;
 mod embedded;
 mod explain;
+mod json;
 mod monitored;
 mod notice;
+mod progress;
 mod status;
 
 pub use conditions::conditions;
 pub use cycle_figures::{CycleFigure, figures};
+pub use diff::diff;
 pub use dimension_figures::{DimensionFigure, foreseen, of_dimensions};
 pub use embedded::{DIMENSION, NAMESPACE, PLATFORM};
 pub use explain::{CycleRecord, explain};
+pub use json::{SCHEMA, cycle_json, status_json};
 pub use monitored::{monitored, monitored_name};
 pub use notice::{Notice, Told, notice};
+pub use progress::Progress;
 pub use status::{Status, status};
 
 use crate::decide::Decision;

@@ -103,6 +103,11 @@ fn advice(ending: Ending) -> Advice {
             commands: &["headroom explain PLATFORM --last 2"],
             runbook: "A cycle was ended",
         },
+        Ending::RolledBackByHand => Advice {
+            means: "A person asked for a plan to be rolled back, and it was. The next cycle decides again, and may decide the same.",
+            commands: &["headroom explain PLATFORM", "headroom pause PLATFORM --for 2h"],
+            runbook: "A wrong plan",
+        },
         Ending::ScaledPartly => Advice {
             means: "Somebody else changed the capacity meanwhile, so some steps were not made. The next cycle decides again.",
             commands: &["headroom explain PLATFORM"],
@@ -229,7 +234,7 @@ mod tests {
     use crate::settle;
     use crate::trigger::Trigger;
 
-    const ENDINGS: [Ending; 12] = [
+    const ENDINGS: [Ending; 13] = [
         Ending::Held,
         Ending::Withheld,
         Ending::Scaled,
@@ -238,6 +243,7 @@ mod tests {
         Ending::Skipped,
         Ending::Resumed,
         Ending::Recovered,
+        Ending::RolledBackByHand,
         Ending::RolledBack,
         Ending::Stopped,
         Ending::NeedsHuman,

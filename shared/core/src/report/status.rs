@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use crate::decide::Decision;
 use crate::learning::measured_share;
 use crate::lease::Lease;
+use crate::name::DimensionKey;
 use crate::platform::{Phase, Platform};
 use crate::reason::Reason;
 use crate::state::{BreakerState, ConfidenceAdjustment, Pause, PlatformState};
-use crate::units::Direction;
+use crate::units::{Direction, Ratio};
 
 /// What is stored between cycles, and the file that it goes with.
 #[derive(Clone, Copy, Debug)]
@@ -86,24 +87,37 @@ fn spend(status: &Status<'_>) -> String {
     format!("spent {spent:.2}{of} {} this month, counted to {}", budget.currency, moment(spend.counted_to))
 }
 
-/// What is promised and what was kept, of the dimensions that know a day of it.
-fn objective(decisions: &[Decision]) -> Option<String> {
-    let known = |decision: &Decision| {
-        let kept = |reason: &Reason| match reason {
+/// What was kept of the objective that is promised to a dimension.
+pub(super) struct Kept<'a> {
+    pub(super) key: &'a DimensionKey,
+    pub(super) objective: Ratio,
+    pub(super) kept: Ratio,
+    pub(super) days: f64,
+}
+
+/// That of every dimension that knows a day of it, as the decisions of a cycle tell.
+pub(super) fn kept(decisions: &[Decision]) -> Vec<Kept<'_>> {
+    let of = |decision: &'_ Decision| {
+        decision.reasons.iter().find_map(|reason| match reason {
             Reason::ObjectiveKept { objective, kept, days, .. } => Some((*objective, *kept, *days)),
             _ => None,
-        };
-        let (objective, kept, days) = decision.reasons.iter().find_map(kept)?;
-        Some((decision.key.clone(), objective, kept, days))
+        })
     };
-    let known: Vec<_> = decisions.iter().filter_map(known).collect();
-    let (key, objective, least, days) = known.iter().min_by(|a, b| a.2.get().total_cmp(&b.2.get()))?;
-    let keeping = known.iter().filter(|(_, objective, kept, _)| objective <= kept).count();
+    let known = decisions.iter().filter_map(|decision| Some((&decision.key, of(decision)?)));
+    known.map(|(key, (objective, kept, days))| Kept { key, objective, kept, days }).collect()
+}
+
+fn objective(decisions: &[Decision]) -> Option<String> {
+    let known = kept(decisions);
+    let least = known.iter().min_by(|a, b| a.kept.get().total_cmp(&b.kept.get()))?;
+    let keeping = known.iter().filter(|dimension| dimension.objective <= dimension.kept).count();
     Some(format!(
-        "objective {} %: kept by {keeping} of {} dimensions; least by {key}, {:.2} % of the minutes of {days:.1} days",
-        (objective.get() * 1e6).round() / 1e4,
+        "objective {} %: kept by {keeping} of {} dimensions; least by {}, {:.2} % of the minutes of {:.1} days",
+        (least.objective.get() * 1e6).round() / 1e4,
         known.len(),
-        least.get() * 100.0
+        least.key,
+        least.kept.get() * 100.0,
+        least.days
     ))
 }
 
@@ -187,7 +201,6 @@ mod tests {
 
     use super::*;
     use crate::config::parse;
-    use crate::units::Ratio;
 
     fn check(
         file: &str,

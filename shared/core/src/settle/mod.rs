@@ -31,6 +31,8 @@ pub enum Ending {
     Resumed,
     /// What a dead cycle had left was rolled back, or found to hold.
     Recovered,
+    /// A person asked for a plan that was over to be rolled back, and it was.
+    RolledBackByHand,
     /// A wave failed, and everything begun was rolled back.
     RolledBack,
     /// A wave failed, and what was begun stands because the configuration says so.
@@ -52,7 +54,8 @@ impl Ending {
             | Ending::Trained
             | Ending::Skipped
             | Ending::Resumed
-            | Ending::Recovered => true,
+            | Ending::Recovered
+            | Ending::RolledBackByHand => true,
             Ending::RolledBack | Ending::Stopped | Ending::NeedsHuman | Ending::Failed => false,
         }
     }
@@ -214,11 +217,11 @@ pub fn outcome(request: &SettleRequest, trigger: Trigger, plan: Option<&Plan>, e
     }
 }
 
-/// The plan that a cycle has settled, by how far it came: its own, or the one of a dead cycle that it has rolled back. A
+/// The plan that a cycle has settled, by how far it came: its own, or an earlier one that it has rolled back. A
 /// cycle that failed before it knew what to do has settled none.
 pub fn settled<'a>(request: &SettleRequest, lease: &'a Lease) -> Option<&'a PlanId> {
     match request.collected.as_ref()?.kind {
-        CollectedKind::Ready | CollectedKind::Recover => lease.open_plan.as_ref(),
+        CollectedKind::Ready | CollectedKind::Recover | CollectedKind::RollBack => lease.open_plan.as_ref(),
         CollectedKind::Skipped | CollectedKind::Resumed => None,
     }
 }
@@ -242,6 +245,11 @@ fn ending(request: &SettleRequest, plan: Option<&Plan>, entries: &[Entry]) -> En
     }
     if collected == Some(CollectedKind::Recover) {
         return if stands == PlanStatus::Partly { Ending::NeedsHuman } else { Ending::Recovered };
+    }
+    if collected == Some(CollectedKind::RollBack) {
+        // Whatever stands of it was to be rolled back and was not.
+        let undone = stands == PlanStatus::Nothing;
+        return if undone { Ending::RolledBackByHand } else { Ending::NeedsHuman };
     }
     let rolls_back = plan.is_some_and(|plan| plan.rollback);
     match (&request.failure, stands) {
@@ -270,7 +278,7 @@ fn without_failure(
         (_, Some(DecidedKind::Hold)) => Ending::Held,
         (_, Some(DecidedKind::Scale)) if every_step_holds(plan, entries) => Ending::Scaled,
         (_, Some(DecidedKind::Scale)) => Ending::ScaledPartly,
-        (Some(CollectedKind::Recover) | None, None) => Ending::Failed,
+        (Some(CollectedKind::Recover | CollectedKind::RollBack) | None, None) => Ending::Failed,
     }
 }
 
@@ -300,7 +308,7 @@ fn summary(request: &SettleRequest, ending: Ending, steps: StepCounts, entries: 
             crate::cycle::few(why_not).join("; ")
         ),
         Ending::Trained | Ending::Skipped | Ending::Resumed => collected.unwrap_or_default().to_owned(),
-        Ending::Recovered => {
+        Ending::Recovered | Ending::RolledBackByHand => {
             format!("{}: {} rolled back", collected.unwrap_or_default(), rolled_back(steps, entries))
         }
         Ending::RolledBack => {

@@ -152,6 +152,21 @@ fn dead_cycles_are_recovered() {
 }
 
 #[test]
+fn what_a_person_asks_to_roll_back_is_rolled_back_or_needs_one() {
+    use StepState as S;
+    let asked = || json!({"collected": {"kind": "roll_back", "summary": "asked"}, "decided": null});
+    check(asked(), [S::Undone, S::Undone], "RolledBackByHand: asked: 2 steps rolled back");
+    check(asked(), [S::Undone, S::Found], "RolledBackByHand: asked: 1 steps rolled back");
+    for left in [S::Done, S::Started, S::UndoFailed] {
+        check(
+            asked(),
+            [S::Undone, left],
+            "NeedsHuman: a person must look: 1 steps stand, and others were never made",
+        );
+    }
+}
+
+#[test]
 fn cycles_without_a_plan_end_by_how_far_they_came() {
     let hold = json!({"kind": "hold", "planId": "plan", "waves": 0, "summary": "nothing changes"});
     check_without_plan(json!({"decided": hold}), "Held: nothing changes");
