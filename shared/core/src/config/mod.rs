@@ -7,6 +7,7 @@ mod aws_metrics;
 mod build;
 mod check;
 mod fault;
+mod kind_pages;
 mod kinds;
 mod path;
 mod raw;
@@ -16,6 +17,7 @@ mod yaml;
 use std::fmt;
 
 pub use fault::{Fault, Faults};
+pub use kind_pages::kind_facts;
 pub use kinds::kinds_table;
 pub use schema::schema;
 pub use yaml::FILE_BYTES_MAX;
