@@ -149,6 +149,7 @@ fn happened(entry: &Entry) -> String {
             StepEvent::Found => "was so already",
             StepEvent::Refused => "refused",
             StepEvent::Skipped => "skipped",
+            StepEvent::Unavailable => "not complete",
             StepEvent::Failed => "failed",
             StepEvent::UndoSucceeded => "rolled back",
             StepEvent::UndoFailed => "could not be rolled back",
