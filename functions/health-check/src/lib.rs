@@ -104,8 +104,8 @@ async fn record_lacking<T: Table, F, P>(
     for read in entries {
         let Some(detail) = lacking(&read.value, findings) else { continue };
         let entry = read.value.with(StepEvent::Unavailable, request.at, Some(detail));
-        let entry = entry
-            .map_err(|error| Failure::JournalRefused { step: read.value.step.id.to_string(), error })?;
+        let entry =
+            entry.map_err(|error| Failure::JournalRefused { step: read.value.step.id.to_string(), error })?;
         ports.store.put_entry(&request.cycle.platform, read, &entry).await?;
     }
     Ok(())

@@ -281,6 +281,11 @@ scaling_groups:
         assert!(
             after(&PlatformState::default(), Direction::Out, &held, Ending::Stopped).provisioning.is_empty()
         );
+        // Its wave ended with its time, and not when it was ready.
+        let short = [entry(0, "db", &[MADE[0], MADE[1], (E::Unavailable, 400)])];
+        assert!(
+            after(&PlatformState::default(), Direction::Out, &short, Ending::Scaled).provisioning.is_empty()
+        );
         let found = [entry(0, "db", &[(E::Found, 100)])];
         assert!(
             after(&PlatformState::default(), Direction::Out, &found, Ending::Scaled).provisioning.is_empty()
