@@ -14,7 +14,7 @@ fn function(name: &str, after_s: f64, bytes: usize) -> PathBuf {
     let bootstrap = folder.join(name).join("bootstrap");
     let ask = format!(
         "#!/bin/bash\nsleep {after_s}\nexec 3<>/dev/tcp/${{AWS_LAMBDA_RUNTIME_API/:/\\/}}\n\
-         printf 'GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\n\\r\\n' >&3\nsleep 60\nexit\n"
+         printf 'GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\n\\r\\n' >&3\nexec sleep 60\n"
     );
     let mut state = 1_u32;
     let random = std::iter::repeat_with(|| {
