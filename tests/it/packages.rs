@@ -2,7 +2,7 @@
 
 use std::fs::{create_dir_all, write};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use local_aws::{root, tool};
@@ -29,7 +29,7 @@ fn function(name: &str, after_s: f64, bytes: usize) -> PathBuf {
 }
 
 /// Whether the command succeeds, and what it says.
-fn measured(folder: &PathBuf) -> (bool, String) {
+fn measured(folder: &Path) -> (bool, String) {
     let script = root().join("tests/packages.py");
     let output = Command::new(tool("python")).arg(script).arg(folder).args(["--runs", "3"]).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
