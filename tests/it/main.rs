@@ -19,6 +19,8 @@ mod local_aws;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod packages;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod platforms;

@@ -31,8 +31,8 @@ fn a_valid_file_is_told_in_a_line_and_its_doubts_apart() {
             succeeds
             e-commerce-platform is valid: 3 groups, 5 dimensions; scales out database_tier, then application_tier, then web_tier; phase observe
             --
-            examples/e-commerce.yaml:46:11: scaling_groups.database_tier.resources[1].auto_pause: pauses nothing: AWS pauses a cluster only while its minimum is 0; write `min_capacity: 0` (warning)
-            examples/e-commerce.yaml:61:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and rolled back; write a whole URL if there is none (warning)
+            examples/e-commerce.yaml:47:11: scaling_groups.database_tier.resources[1].auto_pause: pauses nothing: AWS pauses a cluster only while its minimum is 0; write `min_capacity: 0` (warning)
+            examples/e-commerce.yaml:62:9: orchestration.health_checks[1].endpoint: is a path: it is asked for on the resource's load balancer, and where there is none, the wave is unhealthy and rolled back; write a whole URL if there is none (warning)
         "#]],
     );
 }
@@ -365,6 +365,19 @@ fn the_example_to_replay_is_valid() {
         --
         examples/bookshop/platform.yaml:27:13: scaling_groups.api.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
         examples/bookshop/platform.yaml:37:13: scaling_groups.web.resources[0].metrics[0]: has no `namespace`, so it cannot be read from CloudWatch; it works offline only (warning)
+    "#]],
+    );
+}
+
+#[test]
+fn the_example_of_seven_tiers_is_valid() {
+    check(
+        &["validate", "examples/marketplace/platform.yaml"],
+        "",
+        expect![[r#"
+        succeeds
+        marketplace is valid: 7 groups, 11 dimensions; scales out database and events, then cache, then recommendations, then application, then web, then edge; phase observe
+        --
     "#]],
     );
 }

@@ -12,11 +12,11 @@ use headroom_aws::fleet::{Address, AwsFleet, Capacities, Depth, Fleet, TargetHea
 use headroom_aws::meter::Meter;
 use headroom_aws::probes::{Answer, NetworkProbes, Probes, Reach};
 use headroom_aws::sdk::Aws;
-use headroom_aws::store::Store;
+use headroom_aws::store::{Store, Versioned};
 use headroom_aws::table::{DynamoTable, Table};
 use headroom_core::cycle::{HealthRequest, HealthResponse, few};
-use headroom_core::health::{Finding, Health, Judgement, Limit, judge, reached};
-use headroom_core::journal::{Entry, StepState};
+use headroom_core::health::{Finding, Health, Judgement, Limit, Verdict, judge, lacking, reached};
+use headroom_core::journal::{Entry, StepEvent, StepState};
 use headroom_core::name::ResourceId;
 use headroom_core::observe::Observed;
 use headroom_core::plan::{Step, Wave};
@@ -69,8 +69,9 @@ pub async fn handle<T: Table, F: Fleet, P: Probes>(
     let plan = ports.store.plan_head(&request.cycle.platform, &request.plan_id).await?;
     let platform = ports.configs.get(&ports.store, &request.cycle.platform, &plan.config).await?;
     let journal = ports.store.journal(&request.cycle.platform, &request.plan_id).await?;
-    let entries = journal.into_iter().map(|entry| entry.value).filter(|entry| entry.wave == request.wave);
-    let steps: Vec<Step> = entries.filter_map(|entry| standing(&entry, request.undo)).collect();
+    let entries: Vec<Versioned<Entry>> =
+        journal.into_iter().filter(|entry| entry.value.wave == request.wave).collect();
+    let steps: Vec<Step> = entries.iter().filter_map(|entry| standing(&entry.value, request.undo)).collect();
     let wave = plan.waves.get(request.wave);
     let mut findings = capacity(ports, &platform, &request, &steps).await;
     if let Some(wave) = wave.filter(|_| !request.undo) {
@@ -79,6 +80,9 @@ pub async fn handle<T: Table, F: Fleet, P: Probes>(
     let timeout_s = wave.map_or(0, |wave| wave.timeout_s);
     let limit = Limit { started_at: request.started_at, timeout_s, at: request.at };
     let Judgement { kind, reasons, strikes } = judge(&findings, request.strikes, limit);
+    if kind == Verdict::Healthy && !request.undo {
+        record_lacking(ports, &request, &entries, &findings).await?;
+    }
     tracing::info!(platform = %platform.name, cycle = %request.cycle.id, wave = request.wave, ?kind, "{}", reasons.join("; "));
     Ok(HealthResponse { kind, strikes, reasons: few(reasons), usage: ports.meter.take() })
 }
@@ -88,6 +92,23 @@ async fn renew<T: Table, F, P>(ports: &Ports<T, F, P>, request: &HealthRequest) 
     let read = ports.store.lease(&request.cycle.platform).await?;
     let lease = read.value.renew(&request.cycle.id, request.at)?;
     Ok(ports.store.put_lease(&request.cycle.platform, &read, &lease).await?)
+}
+
+/// Writes into the journal of each step what AWS lacked of it when the wave's time was over.
+async fn record_lacking<T: Table, F, P>(
+    ports: &Ports<T, F, P>,
+    request: &HealthRequest,
+    entries: &[Versioned<Entry>],
+    findings: &[Finding],
+) -> Result<(), Failure> {
+    for read in entries {
+        let Some(detail) = lacking(&read.value, findings) else { continue };
+        let entry = read.value.with(StepEvent::Unavailable, request.at, Some(detail));
+        let entry =
+            entry.map_err(|error| Failure::JournalRefused { step: read.value.step.id.to_string(), error })?;
+        ports.store.put_entry(&request.cycle.platform, read, &entry).await?;
+    }
+    Ok(())
 }
 
 /// The step whose effect should be seen now, if it was made or rolled back.

@@ -191,6 +191,25 @@ async fn each_probe_can_be_what_is_wrong() {
     }
 }
 
+#[tokio::test]
+async fn what_aws_lacks_ends_a_wave_and_stands_in_the_journal_once() {
+    let bench = bench(8, false).await;
+    bench.ports.fleet.lacks(6, "no capacity in this zone");
+    assert_eq!(bench.check(599, 0, false).await.kind, Verdict::Pending);
+    let told = async || {
+        let journal = bench.ports.store.journal(&"shop".into(), &bench.plan.id).await.unwrap();
+        let events = journal.into_iter().flat_map(|entry| entry.value.events);
+        let lacking = events.filter(|happened| happened.event == StepEvent::Unavailable);
+        lacking.filter_map(|happened| happened.detail).collect::<Vec<String>>()
+    };
+    assert_eq!(told().await, Vec::<String>::new());
+    for second in [600, 605] {
+        assert_eq!(bench.check(second, 0, false).await.kind, Verdict::Healthy);
+        let why = "6 of 8 are ready; AWS lacks what was asked for: no capacity in this zone";
+        assert_eq!(told().await, [why]);
+    }
+}
+
 /// The verdict of a third look in a row, and its reasons.
 async fn third_look(bench: &Bench) -> (Verdict, String) {
     let checked = bench.check(5, 2, false).await;

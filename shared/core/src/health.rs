@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::{Entry, StepEvent};
 use crate::observe::{Busy, Capacity, Observed};
 use crate::plan::StepChange;
 use crate::platform::Mode;
@@ -30,6 +31,8 @@ pub enum Health {
     Healthy,
     /// It is not there yet.
     Pending(String),
+    /// It is not there yet, because AWS lacks what was asked for. When the wave's time is over, what there is has to do.
+    Unavailable(String),
     /// It failed.
     Unhealthy(String),
     /// It could not be checked at all, and says nothing either way.
@@ -91,20 +94,25 @@ pub fn judge(findings: &[Finding], strikes: u32, limit: Limit) -> Judgement {
         Health::Pending(why) => Some(format!("{}: {why}", finding.what)),
         _ => None,
     });
+    let lacking = of(|finding| match &finding.state {
+        Health::Unavailable(why) => Some(format!("{}: {why}", finding.what)),
+        _ => None,
+    });
     let failing = of(|finding| match &finding.state {
         Health::Unhealthy(why) => Some(format!("{}: {why}", finding.what)),
         _ => None,
     });
-    if waiting.is_empty() && failing.is_empty() {
+    // To take back what AWS did give would make less of it.
+    if waiting.is_empty() && failing.is_empty() && (lacking.is_empty() || limit.is_over()) {
         let unchecked = of(|finding| match &finding.state {
             Health::NotChecked(why) => Some(format!("{} was not checked: {why}", finding.what)),
             _ => None,
         });
-        return Judgement { kind: Verdict::Healthy, reasons: unchecked, strikes: 0 };
+        return Judgement { kind: Verdict::Healthy, reasons: [lacking, unchecked].concat(), strikes: 0 };
     }
     // While capacity is still coming, a failing probe may only be waiting for it.
-    let strikes = if waiting.is_empty() { strikes + 1 } else { 0 };
-    let mut reasons = [waiting, failing].concat();
+    let strikes = if waiting.is_empty() && lacking.is_empty() { strikes + 1 } else { 0 };
+    let mut reasons = [waiting, lacking, failing].concat();
     let kind = if limit.is_over() {
         reasons.insert(0, format!("not healthy within {} s", limit.timeout_s));
         Verdict::Unhealthy
@@ -119,6 +127,22 @@ pub fn judge(findings: &[Finding], strikes: u32, limit: Limit) -> Judgement {
 /// Whether a change was reached: out, so much is ready; in, no more than that is left.
 pub fn reached(change: &StepChange, capacity: &Observed<Capacity>) -> Finding {
     Finding { what: change.key.to_string(), state: state(change, capacity), is_capacity: true }
+}
+
+/// What AWS lacked of a step that holds, unless its journal has that already: a function may run twice.
+pub fn lacking(entry: &Entry, findings: &[Finding]) -> Option<String> {
+    if !entry.state.holds() || entry.when(StepEvent::Unavailable).is_some() {
+        return None;
+    }
+    let of_step = |finding: &&Finding| {
+        entry.step.changes.iter().any(|change| finding.is_capacity && finding.what == change.key.to_string())
+    };
+    let lacks = findings.iter().filter(of_step).filter_map(|finding| match &finding.state {
+        Health::Unavailable(why) => Some(why.as_str()),
+        _ => None,
+    });
+    let told: Vec<&str> = lacks.collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
@@ -150,6 +174,10 @@ fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
         // What is there is there, whatever AWS still replaces.
         (_, true) => Health::Healthy,
         (Some(Busy::Held(what)), false) => Health::Pending(what.clone()),
+        (_, false) if capacity.unavailable.is_some() && direction == Direction::Out => {
+            let why = capacity.unavailable.as_deref().unwrap_or_default();
+            Health::Unavailable(format!("{ready} of {target} are ready; AWS lacks what was asked for: {why}"))
+        }
         // A deployment that failed has nothing to do with how many tasks there are, but may be why there are too few.
         (_, false) => {
             let failed = capacity.failed.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
@@ -180,6 +208,7 @@ mod tests {
             "well" => Health::Healthy,
             "waits" => Health::Pending("waits".into()),
             "fails" => Health::Unhealthy("fails".into()),
+            "lacks" => Health::Unavailable("lacks".into()),
             _ => Health::NotChecked("no way".into()),
         };
         Finding { what: what.into(), state, is_capacity: what == "web" }
@@ -212,6 +241,30 @@ mod tests {
         check(&["web waits"], 0, 599, "Pending 0 web: waits");
         check(&["web waits"], 0, 600, "Unhealthy 0 not healthy within 600 s; web: waits");
         check(&["web well"], 0, 600, "Healthy 0 ");
+    }
+
+    #[test]
+    fn what_aws_lacks_is_waited_for_and_then_done_without() {
+        check(&["web lacks", "http well"], 0, 599, "Pending 0 web: lacks");
+        check(&["web lacks", "http well"], 0, 600, "Healthy 0 web: lacks");
+        check(&["web lacks", "http fails"], 2, 599, "Pending 0 web: lacks; http: fails");
+        check(
+            &["web lacks", "http fails"],
+            0,
+            600,
+            "Unhealthy 0 not healthy within 600 s; web: lacks; http: fails",
+        );
+        check(
+            &["web lacks", "api waits"],
+            0,
+            600,
+            "Unhealthy 0 not healthy within 600 s; api: waits; web: lacks",
+        );
+        let full = Capacity { unavailable: Some("no capacity".into()), ..capacity(8, 6) };
+        let told = "Unavailable(\"6 of 8 are ready; AWS lacks what was asked for: no capacity\")";
+        check_capacity((4, 8), full.clone(), told);
+        check_capacity((4, 6), Capacity { set: Units(6), ..full.clone() }, "Healthy");
+        check_capacity((10, 5), Capacity { set: Units(5), ..full }, "Pending(\"6 of 5 are ready\")");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum StepEvent {
     Refused,
     /// Something it builds on is missing.
     Skipped,
+    /// It holds, and AWS had less than it asked for when the wave's time was over.
+    Unavailable,
     /// The call failed for good.
     Failed,
     /// About to call to roll it back.
@@ -80,6 +82,8 @@ impl StepState {
             (S::Pending | S::Started, E::Started) => Ok(S::Started),
             (S::Started | S::Done, E::Succeeded) => Ok(S::Done),
             (S::Pending | S::Found, E::Found) => Ok(S::Found),
+            (S::Done, E::Unavailable) => Ok(S::Done),
+            (S::Found, E::Unavailable) => Ok(S::Found),
             (S::Pending | S::Started | S::Refused, E::Refused) => Ok(S::Refused),
             (S::Pending | S::Skipped, E::Skipped) => Ok(S::Skipped),
             (S::Pending | S::Started | S::Failed, E::Failed) => Ok(S::Failed),

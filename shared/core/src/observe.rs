@@ -67,6 +67,9 @@ pub struct Capacity {
     pub busy: Option<Busy>,
     /// What went wrong on it: a deployment that failed.
     pub failed: Option<String>,
+    /// Why AWS has less than is set, where it lacks what was asked for: instances, addresses, a quota.
+    #[serde(default)]
+    pub unavailable: Option<String>,
     /// Bounds that AWS enforces besides the operator's own.
     pub aws_min: Option<Units>,
     /// The largest that AWS would accept.

@@ -224,6 +224,11 @@ pub enum Reason {
         /// What.
         what: String,
     },
+    /// AWS lacks what was asked for, so that there are fewer units than are set.
+    Unavailable {
+        /// Why.
+        why: String,
+    },
     /// A metric is unknown, so nothing is scaled in.
     UnknownNeverScalesIn,
     /// The calendar forbids to scale in.

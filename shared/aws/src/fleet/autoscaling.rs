@@ -1,5 +1,7 @@
 //! EC2 Auto Scaling groups.
 
+mod activities;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::Client;
@@ -10,6 +12,7 @@ use headroom_core::platform::{Mode, Resource};
 use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
+use self::activities::{Short, why_short};
 use super::{Capacities, Depth, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 
@@ -76,6 +79,14 @@ async fn see(
             Err(error) => return every(target.resource, &Observed::Unknown(error.to_string())),
         }
     }
+    // Of a group that has what it should there is nothing to ask.
+    if in_service(group) < units(group.desired_capacity().unwrap_or(0)) {
+        match why_short(client, name, group).await {
+            Some(Short::Unavailable(why)) => capacity.unavailable = Some(why),
+            Some(Short::Failing(why)) => capacity.failed = Some(why),
+            None => (),
+        }
+    }
     every(target.resource, &Observed::Known(capacity))
 }
 
@@ -100,6 +111,7 @@ fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
         decreases_left: None,
         overshoot: Units(heaviest(group).saturating_sub(1)),
         whole: None,
+        unavailable: None,
     }
 }
 
@@ -258,9 +270,12 @@ mod tests {
     use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
     use aws_sdk_autoscaling::operation::describe_instance_refreshes::DescribeInstanceRefreshesOutput;
     use aws_sdk_autoscaling::operation::describe_policies::DescribePoliciesOutput;
+    use aws_sdk_autoscaling::operation::describe_scaling_activities::DescribeScalingActivitiesOutput;
     use aws_sdk_autoscaling::operation::set_desired_capacity::SetDesiredCapacityOutput;
     use aws_sdk_autoscaling::operation::update_auto_scaling_group::UpdateAutoScalingGroupOutput;
-    use aws_sdk_autoscaling::types::{InstanceRefresh, ScalingPolicy, SuspendedProcess};
+    use aws_sdk_autoscaling::types::{
+        Activity, InstanceRefresh, ScalingActivityStatusCode as Status, ScalingPolicy, SuspendedProcess,
+    };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
     use super::super::testing::{platform, target, units_of};
@@ -292,7 +307,11 @@ mod tests {
     }
 
     async fn seen(rules: &[&Rule], mode: Mode, depth: Depth) -> Observed<Capacity> {
-        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules);
+        // A group that is short is asked why, and mostly AWS has nothing to say.
+        let silent = mock!(Client::describe_scaling_activities)
+            .then_output(|| DescribeScalingActivitiesOutput::builder().build());
+        let rules: Vec<&Rule> = rules.iter().copied().chain([&silent]).collect();
+        let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules.as_slice());
         let platform = platform(GROUP);
         observe(&client, &[target(&platform, mode)], depth)
             .await
@@ -312,6 +331,22 @@ mod tests {
             panic!()
         };
         assert_eq!((floor.set, floor.aws_min), (Units(2), None));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_short_says_why_and_a_whole_one_is_not_asked() {
+        let activities = mock!(Client::describe_scaling_activities).then_output(|| {
+            let failed =
+                Activity::builder().description("Launching a new EC2 instance").status_code(Status::Failed);
+            let failed =
+                failed.status_message("We currently do not have sufficient m5.large capacity").build();
+            DescribeScalingActivitiesOutput::builder().activities(failed).build()
+        });
+        let told = |seen: Observed<Capacity>| seen.known().unwrap().unavailable.clone();
+        let short = seen(&[&describes(group(5, 1)), &activities], Mode::Floor, Depth::Cheap).await;
+        assert_eq!(told(short).as_deref(), Some("We currently do not have sufficient m5.large capacity"));
+        let whole = seen(&[&describes(group(6, 0)), &activities], Mode::Floor, Depth::Cheap).await;
+        assert_eq!((told(whole), activities.num_calls()), (None, 1));
     }
 
     #[tokio::test]

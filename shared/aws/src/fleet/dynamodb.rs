@@ -109,6 +109,7 @@ fn capacity(
         aws_max,
         overshoot: Units(0),
         whole: None,
+        unavailable: None,
         decreases_left: dimension
             .facts
             .daily_limit

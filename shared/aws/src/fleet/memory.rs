@@ -26,6 +26,7 @@ struct State {
     no_decrease_left: bool,
     unseen: Option<String>,
     held: Option<String>,
+    lacking: Option<(u32, String)>,
 }
 
 /// How a fleet is seen before what was set has taken effect.
@@ -103,6 +104,11 @@ impl MemoryFleet {
         self.state().held = why.map(str::to_owned);
     }
 
+    /// From now on AWS has only so many units of everything, for this reason.
+    pub fn lacks(&self, most: u32, why: &str) {
+        self.state().lacking = Some((most, why.to_owned()));
+    }
+
     /// Takes a dimension away.
     pub fn remove(&self, key: &str) {
         if let Ok(key) = key.parse() {
@@ -149,7 +155,12 @@ impl Fleet for MemoryFleet {
             let decreases_left = state.no_decrease_left.then_some(0);
             let known = |units: Units| {
                 let busy = busy.clone();
-                Capacity { mode, set: units, ready: units, busy, decreases_left, ..Capacity::default() }
+                let lacking = state.lacking.as_ref().filter(|(most, _)| Units(*most) < units);
+                let ready = lacking.map_or(units, |(most, _)| Units(*most));
+                let unavailable = lacking.map(|(_, why)| why.clone());
+                let capacity =
+                    Capacity { mode, set: units, ready, busy, decreases_left, ..Capacity::default() };
+                Capacity { unavailable, ..capacity }
             };
             let seen = every(resource, &Observed::Unknown(gone)).into_iter().map(|(key, gone)| {
                 let units = state.units.get(&key).filter(|_| state.unseen.is_none());

@@ -6,7 +6,10 @@ use headroom_core::resource::Permissions;
 
 /// What adapters may call, with their sources. RDS has several in one.
 const SOURCES: [(&[Permissions], &[&str]); 12] = [
-    (&[Permissions::AUTO_SCALING], &[include_str!("autoscaling.rs")]),
+    (
+        &[Permissions::AUTO_SCALING],
+        &[include_str!("autoscaling.rs"), include_str!("autoscaling/activities.rs")],
+    ),
     (&[Permissions::ECS], &[include_str!("ecs.rs")]),
     (&[Permissions::EKS], &[include_str!("eks.rs")]),
     (&[Permissions::DYNAMODB], &[include_str!("dynamodb.rs")]),

@@ -23,7 +23,7 @@ pub fn kinds_table() -> String {
         };
         let dimensions = guide.dimensions.map_or_else(|| names(resource.dimensions.iter()), str::to_owned);
         let row = [
-            format!("`{}`{}", kind.type_name(), guide.also),
+            format!("[`{}`](kinds/{}.md){}", kind.type_name(), kind.file(), guide.also),
             dimensions,
             guide.measured_by.to_owned(),
             guide.target.to_owned(),
@@ -39,7 +39,7 @@ pub fn kinds_table() -> String {
 }
 
 /// The kind's own example as a resource. Every kind's example is valid, which a test holds.
-fn example(kind: ResourceKind) -> Option<Resource> {
+pub(super) fn example(kind: ResourceKind) -> Option<Resource> {
     let text = format!(
         "configuration_name: example\nscaling_groups: {{group: {{resources: [{}]}}}}\n",
         kind.guide().example
@@ -76,7 +76,7 @@ fn costs(resource: &Resource) -> String {
     }
 }
 
-fn limits(scaling: Scaling, daily: Option<DailyLimit>) -> String {
+pub(super) fn limits(scaling: Scaling, daily: Option<DailyLimit>) -> String {
     let ways = match scaling {
         Scaling::Both => None,
         Scaling::OutOnly => Some("only grows".to_owned()),
@@ -91,7 +91,7 @@ fn limits(scaling: Scaling, daily: Option<DailyLimit>) -> String {
     ways.into_iter().chain(daily).collect::<Vec<_>>().join("; ")
 }
 
-fn undo(undo: Undo) -> &'static str {
+pub(super) fn undo(undo: Undo) -> &'static str {
     match undo {
         Undo::Exact => "restores what was",
         Undo::Partial => "restores the number, not the same units",

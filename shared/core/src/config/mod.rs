@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod check;
 mod fault;
+mod kind_pages;
 mod kinds;
 mod path;
 mod raw;
@@ -18,6 +19,7 @@ use std::fmt;
 
 pub use changes::{ValueChange, changes};
 pub use fault::{Fault, Faults};
+pub use kind_pages::kind_facts;
 pub use kinds::kinds_table;
 pub use schema::schema;
 pub use yaml::FILE_BYTES_MAX;

@@ -255,6 +255,8 @@ fn decide_known(
     let units = capacity.set.max(capacity.ready).real();
     decision.cost_hourly = units * place.dimension.unit_cost_hourly;
     decision.cost_per_thousand = per_thousand(place, observation, decision.cost_hourly);
+    let lacking = capacity.unavailable.as_ref().map(|why| Reason::Unavailable { why: why.clone() });
+    decision.reasons.extend(lacking);
     let needs = needs(world, place, window, capacity, observation);
     decision.confidence = needs.confidence;
     decision.reasons.extend(needs.reasons.iter().cloned());

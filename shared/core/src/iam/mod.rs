@@ -20,10 +20,11 @@ pub const POLICIES_MAX: usize = 10;
 /// Resources in one statement. So many with the longest names that AWS allows fit into a policy.
 const STATEMENT_ARNS_MAX: usize = 10;
 /// Actions for which IAM knows no resource of their own, or which Headroom asks about more than one resource at a time.
-const OF_ALL: [&str; 8] = [
+const OF_ALL: [&str; 9] = [
     "application-autoscaling:DescribeScalableTargets",
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeInstanceRefreshes",
+    "autoscaling:DescribeScalingActivities",
     "cloudwatch:GetMetricData",
     "elasticache:DescribeReplicationGroups",
     "lambda:GetAccountSettings",

@@ -98,7 +98,8 @@ fn failed(entry: &Entry) -> bool {
 
 /// Resources that scaled out, with the first guess, how long they took, and when that began.
 ///
-/// A wave is over when its slowest resource is ready, so nothing is learned about those that should be quicker.
+/// A wave is over when its slowest resource is ready, so nothing is learned about those that should be quicker. Nor is
+/// anything learned of a wave that ended without what AWS lacked: that would teach how long its time is.
 fn arrivals(
     platform: &Platform,
     plan: &Plan,
@@ -107,7 +108,11 @@ fn arrivals(
 ) -> Vec<(ResourceId, Duration, f64, Timestamp)> {
     let mut arrivals = Vec::new();
     for (index, _) in plan.waves.iter().enumerate().filter(|(_, wave)| wave.direction == Direction::Out) {
-        let made = entries.iter().filter(|entry| entry.wave == index && entry.state.holds());
+        let of_wave = || entries.iter().filter(|entry| entry.wave == index);
+        if of_wave().any(|entry| entry.when(StepEvent::Unavailable).is_some()) {
+            continue;
+        }
+        let made = of_wave().filter(|entry| entry.state.holds());
         let made: Vec<(&Entry, Duration, Timestamp)> = made
             .filter_map(|entry| {
                 let (_, resource) = platform.resource(&entry.step.resource)?;
@@ -281,6 +286,11 @@ scaling_groups:
         );
         assert!(
             after(&PlatformState::default(), Direction::Out, &held, Ending::Stopped).provisioning.is_empty()
+        );
+        // Its wave ended with its time, and not when it was ready.
+        let short = [entry(0, "db", &[MADE[0], MADE[1], (E::Unavailable, 400)])];
+        assert!(
+            after(&PlatformState::default(), Direction::Out, &short, Ending::Scaled).provisioning.is_empty()
         );
         let found = [entry(0, "db", &[(E::Found, 100)])];
         assert!(

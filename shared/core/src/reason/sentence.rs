@@ -111,6 +111,7 @@ impl fmt::Display for Reason {
                 write!(f, "{wanted} units are wanted, AWS accepts {allowed}")
             }
             Reason::Busy { what } => write!(f, "left alone: {what}"),
+            Reason::Unavailable { why } => write!(f, "AWS lacks what was asked for: {why}"),
             Reason::UnknownNeverScalesIn => f.write_str("not everything is known, so nothing is taken away"),
             Reason::NoScaleIn { event } => write!(f, "`{event}` forbids to scale in"),
             Reason::Cooldown { left_s } => write!(f, "cooldown: {left_s} s left"),

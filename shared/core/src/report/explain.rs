@@ -158,6 +158,7 @@ pub(super) fn told_as(event: StepEvent) -> Option<&'static str> {
         StepEvent::Found => Some("was so already"),
         StepEvent::Refused => Some("refused"),
         StepEvent::Skipped => Some("skipped"),
+        StepEvent::Unavailable => Some("not complete"),
         StepEvent::Failed => Some("failed"),
         StepEvent::UndoSucceeded => Some("rolled back"),
         StepEvent::UndoFailed => Some("could not be rolled back"),

@@ -20,10 +20,13 @@ const PROVISIONING_S: u32 = 10;
 pub(crate) struct ApiGatewayStage {
     #[serde(flatten)]
     common: Common,
+    /// The stage's name.
     stage: String,
     /// The name of the API, as CloudWatch has it. `name` is its id.
     api_name: Option<String>,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
     /// Percent of the throttle to use. Default 70, where `api_name` says of which requests.
     #[schemars(range(min = 1, max = 100))]
@@ -40,6 +43,11 @@ impl Kind for ApiGatewayStage {
         dimensions: None,
         measured_by: "requests a second of `api_name`",
         target: "`target_utilization`, 70",
+        never: &[
+            "It never changes the throttle of a method or a usage plan.",
+            "It never touches a stage that has no throttle for all methods, or one that lets nothing in.",
+            "It never raises the throttle while what is behind it has less than its load needs.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -23,7 +23,9 @@ const LAG_MAX_MS: u32 = 2_000;
 pub(crate) struct AuroraReplicas {
     #[serde(flatten)]
     common: Common,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     #[schemars(range(max = 15))]
     max_capacity: u32,
     /// Percent of the readers' CPU to use. Default 70.
@@ -44,6 +46,11 @@ impl Kind for AuroraReplicas {
         dimensions: None,
         measured_by: "average CPU of the readers",
         target: "`target_cpu_utilization`, 70",
+        never: &[
+            "It never touches the writer.",
+            "It never deletes a reader that it did not make, unless `adopt_readers: true`.",
+            "It never deletes a reader while another one is behind the writer.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -66,6 +66,11 @@ impl Kind for AuroraServerless {
         dimensions: None,
         measured_by: "CPU of the busiest instance; `maximum`: ACU in use",
         target: "`target_cpu_utilization`, `target_acu_utilization`, 70",
+        never: &[
+            "It never wakes a paused cluster to scale it in.",
+            "It never moves the cluster's maximum, unless `maximum` gives it bounds.",
+            "It never changes the cluster while AWS changes it, or while a change waits for its maintenance window.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -27,7 +27,9 @@ const DECREASES: DailyLimit = DailyLimit::Decreases { daily: 4, then_every_s: 3_
 pub(crate) struct DynamoDbTable {
     #[serde(flatten)]
     common: Common,
+    /// Bounds of the read units.
     read_capacity: Option<Throughput>,
+    /// Bounds of the write units.
     write_capacity: Option<Throughput>,
     /// Global secondary indexes, by name.
     indexes: Option<BTreeMap<String, IndexThroughput>>,
@@ -62,6 +64,10 @@ impl Kind for DynamoDbTable {
         dimensions: Some("`read`, `write`, `INDEX:read`, `INDEX:write`"),
         measured_by: "consumed units",
         target: "`target_utilization`, 70",
+        never: &[
+            "It never changes the billing mode, and leaves a table on demand alone.",
+            "It never changes a table or an index while DynamoDB updates it.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -20,8 +20,11 @@ const PROVISIONING_S: u32 = 180;
 pub(crate) struct Ec2AutoScalingGroup {
     #[serde(flatten)]
     common: Common,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
+    /// Percent of the CPU to use. Default 70, where neither a target nor `metrics` say otherwise.
     #[schemars(range(min = 1, max = 100))]
     target_cpu_utilization: Option<f64>,
     /// Stopped instances kept ready, sized from the forecast.
@@ -35,6 +38,10 @@ impl Kind for Ec2AutoScalingGroup {
         dimensions: None,
         measured_by: "average CPU",
         target: "`target_cpu_utilization`, 70",
+        never: &[
+            "It never changes the group's maximum, its launch template or its policies.",
+            "It never changes the group while an instance refresh runs.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -22,10 +22,14 @@ pub(crate) struct EcsService {
     common: Common,
     /// The ECS cluster. Default `default`.
     cluster: Option<String>,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
+    /// Percent of the CPU to use. Default 70, where neither a target nor `metrics` say otherwise.
     #[schemars(range(min = 1, max = 100))]
     target_cpu_utilization: Option<f64>,
+    /// Percent of the memory to use. Without it memory does not count.
     #[schemars(range(min = 1, max = 100))]
     target_memory_utilization: Option<f64>,
 }
@@ -37,6 +41,10 @@ impl Kind for EcsService {
         dimensions: None,
         measured_by: "average CPU and memory, whichever has a target; CPU if neither has",
         target: "`target_cpu_utilization`, `target_memory_utilization`, 70",
+        never: &[
+            "It never starts a deployment and never names another task definition.",
+            "It never changes a daemon service, whose tasks are its instances'.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

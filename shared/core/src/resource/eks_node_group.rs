@@ -20,8 +20,11 @@ const PROVISIONING_S: u32 = 240;
 pub(crate) struct EksNodeGroup {
     #[serde(flatten)]
     common: Common,
+    /// The EKS cluster.
     cluster: String,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
     /// The Auto Scaling group that EKS made for it, such as `eks-workers-1a2b3c`. Its CPU is the node group's.
     auto_scaling_group: Option<String>,
@@ -37,6 +40,10 @@ impl Kind for EksNodeGroup {
         dimensions: None,
         measured_by: "average CPU of `auto_scaling_group`",
         target: "`target_cpu_utilization`, 70",
+        never: &[
+            "It never changes the node group's maximum, its version or its launch template.",
+            "It never changes a node group while EKS updates it, or one whose tags say that an autoscaler of its cluster has it, unless `mode` is written.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -26,6 +26,7 @@ pub(crate) struct ElastiCacheReplicationGroup {
     common: Common,
     /// Replicas of each shard.
     replicas: Option<Range>,
+    /// Bounds of the shards.
     shards: Option<Range>,
     /// Percent of the engine's thread to use: of replicas for `replicas`, of primaries for `shards`. Default 70.
     #[schemars(range(min = 1, max = 100))]
@@ -42,6 +43,10 @@ impl Kind for ElastiCacheReplicationGroup {
         dimensions: None,
         measured_by: "the engine's CPU: of replicas for `replicas`, of primaries for `shards`, and their memory",
         target: "`target_cpu_utilization`, `target_memory_utilization`, 70",
+        never: &[
+            "It never takes the replica that Multi-AZ or automatic failover needs.",
+            "It never changes the node type.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -27,7 +27,9 @@ const REFUSED_MAX: f64 = 60.0;
 pub(crate) struct KinesisStream {
     #[serde(flatten)]
     common: Common,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
     /// Percent of a shard's throughput to use. Default 70.
     #[schemars(range(min = 1, max = 100))]
@@ -41,6 +43,10 @@ impl Kind for KinesisStream {
         dimensions: None,
         measured_by: "incoming bytes and records, and records refused",
         target: "`target_utilization`, 70",
+        never: &[
+            "It never changes the mode, and leaves a stream on demand alone.",
+            "It never goes beyond double or half of the open shards in one call.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

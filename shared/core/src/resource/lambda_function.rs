@@ -25,7 +25,9 @@ pub(crate) struct LambdaFunction {
     common: Common,
     /// The alias or version that has provisioned concurrency.
     qualifier: Option<String>,
+    /// Bounds of the provisioned concurrency.
     provisioned_concurrency: Option<Range>,
+    /// Bounds of the reserved concurrency.
     reserved_concurrency: Option<Range>,
     /// Percent of the concurrency to use. Default 70.
     #[schemars(range(min = 1, max = 100))]
@@ -42,6 +44,11 @@ impl Kind for LambdaFunction {
         dimensions: None,
         measured_by: "concurrent executions, and invocations that spill over or are throttled",
         target: "`target_utilization`, 70",
+        never: &[
+            "It never provisions concurrency for `$LATEST`.",
+            "It never begins to reserve concurrency where none is reserved.",
+            "It never leaves fewer than 100 executions of the account unreserved.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -42,6 +42,8 @@ pub(crate) struct Guide {
     pub(crate) measured_by: &'static str,
     /// The keys that say how much of a unit to use, and the default.
     pub(crate) target: &'static str,
+    /// What is never done to it, in sentences.
+    pub(crate) never: &'static [&'static str],
 }
 
 /// A kind of resource, as the user's file has it.
@@ -79,6 +81,21 @@ macro_rules! kinds {
             pub fn type_name(self) -> &'static str {
                 match self {
                     $(ResourceKind::$kind => $name,)+
+                }
+            }
+
+            /// The name of its file, and of its page in the documents.
+            pub(crate) fn file(self) -> &'static str {
+                match self {
+                    $(ResourceKind::$kind => stringify!($file),)+
+                }
+            }
+
+            /// Its page in the documents.
+            #[cfg(test)]
+            pub(crate) fn page(self) -> &'static str {
+                match self {
+                    $(ResourceKind::$kind => include_str!(concat!("../../../../docs/kinds/", stringify!($file), ".md")),)+
                 }
             }
 

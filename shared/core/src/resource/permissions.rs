@@ -22,7 +22,7 @@ impl Permissions {
 
     /// EC2 Auto Scaling.
     pub const AUTO_SCALING: Permissions = Permissions {
-        see: &["autoscaling:DescribeAutoScalingGroups"],
+        see: &["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
         look: &["autoscaling:DescribeInstanceRefreshes"],
         find_policies: &["autoscaling:DescribePolicies"],
         set: &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"],
@@ -160,7 +160,7 @@ impl Adapter {
     /// What it sees with through another adapter, besides the native policies of its dimensions.
     pub fn sees_through(&self) -> &'static [&'static str] {
         match self {
-            Adapter::EksNodeGroup { .. } => Permissions::AUTO_SCALING.see,
+            Adapter::EksNodeGroup { .. } => &["autoscaling:DescribeAutoScalingGroups"],
             _ => &[],
         }
     }

@@ -23,7 +23,9 @@ const LAG_MAX_MS: u32 = 60_000;
 pub(crate) struct RdsReadReplicas {
     #[serde(flatten)]
     common: Common,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     #[schemars(range(max = 15))]
     max_capacity: u32,
     /// Percent of the CPU to use, of the first replica that Headroom makes. Default 70.
@@ -44,6 +46,11 @@ impl Kind for RdsReadReplicas {
         dimensions: None,
         measured_by: "CPU of the first replica that Headroom makes",
         target: "`target_cpu_utilization`, 70",
+        never: &[
+            "It never touches the source.",
+            "It never deletes a replica that it did not make, unless `adopt_readers: true`.",
+            "It never deletes a replica while another one is behind the source.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

@@ -27,7 +27,9 @@ const TARGET_PERCENT: f64 = 80.0;
 pub(crate) struct RdsStorage {
     #[serde(flatten)]
     common: Common,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     #[schemars(range(max = 65536))]
     max_capacity: u32,
     /// Percent of the storage to use. Default 80.
@@ -42,6 +44,9 @@ impl Kind for RdsStorage {
         dimensions: None,
         measured_by: "storage in use",
         target: "`target_utilization`, 80",
+        never: &[
+            "It never grows storage while RDS optimises it, or above the threshold of RDS's own storage autoscaling.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

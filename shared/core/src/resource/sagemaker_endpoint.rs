@@ -22,7 +22,9 @@ pub(crate) struct SageMakerEndpoint {
     common: Common,
     /// The production variant. Default `AllTraffic`.
     variant: Option<String>,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
     /// Invocations a minute that one instance should carry.
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -39,6 +41,11 @@ impl Kind for SageMakerEndpoint {
         dimensions: None,
         measured_by: "invocations, if `target_invocations` says how many an instance carries",
         target: "`target_invocations` a minute, no default",
+        never: &[
+            "It never changes another variant's instances, or any weight.",
+            "It never changes an endpoint while SageMaker updates it.",
+            "It never changes a serverless variant, or one with managed instance scaling.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

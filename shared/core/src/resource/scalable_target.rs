@@ -21,10 +21,15 @@ const NAMESPACES_WITH_ARNS: [&str; 2] = ["comprehend", "kafka"];
 pub(crate) struct ScalableTarget {
     #[serde(flatten)]
     common: Common,
+    /// The service, such as `cassandra`.
     service_namespace: String,
+    /// What is scaled, such as `keyspace/shop/table/orders`.
     resource_id: String,
+    /// What is scaled on it, such as `cassandra:table:ReadCapacityUnits`.
     scalable_dimension: String,
+    /// Smallest number of units.
     min_capacity: u32,
+    /// Largest number of units.
     max_capacity: u32,
 }
 
@@ -36,6 +41,10 @@ impl Kind for ScalableTarget {
         dimensions: None,
         measured_by: "what you name",
         target: "of your metrics",
+        never: &[
+            "It never changes a scaling policy or a scheduled action.",
+            "It never changes the resource itself: Application Auto Scaling does, to keep it within the bounds.",
+        ],
     };
 
     fn describe(self, draft: &mut Draft<'_>) -> ResourceSpec {

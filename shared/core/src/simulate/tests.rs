@@ -1,6 +1,7 @@
 //! The replay's own laws: peers as documented, chances as seeded, order kept, and our policy without a look ahead.
 
-use expect_test::expect_file;
+mod examples;
+
 use headroom_forecast::statistics::real;
 use proptest::prelude::*;
 
@@ -310,32 +311,4 @@ fn a_replay_reads_well() {
             assert!((share - tier.figures.tau_u).abs() < 1e-6, "{} {share} {:?}", run.name, tier.figures);
         }
     }
-}
-
-/// A week and a day of a bookshop: evenings, a quiet weekend, and a novel that everybody wants on the last Thursday.
-fn bookshop() -> String {
-    let noise = |index: usize, of: usize| {
-        let mixed = u32::try_from(index * 3 + of).unwrap().wrapping_mul(2_654_435_761);
-        f64::from(mixed ^ (mixed >> 15)) / f64::from(u32::MAX) - 0.5
-    };
-    let hump = |hour: f64, at: f64, width: f64| (-((hour - at) / width).powi(2)).exp();
-    let row = |index: usize| {
-        let (day, hour) = (index / 288, real(index % 288) / 12.0);
-        let weekend = if matches!(day % 7, 5 | 6) { 0.7 } else { 1.0 };
-        let novel = if day == 7 && 10.0 <= hour { 1.0 + 0.9 * (-(hour - 10.0) / 1.5).exp() } else { 1.0 };
-        let shape = 1_500.0 + 7_000.0 * hump(hour, 12.5, 3.5) + 11_000.0 * hump(hour, 20.0, 2.2);
-        let requests = shape * weekend * novel * (1.0 + 0.08 * noise(index, 0));
-        // Evenings are for browsing: more searches for every request.
-        let searches = 0.7 + 0.5 * hump(hour, 20.5, 3.0);
-        let calls = requests * 1.2 * (1.0 + 0.05 * noise(index, 1));
-        let percent = 55.0 + requests * searches * 0.045 * (1.0 + 0.08 * noise(index, 2));
-        let at = Timestamp::from_second(1_772_668_800 + i64::try_from(index).unwrap() * 300).unwrap();
-        format!("{at},{requests:.0},{calls:.0},{percent:.0}\n")
-    };
-    format!("timestamp,web,api,search\n{}", (0..8 * 288).map(row).collect::<String>())
-}
-
-#[test]
-fn the_example_trace_is_what_it_is_made_from() {
-    expect_file!["../../../../examples/bookshop/load.csv"].assert_eq(&bookshop());
 }

@@ -130,18 +130,20 @@ fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
     let limits = (option::weighted(0.2, 1_u32..40), option::weighted(0.3, 10_u32..80), option::of(0_u32..3));
     let known = (1_u32..50, 0_u32..55, busy, failed, limits).prop_map(
         |(set, ready, busy, failed, (least, most, decreases))| {
+            let lacks = failed && ready < set;
             Observed::Known(Capacity {
                 mode: Mode::Desired,
                 set: Units(set),
                 // Most of the time what is set is there.
                 ready: Units(if failed { ready } else { set }),
                 busy,
-                failed: (failed && ready < set).then(|| "its deployment failed".to_owned()),
+                failed: (lacks && set % 2 == 0).then(|| "its deployment failed".to_owned()),
                 aws_min: least.map(Units),
                 aws_max: most.map(Units),
                 decreases_left: decreases,
                 overshoot: Units(0),
                 whole: None,
+                unavailable: (lacks && set % 2 == 1).then(|| "no capacity".to_owned()),
             })
         },
     );

@@ -253,7 +253,7 @@ const OUTCOMES: &str = "
     change_saved changes_kept changes_spent connections cooldown
     decrease_saved decreases_spent enough event_floor event_multiplies forecast_load latency lead_window lower_bound manual
     measured_load metric_unknown minor no_forecast no_scale_in not_trusted not_trusted_in nothing_measured only_grows override
-    pace paused phase_share predictive_limit step_policy step_policy_in straight_back turns_too_often unknown_never_scales_in
+    pace paused phase_share predictive_limit step_policy step_policy_in straight_back turns_too_often unavailable unknown_never_scales_in
     in_by_hybrid in_by_manual in_by_predictive in_by_reactive in_by_scheduled
     out_by_hybrid out_by_manual out_by_predictive out_by_reactive out_by_scheduled";
 
