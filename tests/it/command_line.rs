@@ -84,6 +84,24 @@ fn plan_of(explained: &str) -> String {
     after.split_whitespace().next().unwrap().to_owned()
 }
 
+/// Rolls a plan back, which tells what was rolled back, and nothing of what was made before.
+async fn roll_back(bench: &Bench, plan: &str) {
+    let rolled_back = done(bench, &["rollback", "drill", plan]).await;
+    contains(
+        &rolled_back.out,
+        &["rolled back by hand", &format!("a person asked to roll back plan {plan}: 1 steps rolled back")],
+    );
+    contains(
+        &rolled_back.err,
+        &["rolls back, the newest wave first", "drill-web/desired 9 -> 24 rolled back"],
+    );
+    assert!(
+        !rolled_back.err.contains("made"),
+        "what was made earlier is not told again: {}",
+        rolled_back.err
+    );
+}
+
 #[tokio::test]
 async fn at_three_in_the_morning_a_wrong_plan_is_seen_paused_rolled_back_and_resumed() {
     let bench = Bench::at("drill", CALM).await;
@@ -138,20 +156,7 @@ async fn at_three_in_the_morning_a_wrong_plan_is_seen_paused_rolled_back_and_res
     contains(&now, &["0 to change, 4 to hold", "paused until"]);
     let listed = quick(&bench, &["rollback", "drill"]).await.out;
     contains(&listed, &[&format!("plan {plan}, rolled back, sets\n  drill-web/desired 24 -> 9")]);
-    let rolled_back = done(&bench, &["rollback", "drill", &plan]).await;
-    contains(
-        &rolled_back.out,
-        &["rolled back by hand", &format!("a person asked to roll back plan {plan}: 1 steps rolled back")],
-    );
-    contains(
-        &rolled_back.err,
-        &["rolls back, the newest wave first", "drill-web/desired 9 -> 24 rolled back"],
-    );
-    assert!(
-        !rolled_back.err.contains("made"),
-        "what was made earlier is not told again: {}",
-        rolled_back.err
-    );
+    roll_back(&bench, &plan).await;
     assert_eq!(bench.capacity().await, before);
     let journal = bench.journal().await;
     assert_eq!(journal["web"].state, StepState::Undone);

@@ -1,5 +1,6 @@
 //! The facts on the page of each kind in `docs/kinds`, made of what the kinds say of themselves.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -130,8 +131,10 @@ fn keys(kind: ResourceKind) -> String {
     let schema = schema();
     let shapes =
         schema.pointer("/$defs/Resource/oneOf").and_then(Json::as_array).cloned().unwrap_or_default();
-    let properties =
-        |shape: &Json| shape.get("properties").and_then(Json::as_object).cloned().unwrap_or_default();
+    // By name: the order of a JSON object depends on the features of the build.
+    let properties = |shape: &Json| -> BTreeMap<String, Json> {
+        shape.get("properties").and_then(Json::as_object).cloned().unwrap_or_default().into_iter().collect()
+    };
     let of_all = |key: &str| shapes.iter().all(|shape| properties(shape).contains_key(key));
     let is_kind = |shape: &&Json| {
         shape.pointer("/properties/type/const").and_then(Json::as_str) == Some(kind.type_name())
