@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::local_aws::deploy::{BUCKET, aws};
+use ::local_aws::unkind::Unkind;
 use aws_sdk_applicationautoscaling::types::{ScalableDimension, ServiceNamespace};
 use headroom_core::state::PlatformState;
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +59,29 @@ async fn target(
     register.tags("headroom", &bench.shop.name).send().await.unwrap();
 }
 
+/// A cycle that scales out while AWS has no more instances, until every function has asked why.
+async fn short_of_instances(bench: &Bench) {
+    const ASKED_WITHIN: SignedDuration = SignedDuration::from_secs(90);
+    let (web, has) = (bench.shop.web(), bench.capacity().await.web);
+    server().await.unkind(&web, &Unkind { units_max: Some(has), ..Unkind::default() }).await.unwrap();
+    let ask = bench.aws.autoscaling().set_desired_capacity().auto_scaling_group_name(&web);
+    ask.desired_capacity(i32::try_from(has).unwrap() + 1).send().await.unwrap();
+    let cycle = bench.start(json!({})).await;
+    let begun = Timestamp::now();
+    loop {
+        let needed = record(&bench.shop.name, "/needed").await;
+        let mut rows = needed["calls"].as_array().unwrap().iter();
+        if rows.all(|row| !text(row, "action").ends_with("DescribeScalingActivities") || row["calls"] != 0) {
+            break;
+        }
+        assert!(Timestamp::now().duration_since(begun) < ASKED_WITHIN, "{needed:#}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    server().await.kind(&web).await.unwrap();
+    let cycle = bench.end_of(&cycle).await;
+    assert_eq!(cycle.outcome(), "scaled", "{cycle:?}");
+}
+
 /// Cycles that make every kind of call: all kinds of resources, both modes, undo, notices, recovery, a large file.
 async fn everything(bench: &Bench) {
     let name = &bench.shop.name;
@@ -70,7 +94,7 @@ async fn everything(bench: &Bench) {
     assert_eq!(unreached.error, "RolledBack", "nothing answers behind the load balancer: {unreached:?}");
     let long = format!("{}\n# {}", bench.platform, "x".repeat(9_000));
     bench.publish(&long).await;
-    assert_eq!(bench.cycle().await.outcome(), "scaled");
+    short_of_instances(bench).await;
     // The configuration's object is gone, which only a role that may list the bucket is told.
     let object = format!("s3://{BUCKET}/headroom/{name}.yaml");
     aws(server().await, &["s3", "rm", &object]).await.unwrap();
