@@ -53,6 +53,7 @@ check: $(LOCAL_AWS) node_modules/.package-lock.json
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	cargo clippy -p headroom --all-targets -- -D warnings
+	cargo test -p headroom # The command line without the AWS SDK, which `make test` does not build.
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 	$(VENV)/bin/cfn-lint -t template.yaml -t examples/shop/resources.yaml
 	mkdir -p target
