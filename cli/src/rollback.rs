@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
     platform: String,
     /// The plan, as `explain` names it. Without one, the plans that can be rolled back are told, newest first.
     plan: Option<String>,
-    #[command(flatten)]
-    state_machine: StateMachine,
+    /// The state machine's ARN, from the stack's outputs. Only a rollback needs it.
+    #[arg(long, env = "HEADROOM_STATE_MACHINE_ARN", hide_env_values = true)]
+    state_machine_arn: Option<String>,
     #[command(flatten)]
     form: Form,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
 const LOOK_BACK: Duration = Duration::from_secs(86_400);
 
 pub(crate) async fn run(aws: &Aws, arguments: Arguments) -> Result<ExitCode, String> {
-    let Arguments { platform, plan, state_machine, form } = arguments;
+    let Arguments { platform, plan, state_machine_arn, form } = arguments;
     let platform = PlatformName(platform);
     let now = Timestamp::now();
     let since = now.checked_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
@@ -40,6 +41,11 @@ pub(crate) async fn run(aws: &Aws, arguments: Arguments) -> Result<ExitCode, Str
     let journal = store.journal_since(&platform, since).await.map_err(|error| error.to_string())?;
     let standing = standing(&journal);
     let Some(plan) = plan.map(PlanId) else { return list(&standing, form) };
+    let Some(state_machine_arn) = state_machine_arn else {
+        return Err(
+            "a rollback is a cycle: write --state-machine-arn, or set HEADROOM_STATE_MACHINE_ARN; the stack's outputs have it".into()
+        );
+    };
     if let Some((later, _)) = standing.iter().take_while(|(known, _)| plan < *known).last() {
         eprintln!(
             "headroom: nothing was done: plan {later} was carried out after {plan} and still stands; roll that one back first"
@@ -47,7 +53,15 @@ pub(crate) async fn run(aws: &Aws, arguments: Arguments) -> Result<ExitCode, Str
         return Ok(ExitCode::from(NOTHING_DONE));
     }
     let input = json!({"platform": platform, "task": "rollback", "plan": plan});
-    let done = cycle::run(aws, &platform, &state_machine, &input, cycle::Shown::Everything, form).await?;
+    let done = cycle::run(
+        aws,
+        &platform,
+        &StateMachine { state_machine_arn },
+        &input,
+        cycle::Shown::Everything,
+        form,
+    )
+    .await?;
     let requests = store.requests(&platform).await.map_err(|error| error.to_string())?.value;
     if requests.pauses.iter().all(|pause| pause.until <= now) {
         eprintln!(
