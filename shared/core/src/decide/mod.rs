@@ -196,7 +196,8 @@ fn whole_step(place: Place<'_>, set: Units, wanted: Units) -> Units {
 fn impact(world: &World<'_>, place: Place<'_>, decision: &mut Decision) {
     let Some((from, to)) = decision.change() else { return };
     decision.cost_hourly_change = (to.real() - from.real()) * place.dimension.unit_cost_hourly;
-    decision.complete_in_s = (from < to).then(|| world.provisioning(place).as_secs());
+    let goes_out = Direction::of(from, to) == Direction::Out;
+    decision.complete_in_s = goes_out.then(|| world.provisioning(place).as_secs());
 }
 
 /// Where forecasts expect the loads in the middle of the cycle in which this decision is judged.
