@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn only_another_cycle_that_takes_a_plan_over_counts_as_a_recovery() {
+        let open = held("a").renew(&"a".into(), at(1)).unwrap();
+        let open = Lease { open_plan: Some("plan".into()), ..open };
+        let recoveries =
+            |lease: &Lease, cycle: &str| match lease.claim(&cycle.into(), "arn", at(2), Some(false)) {
+                Claim::Recover(taken, _) => (taken.recoveries, taken),
+                other => panic!("{other:?}"),
+            };
+        let (first, taken) = recoveries(&open, "b");
+        assert_eq!((first, recoveries(&taken, "b").0), (1, 1), "its function may run twice");
+        assert_eq!(recoveries(&taken, "c").0, 2);
+    }
+
+    #[test]
     fn a_person_must_look_before_anything_acts_again() {
         let open = Lease { open_plan: Some("plan".into()), ..held("a") };
         let stopped =

@@ -154,7 +154,8 @@ pub enum Remaining {
 impl Step {
     /// The direction of its changes, which all go the same way.
     pub fn direction(&self) -> Direction {
-        let out = self.changes.iter().any(|change| change.expected < change.target);
+        let goes = |change: &StepChange| Direction::of(change.expected, change.target);
+        let out = self.changes.iter().any(|change| goes(change) == Direction::Out);
         if out { Direction::Out } else { Direction::In }
     }
 

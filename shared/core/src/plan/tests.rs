@@ -246,7 +246,10 @@ fn the_linter_refuses_what_breaks_a_rule() {
     refused(|plan| plan.waves[0].steps[0].group = "web".into(), "api is not of group web");
     refused(|plan| plan.waves[0].steps[0].resource = "cache".into(), "not a resource");
     refused(|plan| plan.waves[0].steps[0].changes[0].key = "api/memory".parse().unwrap(), "not a dimension");
-    refused(|plan| plan.waves[0].steps[0].after = vec![StepId("w1/web".into())], "not before it");
+    refused(
+        |plan| plan.waves[0].steps[0].after = vec![StepId("w1/web".into())],
+        "step w0/api builds on w1/web, which is not before it",
+    );
     refused(|plan| plan.waves[1] = plan.waves[0].clone(), "changes twice");
     refused(|plan| plan.waves[0].steps[0].changes.clear(), "changes nothing");
 }
