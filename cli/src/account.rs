@@ -16,8 +16,9 @@ use headroom_core::simulate::measured::{self, Measured, steering_metrics};
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cycle::{self, Shown};
 use crate::output::say;
-use crate::{apply, cycle, rollback, state};
+use crate::{apply, rollback, state};
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
@@ -156,27 +157,13 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
             Command::Apply(arguments) => apply::run(&aws, &arguments).await,
             Command::Plan { platform, state_machine, form } => {
                 let input = json!({"platform": platform, "dryRun": true});
-                cycle::run(
-                    &aws,
-                    &PlatformName(platform),
-                    &state_machine,
-                    &input,
-                    cycle::Shown::Difference,
-                    form,
-                )
-                .await
+                let platform = PlatformName(platform);
+                cycle::run(&aws, &platform, &state_machine, &input, Shown::Difference, form).await
             }
             Command::Run { platform, dry_run, task, state_machine, form } => {
                 let input = json!({"platform": platform, "dryRun": dry_run, "task": task});
-                cycle::run(
-                    &aws,
-                    &PlatformName(platform),
-                    &state_machine,
-                    &input,
-                    cycle::Shown::Everything,
-                    form,
-                )
-                .await
+                let platform = PlatformName(platform);
+                cycle::run(&aws, &platform, &state_machine, &input, Shown::Everything, form).await
             }
             Command::Rollback(arguments) => rollback::run(&aws, arguments).await,
             Command::Explain { platform, last, form } => {

@@ -98,21 +98,22 @@ mod tests {
 
     const MADE: &[E] = &[E::Started, E::Succeeded];
 
+    /// The journal of the one step of a plan, to which this happened.
+    fn entry(plan: &str, events: &[E], changes: Vec<StepChange>) -> Entry {
+        let (id, mode) = (StepId("w0/web".into()), Mode::Desired);
+        let step = Step { id, resource: "web".into(), group: "web".into(), mode, changes, after: Vec::new() };
+        let entry = Entry::new(&plan.into(), 0, &step);
+        events.iter().fold(entry, |entry, event| entry.with(*event, Timestamp::UNIX_EPOCH, None).unwrap())
+    }
+
     /// A plan that took `web` from 4 to 8, whose step went so; now this is set of it.
     fn check(permit: Permit, events: &[E], now: Observed<Capacity>, expected: &str) {
         let key: DimensionKey = "web/desired".parse().unwrap();
-        let step = Step {
-            id: StepId("w0/web".into()),
-            resource: "web".into(),
-            group: "web".into(),
-            mode: Mode::Desired,
-            changes: vec![StepChange { key: key.clone(), expected: Units(4), target: Units(8) }],
-            after: Vec::new(),
-        };
-        let entry = Entry::new(&"plan".into(), 0, &step);
-        let entry = events
-            .iter()
-            .fold(entry, |entry, event| entry.with(*event, Timestamp::UNIX_EPOCH, None).unwrap());
+        let entry = entry(
+            "plan",
+            events,
+            vec![StepChange { key: key.clone(), expected: Units(4), target: Units(8) }],
+        );
         let plan = Plan {
             id: "plan".into(),
             cycle: "cycle".into(),
@@ -135,18 +136,7 @@ mod tests {
 
     #[test]
     fn plans_that_stand_are_told_newest_first() {
-        let entry = |plan: &str, events: &[E]| {
-            let step = Step {
-                id: StepId("w0/web".into()),
-                resource: "web".into(),
-                group: "web".into(),
-                mode: Mode::Desired,
-                changes: Vec::new(),
-                after: Vec::new(),
-            };
-            let entry = Entry::new(&plan.into(), 0, &step);
-            events.iter().fold(entry, |entry, event| entry.with(*event, Timestamp::UNIX_EPOCH, None).unwrap())
-        };
+        let entry = |plan: &str, events: &[E]| entry(plan, events, Vec::new());
         let undone = [E::Started, E::Succeeded, E::UndoStarted, E::UndoSucceeded];
         let entries = [
             entry("100-a", MADE),

@@ -50,14 +50,14 @@ impl ObjectiveFeedback {
         }
     }
 
-    /// What the history of a metric says, `loads` as far as its minutes are known; `None` where none is.
+    /// What the history of a metric says, of its loads from `since` on as far as they are known; `None` where none is.
     ///
     /// The smaller of the records of ready units around a minute counts, because it is not known when in between they became
     /// ready. A load that is only a lower bound was above what the units carry.
     pub fn of(
         chunks: &[Chunk],
         (place, metric): (Place<'_>, &Metric),
-        loads: &Series,
+        (loads, since): (&Series, Timestamp),
         (objective, cycle): (Ratio, Duration),
     ) -> Option<ObjectiveFeedback> {
         let carried = metric.measure.carried_per_unit().filter(|_| metric.measure.is_foreseen())?;
@@ -67,10 +67,12 @@ impl ObjectiveFeedback {
         let units = UnitsOverTime::new(records(&units_column(place)));
         let apart = cycle * CYCLES_APART;
         let is_short = |(at, load)| Some((at, units.least_within(at, apart)? * carried < load));
+        let counts = |at: Timestamp| since <= at && at < loads.end();
         let mut known: Vec<(Timestamp, bool)> = points_of(loads).into_iter().filter_map(is_short).collect();
         let marks = records(&Column::new(&place.dimension.key, &metric.name).saturated());
-        let bounds = marks.into_iter().filter(|(at, is)| *is == 1.0 && *at < loads.end());
+        let bounds = marks.into_iter().filter(|(_, is)| *is == 1.0);
         known.extend(bounds.map(|(at, _)| (at, true)));
+        known.retain(|(at, _)| counts(*at));
         // Of a minute that is there twice, that it was short counts.
         known.sort_unstable_by_key(|(at, is_short)| (*at, !is_short));
         known.dedup_by_key(|(at, _)| *at);
@@ -135,6 +137,16 @@ mod tests {
 
     /// What the history of a service says that has these units recorded by the minute, these loads, and these lower bounds.
     fn of(units: &[(i64, f64)], loads: &[(i64, f64)], bounds: &[i64]) -> Option<ObjectiveFeedback> {
+        since(0, units, loads, bounds)
+    }
+
+    /// The same, of the minutes from one on.
+    fn since(
+        first: i64,
+        units: &[(i64, f64)],
+        loads: &[(i64, f64)],
+        bounds: &[i64],
+    ) -> Option<ObjectiveFeedback> {
         let text = "configuration_name: shop
 scaling_groups:
   web:
@@ -154,7 +166,7 @@ scaling_groups:
         chunk.add(column.saturated(), 60, points(&marks));
         let loads = Series::from_points(60, points(loads));
         let promise = (objective(99.0), platform.orchestration.cycle);
-        ObjectiveFeedback::of(&[chunk], (place, metric), &loads, promise)
+        ObjectiveFeedback::of(&[chunk], (place, metric), (&loads, at(first)), promise)
     }
 
     #[test]
@@ -168,6 +180,12 @@ scaling_groups:
             known(&[(1, 5.0), (2, 5.0)], &[2]),
             Some((2.0, 1.0)),
             "a lower bound was more than could be carried"
+        );
+        let of_phase = since(6, &units, &[(0, 99.0), (6, 30.0)], &[1]).unwrap();
+        assert_eq!(
+            (of_phase.minutes, of_phase.short),
+            (1.0, 0.0),
+            "what was before the phase does not count"
         );
         assert_eq!(known(&[(11, 5.0)], &[]), None, "no record of units comes after it");
         assert_eq!(known(&[], &[]), None);

@@ -78,12 +78,12 @@ pub fn forecast_metric(
     let fine = fine_series(chunks, &column).until(now);
     let until = now.checked_add(platform.predictive.horizon).unwrap_or(Timestamp::MAX);
     let factors = Factors::of(platform, &place.group.name, history.start().min(fine.start()), until);
-    let objective_feedback = (state.phase(platform) != Phase::Observe)
-        .then(|| {
-            let promise = (platform.predictive.objective, platform.orchestration.cycle);
-            ObjectiveFeedback::of(chunks, (place, metric), &fine, promise)
-        })
-        .flatten();
+    // What other policies did in the phase observe, or we did in an earlier phase, is not what this phase answers for.
+    let acts = state.phase(platform) != Phase::Observe;
+    let since = state.phase_since(platform).unwrap_or(Timestamp::MIN);
+    let promise = (platform.predictive.objective, platform.orchestration.cycle);
+    let objective_feedback =
+        acts.then(|| ObjectiveFeedback::of(chunks, (place, metric), (&fine, since), promise)).flatten();
     let (history, fine) = (factors.without(&history, &mut None), factors.without(&fine, &mut None));
     let covariates = covariates(platform, place, &history, until);
     let context = Context { covariates: &covariates };

@@ -1,8 +1,6 @@
 //! What a plan changes, as a difference for a terminal: what is set, what it becomes, and why.
 
-use std::fmt::Write as _;
-
-use super::explain::CycleRecord;
+use super::explain::{CycleRecord, line};
 use crate::decide::Decision;
 use crate::units::Units;
 
@@ -71,11 +69,6 @@ fn reasons(text: &mut String, decision: &Decision) {
 
 fn units(units: Option<Units>) -> String {
     units.map_or_else(|| "unknown".to_owned(), |units| units.to_string())
-}
-
-fn line(text: &mut String, line: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{line}");
 }
 
 #[cfg(test)]

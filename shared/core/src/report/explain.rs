@@ -182,7 +182,7 @@ fn write_outcome(text: &mut String, outcome: &Outcome) {
     );
 }
 
-fn line(text: &mut String, line: &str) {
+pub(super) fn line(text: &mut String, line: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{line}");
 }

@@ -96,6 +96,11 @@ impl PlatformState {
         effective(self.rollout.as_ref(), &platform.orchestration)
     }
 
+    /// Since when that phase counts; `None` where phases do not move by themselves.
+    pub fn phase_since(&self, platform: &Platform) -> Option<Timestamp> {
+        rollout::counting(self.rollout.as_ref(), &platform.orchestration).map(|reached| reached.since)
+    }
+
     /// What a unit is planned to carry of a metric, where that was learned and may count.
     pub fn planned(&self, platform: &Platform, place: Place<'_>, metric: &Metric) -> Option<f64> {
         let (_, file) = learnable(metric).filter(|_| self.phase(platform) == Phase::Optimized)?;

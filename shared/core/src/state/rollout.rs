@@ -20,9 +20,13 @@ pub struct RolloutState {
 
 /// The phase that counts: as reached, where phases may move and the file has not named another one since.
 pub(crate) fn effective(reached: Option<&RolloutState>, orchestration: &Orchestration) -> Phase {
-    let configured = orchestration.phase;
-    match reached.filter(|reached| orchestration.auto_promote && reached.configured == configured) {
-        Some(reached) => reached.phase,
-        None => configured,
-    }
+    counting(reached, orchestration).map_or(orchestration.phase, |reached| reached.phase)
+}
+
+/// The rollout state, where it is what counts.
+pub(super) fn counting<'a>(
+    reached: Option<&'a RolloutState>,
+    orchestration: &Orchestration,
+) -> Option<&'a RolloutState> {
+    reached.filter(|reached| orchestration.auto_promote && reached.configured == orchestration.phase)
 }
