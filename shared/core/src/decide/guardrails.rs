@@ -249,7 +249,9 @@ fn cooldown(facts: &GuardrailFacts<'_>, wanted: Units) -> Option<(Units, Reason)
     }
     let cooldown = facts.place.group.policy.cooldown;
     let (rest, since_s) = match direction(facts, wanted) {
-        Direction::Out => (cooldown.out, facts.since(|change| change.from < change.to)?),
+        Direction::Out => {
+            (cooldown.out, facts.since(|change| Direction::of(change.from, change.to) == Direction::Out)?)
+        }
         Direction::In => (cooldown.inward, facts.since(|_| true)?),
     };
     let left_s = i64::try_from(rest.as_secs()).unwrap_or(i64::MAX) - since_s;

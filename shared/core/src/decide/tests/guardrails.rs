@@ -52,6 +52,35 @@ fn a_capacity_that_turns_too_often_stays_at_the_larger_size() {
 }
 
 #[test]
+fn a_change_of_an_hour_ago_is_no_turn_of_this_hour() {
+    let two = case(&format!("{FULL}guardrails: {{direction_changes_per_hour: 2}}\n"));
+    for (oldest_s, expected) in [(3_599, 10), (3_600, 8)] {
+        Case { cpu: Some(40.0), ..two.clone() }.in_world(|world| {
+            let change = |(ago_s, from, to)| Change {
+                key: "web/desired".parse().unwrap(),
+                at: now() - SignedDuration::from_secs(ago_s),
+                from: Units(from),
+                to: Units(to),
+            };
+            let changes = [(oldest_s, 5, 10), (3_500, 10, 5), (3_440, 5, 10)].map(change);
+            let place = world.platform.dimensions().next().unwrap();
+            let decided = decision(&World { changes: &changes, ..*world }, place);
+            assert_eq!(decided.target, Some(Units(expected)), "{oldest_s} s: {:?}", decided.reasons);
+        });
+    }
+}
+
+#[test]
+fn a_scale_out_waits_after_a_scale_out_and_not_after_a_scale_in() {
+    let slow = case(&format!("{FULL}guardrails: {{cooldown: {{out: 2m}}}}\n"));
+    let high = Case { cpu: Some(60.0), ..slow };
+    let changed = |ago_s, out| Case { changed: Some((ago_s, out)), ..high.clone() };
+    changed(100, true).check("hold 10: no_forecast measured_load cooldown");
+    changed(120, true).check("10 -> 12 by Reactive: no_forecast measured_load");
+    changed(100, false).check("10 -> 12 by Reactive: no_forecast measured_load");
+}
+
+#[test]
 fn what_only_grows_is_never_made_smaller() {
     let growing = with_facts(|facts| facts.scaling = Scaling::OutOnly);
     Case { cpu: Some(20.0), ..growing.clone() }.check("hold 10: no_forecast measured_load only_grows");
