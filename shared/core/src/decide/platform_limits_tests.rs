@@ -117,6 +117,16 @@ fn a_budget_takes_nothing_from_what_is_free() {
     assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), [11, 12]);
 }
 
+#[test]
+fn what_is_given_up_saves_its_own_price() {
+    let text = SHOP.replace("hourly_cost_per_unit: 2.0", "hourly_cost_per_unit: 1").replace(": 1.0", ": 2");
+    let text = format!("{text}guardrails: {{budget: {{hourly: 33}}}}\n");
+    let seen = [("db/desired", 10, Some(600.0)), ("web/desired", 10, Some(600.0))];
+    let decisions = decided_of(&EMPTY, &text, &seen);
+    // Of 36 an hour three are too much: two servers of two each, and the database has all that it needs.
+    assert_eq!(decisions.iter().map(|decision| decision.target.unwrap().0).collect::<Vec<_>>(), [12, 10]);
+}
+
 fn spent(counted_to: &str, amount: f64, unseen_hourly: f64) -> PlatformState {
     let counted_to = counted_to.parse().unwrap();
     let spend = Spend { amount, peak_hourly: 0.0, hourly: 0.0, unseen_hourly, counted_to };

@@ -353,6 +353,9 @@ fn a_person_may_ask_within_the_bounds() {
     Case { manual: Some(99), ..quiet.clone() }.check("10 -> 20 by Manual: no_forecast manual bounds");
     Case { manual: Some(8), cpu: None, changed: Some((1, true)), ..quiet }
         .check("10 -> 8 by Manual: metric_unknown no_forecast manual");
+    // A person who asks for less than is measured has looked, whatever the forecast is trusted.
+    let doubted = Case { forecast: Some((500.0, 0.8)), lead: Some((500.0, 0.8)), ..case(FULL) };
+    Case { manual: Some(6), ..doubted }.check("10 -> 6 by Manual: manual");
 }
 
 #[test]
