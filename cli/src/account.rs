@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use headroom_aws::dashboards::{Dashboards, Put};
+use headroom_aws::error::AwsError;
+use headroom_aws::fleet::{AwsFleet, Fleet as _};
+use headroom_aws::in_front::InFront;
 use headroom_aws::metrics::CloudWatch;
 use headroom_aws::past;
 use headroom_aws::sdk::Aws;
+use headroom_core::collect::{MetricRequest, TargetGroups, measured_in_front};
 use headroom_core::dashboard::Dashboard;
 use headroom_core::name::{DimensionKey, PlatformName};
 use headroom_core::platform::Platform;
@@ -113,11 +117,23 @@ pub(crate) fn measured(
     let read = runtime()?.block_on(async {
         let aws = Aws::from_env().await;
         let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
+        let groups = target_groups(&aws, platform, &asked).await?;
+        let metrics = InFront::new(&metrics, &groups);
         past::history(&metrics, platform, &asked, Timestamp::now(), span).await
     });
     let read = read.map_err(|error| error.to_string())?;
     let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
     measured::measured(keys.zip(read).collect()).map_err(|error| error.to_string())
+}
+
+/// The target groups that metrics are measured at.
+async fn target_groups(
+    aws: &Aws,
+    platform: &Platform,
+    asked: &[MetricRequest<'_>],
+) -> Result<TargetGroups, AwsError> {
+    let found = AwsFleet::new(aws).target_groups(&measured_in_front(platform, asked)).await;
+    found.into_iter().map(|(resource, groups)| Ok((resource, groups?))).collect()
 }
 
 /// Makes or replaces a dashboard, made for the region that is configured.

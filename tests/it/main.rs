@@ -1,6 +1,7 @@
 //! The whole thing on a local AWS, and the rules of state machine and template.
 
 #[cfg(test)]
+mod balancers;
 mod bench;
 #[cfg(test)]
 mod command_line;

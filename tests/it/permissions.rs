@@ -10,6 +10,7 @@ use headroom_core::state::PlatformState;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
+use crate::balancers;
 use crate::bench::{Bench, CALM, HALF, server};
 use crate::kinds::{api_gateway_stage, elasticache_replication_group, every, lambda_function};
 
@@ -171,30 +172,19 @@ async fn with_an_alarm(bench: &Bench) -> String {
     bench.platform.replace("  rollout_phase: full\n", &format!("{check}  rollout_phase: full\n"))
 }
 
-/// The platform's file with checks through a load balancer, which stands before the tasks.
+/// The platform's file with checks and a metric of a load balancer, which stands before the tasks.
 async fn behind_a_balancer(bench: &Bench) -> String {
-    let name = &bench.shop.name;
-    let elb = async |arguments: &[&str], query: &str| {
-        let rest = ["--output", "text", "--query", query];
-        let made = aws(server().await, &[&["elbv2"], arguments, &rest].concat()).await.unwrap();
-        made.trim().to_owned()
-    };
-    let group =
-        ["create-target-group", "--name", name, "--protocol", "HTTP", "--port", "80", "--vpc-id", "vpc-1"];
-    let group = elb(&[&group[..], &["--target-type", "ip"]].concat(), "TargetGroups[0].TargetGroupArn").await;
-    let balancer = ["create-load-balancer", "--name", name, "--subnets", "subnet-1", "subnet-2"];
-    let balancer = elb(&balancer, "LoadBalancers[0].LoadBalancerArn").await;
-    let forward = format!("Type=forward,TargetGroupArn={group}");
-    let listener =
-        ["create-listener", "--load-balancer-arn", &balancer, "--protocol", "HTTP", "--port", "80"];
-    elb(&[&listener[..], &["--default-actions", &forward]].concat(), "Listeners[0].ListenerArn").await;
-    let front = aws_sdk_ecs::types::LoadBalancer::builder().target_group_arn(group);
-    let front = front.container_name("api").container_port(80).build();
-    let update = bench.aws.ecs().update_service().cluster(bench.shop.cluster()).service(bench.shop.api());
-    update.load_balancers(front).send().await.unwrap();
+    balancers::stand_before(bench).await;
+    let (cluster, service) = (bench.shop.cluster(), bench.shop.api());
+    let cpu = format!(
+        "{{name: cpu, kind: utilization, target_value: 60, namespace: AWS/ECS, metric_name: CPUUtilization, \
+         dimensions: {{ClusterName: {cluster}, ServiceName: {service}}}}}"
+    );
+    let file =
+        balancers::measured_by(bench, &format!("{cpu}, {{name: latency, kind: latency, target_value: 1}}"));
     let checks = "    - {resource: app, check_type: target_health}
     - {resource: app, check_type: health_endpoint, endpoint: /health, timeout: 1s}\n";
-    bench.platform.replace("  rollout_phase: full\n", &format!("{checks}  rollout_phase: full\n"))
+    file.replace("  rollout_phase: full\n", &format!("{checks}  rollout_phase: full\n"))
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use headroom_aws::failure::Failure;
 use headroom_aws::fleet::{Depth, Fleet};
+use headroom_aws::in_front::InFront;
 use headroom_aws::metrics::{MetricAnswer, Metrics, Points, Window};
 use headroom_aws::store::{Learned, Versioned, version_of};
 use headroom_aws::table::Table;
@@ -13,8 +14,8 @@ use jiff::Timestamp;
 
 use crate::{Ports, past};
 
-/// Native policies change with deployments, not with load.
-const NATIVES_S: i64 = 3_600;
+/// Native policies and target groups change with deployments, not with load.
+const ASKED_EVERY_S: i64 = 3_600;
 
 /// Reads and stores what a cycle needs; says in a sentence what was seen.
 pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
@@ -25,6 +26,7 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
 ) -> Result<String, Failure> {
     let asked = collect::metric_requests(platform);
     let mut memory = Memory::read(ports, platform).await?;
+    ask_target_groups(ports, platform, &asked, cycle.now, &mut memory.learned).await;
     past::read_past(ports, platform, &asked, cycle.now, looked_at, &mut memory).await;
     ask_natives(ports, platform, cycle.now, &mut memory.learned).await?;
     memory.save(ports, platform).await?;
@@ -32,7 +34,7 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     let observed = ports.fleet.observe(&resources, &memory.learned.natives, cycle.now, Depth::Cheap).await;
     let reach = collect::reach(platform);
     let window = collect::recent(cycle.now, reach);
-    let mut answers = answers(ports, &asked, window).await?;
+    let mut answers = answers(ports, &asked, &memory.learned, window).await?;
     memory.note_seen(asked.iter().zip(&answers).map(|(asked, answer)| (asked, &answer.points[..])));
     memory.save(ports, platform).await?;
     for (asked, answer) in asked.iter().zip(&mut answers) {
@@ -62,10 +64,12 @@ fn summary(platform: &Platform, observations: &[Observation]) -> String {
 async fn answers<T, M: Metrics, F, C, E>(
     ports: &Ports<T, M, F, C, E>,
     asked: &[MetricRequest<'_>],
+    learned: &Learned,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Vec<MetricAnswer>, Failure> {
     let queries: Vec<Query> = asked.iter().map(|asked| asked.query.clone()).collect();
-    Ok(ports.metrics.read(&queries, Window { from, to, period_s: collect::PERIOD_S }).await?)
+    let metrics = InFront::new(&ports.metrics, &learned.target_groups);
+    Ok(metrics.read(&queries, Window { from, to, period_s: collect::PERIOD_S }).await?)
 }
 
 /// What was learned about the platform, as it is stored and as it is now.
@@ -116,10 +120,8 @@ async fn ask_natives<T: Table, M, F: Fleet, C, E>(
 ) -> Result<(), Failure> {
     let open = platform.resources().map(|(_, resource)| resource).filter(|resource| resource.mode.is_none());
     let open: Vec<&Resource> = open.collect();
-    let ids: Vec<String> = open.iter().map(|resource| resource.id.to_string()).collect();
-    let of = Some(version_of(&ids.join("\n")).0);
-    let age_s = learned.natives_asked_at.map(|asked_at| now.as_second() - asked_at.as_second());
-    let fresh = age_s.is_some_and(|age_s| (0..NATIVES_S).contains(&age_s)) && learned.natives_asked_of == of;
+    let of = digest(&open);
+    let fresh = is_lately(learned.natives_asked_at, now) && learned.natives_asked_of == of;
     if fresh || open.is_empty() {
         return Ok(());
     }
@@ -136,4 +138,46 @@ async fn ask_natives<T: Table, M, F: Fleet, C, E>(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn is_lately(asked_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let age_s = asked_at.map(|asked_at| now.as_second() - asked_at.as_second());
+    age_s.is_some_and(|age_s| (0..ASKED_EVERY_S).contains(&age_s))
+}
+
+/// Of which resources something is asked.
+fn digest(resources: &[&Resource]) -> Option<String> {
+    let ids: Vec<&str> = resources.iter().map(|resource| resource.id.0.as_str()).collect();
+    Some(version_of(&ids.join("\n")).0)
+}
+
+/// Which target groups the resources have whose metrics are measured there: asked once an hour, or when the platform has
+/// changed. Of a resource whose target groups cannot be read the last answer counts, and without any its metrics are unknown.
+async fn ask_target_groups<T: Table, M, F: Fleet, C, E>(
+    ports: &Ports<T, M, F, C, E>,
+    platform: &Platform,
+    asked: &[MetricRequest<'_>],
+    now: Timestamp,
+    learned: &mut Learned,
+) {
+    let resources = collect::measured_in_front(platform, asked);
+    let of = digest(&resources);
+    let fresh = is_lately(learned.target_groups_asked_at, now) && learned.target_groups_asked_of == of;
+    if fresh || resources.is_empty() {
+        return;
+    }
+    let mut all_known = true;
+    for (resource, found) in ports.fleet.target_groups(&resources).await {
+        match found {
+            Ok(groups) => drop(learned.target_groups.insert(resource, groups)),
+            Err(error) => {
+                all_known = false;
+                tracing::warn!(%resource, %error, "the target groups could not be read; the last answer counts");
+            }
+        }
+    }
+    learned.target_groups.retain(|id, _| resources.iter().any(|resource| resource.id == *id));
+    // What is not known is asked for again by the next cycle.
+    learned.target_groups_asked_at = all_known.then_some(now);
+    learned.target_groups_asked_of = of;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headroom_aws::error::ErrorKind;
 use headroom_aws::failure::Failure;
+use headroom_aws::in_front::InFront;
 use headroom_aws::metrics::{Metrics, POINTS_MAX, Window};
 use headroom_aws::past;
 use headroom_aws::store::Missed;
@@ -129,7 +130,8 @@ async fn read_window<T: Table, M: Metrics, F, C, E>(
     window: Window,
     memory: &mut Memory,
 ) -> Result<(), Failure> {
-    let loads = past::loads(&ports.metrics, asked, window).await?;
+    let metrics = InFront::new(&ports.metrics, &memory.learned.target_groups);
+    let loads = past::loads(&metrics, asked, window).await?;
     memory.note_seen(asked.iter().zip(loads.iter().map(|past| past.loads.as_slice())));
     let loads = asked.iter().zip(loads);
     for (shard, days) in collect::past_chunks((window.from, window.to, window.period_s), loads) {

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod fakes;
 pub mod figures;
 pub mod fleet;
+pub mod in_front;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod meter;

@@ -227,6 +227,7 @@ mod tests {
             period_s: 60,
             missing_is_zero: false,
             is_rare: false,
+            in_front_of: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod points;
 mod short;
+mod target_groups;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 
 pub(crate) use points::units_column;
 pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
+pub use target_groups::{TargetGroup, TargetGroups, completed, joined, measured_in_front};
 
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;

@@ -165,7 +165,7 @@ pub fn reading(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
 
 fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) -> Observed<Load> {
     let Some((at, _)) = loads.newest() else {
-        return Observed::Unknown(format!("{} has no points", metric.name));
+        return Observed::Unknown(no_points(metric));
     };
     let age_s = now.as_second() - at.as_second();
     if STALE_S.max(2 * i64::from(loads.step_s())) < age_s {
@@ -185,6 +185,13 @@ fn newest_load(metric: &Metric, loads: &Series, now: Timestamp, cycle_s: u32) ->
         saturated: false,
         over_s: over_s(metric, loads, at),
     })
+}
+
+fn no_points(metric: &Metric) -> String {
+    let front = metric.query.as_ref().and_then(|query| query.in_front_of.as_ref());
+    let at =
+        front.map(|resource| format!(" at target groups of Application Load Balancers before {resource}"));
+    format!("{} has no points{}", metric.name, at.unwrap_or_default())
 }
 
 /// For how long a guard has been above its limit, as far as `loads` reach back: since the newest value that was not.

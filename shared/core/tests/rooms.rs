@@ -15,7 +15,7 @@ const ROOMS: &[Room<'_>] = &[
     ("history", "name"),
     ("lease", "name"),
     ("order", "name"),
-    ("resource", "scalar units"),
+    ("resource", "name scalar units"),
     ("platform", "name resource scalar units"),
     ("calendar", "name platform scalar"),
     ("iam", "platform resource"),

@@ -16,6 +16,7 @@ use headroom_aws::metrics::{MemoryMetrics, Metrics};
 use headroom_aws::store::Store;
 use headroom_aws::table::MemoryTable;
 use headroom_aws::time_left::TimeLeft;
+use headroom_core::collect::TargetGroup;
 use headroom_core::cycle::{CollectRequest, CollectResponse, CollectedKind, Execution};
 use headroom_core::history::{Column, column_series, shard};
 use headroom_core::lease::Lease;
@@ -224,4 +225,32 @@ fn columns_are_unique() {
     let platform = headroom_core::config::parse(SHOP).unwrap().platform;
     let asked = headroom_core::collect::metric_requests(&platform);
     assert_eq!(asked.iter().map(|asked| asked.column()).collect::<BTreeSet<_>>().len(), asked.len());
+}
+
+#[tokio::test]
+async fn target_groups_are_asked_for_once_an_hour_and_until_they_are_known() {
+    let mut ports = ports();
+    let metrics = "metrics: [{name: requests, kind: load, target_per_unit: 600}]";
+    let text = SHOP.replace("max_capacity: 20", &format!("max_capacity: 20, {metrics}"));
+    ports.source = MemoryConfigs([(shop(), text)].into());
+    let requests = (NOW - 3_600..NOW + 86_400).step_by(60).map(|second| (at(second), 900.0)).collect();
+    ports.metrics.0.insert("RequestCount".to_owned(), requests);
+    let web = async |name: &str| observed(&ports, name).await.pop().unwrap().readings[0].load.clone();
+    collect(&ports, "a", NOW).await;
+    settle(&ports, "a", NOW).await;
+    let unknown = "requests has no points at target groups of Application Load Balancers before web";
+    assert_eq!(web("a").await, Observed::Unknown(unknown.into()));
+    // They were denied: the next cycle asks again, and from then on they are known for an hour.
+    let group =
+        |name: &str| TargetGroup { load_balancer: "app/web/5".into(), name: format!("targetgroup/{name}/7") };
+    ports.fleet.register("web", &[group("blue")]);
+    collect(&ports, "b", NOW + 300).await;
+    settle(&ports, "b", NOW + 300).await;
+    assert_eq!(web("b").await.known().unwrap().mean, 900.0);
+    ports.fleet.register("web", &[group("blue"), group("green")]);
+    collect(&ports, "c", NOW + 600).await;
+    settle(&ports, "c", NOW + 600).await;
+    assert_eq!(web("c").await.known().unwrap().mean, 900.0);
+    collect(&ports, "d", NOW + 4_000).await;
+    assert_eq!(web("d").await.known().unwrap().mean, 1_800.0, "both groups count");
 }

@@ -7,6 +7,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Listener, LoadBalancer, LoadBalancerSchemeEnum, ProtocolEnum, TargetHealthStateEnum,
 };
 
+use headroom_core::collect::TargetGroup;
+
 use super::{Address, Balancer, TargetHealth};
 use crate::error::AwsError;
 
@@ -36,6 +38,29 @@ pub(super) async fn health(client: &Client, groups: &[String]) -> Result<Option<
         }
     }
     Ok((!groups.is_empty()).then_some(health))
+}
+
+/// Target groups as CloudWatch names them, each with the Application Load Balancer before it.
+pub(super) async fn measured(client: &Client, groups: &[String]) -> Result<Vec<TargetGroup>, AwsError> {
+    let found = described(client, groups).await?;
+    let pairs = found.iter().flat_map(|group| {
+        let arn = group.target_group_arn().unwrap_or_default();
+        group.load_balancer_arns().iter().filter_map(move |balancer| TargetGroup::of_arns(balancer, arn))
+    });
+    Ok(pairs.collect())
+}
+
+async fn described(
+    client: &Client,
+    groups: &[String],
+) -> Result<Vec<aws_sdk_elasticloadbalancingv2::types::TargetGroup>, AwsError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let doing = || format!("find the load balancers of {}", groups.join(", "));
+    let asked = client.describe_target_groups().set_target_group_arns(Some(groups.to_vec()));
+    let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
+    Ok(answer.target_groups.unwrap_or_default())
 }
 
 /// Where HTTP is spoken before some target groups. Of several listeners: one that forwards to the groups by default, then
@@ -70,13 +95,8 @@ pub(super) async fn address(client: &Client, groups: &[String]) -> Result<Addres
 
 /// The load balancers before some target groups.
 async fn before(client: &Client, groups: &[String]) -> Result<Vec<LoadBalancer>, AwsError> {
-    if groups.is_empty() {
-        return Ok(Vec::new());
-    }
-    let doing = || format!("find the load balancers of {}", groups.join(", "));
-    let asked = client.describe_target_groups().set_target_group_arns(Some(groups.to_vec()));
-    let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
-    let arns = answer.target_groups().iter().flat_map(|group| group.load_balancer_arns()).cloned();
+    let found = described(client, groups).await?;
+    let arns = found.iter().flat_map(|group| group.load_balancer_arns()).cloned();
     // One may stand before several of the groups.
     let arns: BTreeSet<String> = arns.collect();
     if arns.is_empty() {
@@ -84,7 +104,10 @@ async fn before(client: &Client, groups: &[String]) -> Result<Vec<LoadBalancer>,
     }
     let asked = client.describe_load_balancers();
     let asked = asked.set_load_balancer_arns(Some(arns.into_iter().collect()));
-    let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
+    let answer = asked
+        .send()
+        .await
+        .map_err(|error| AwsError::of(error, format!("find the load balancers of {}", groups.join(", "))))?;
     Ok(answer.load_balancers.unwrap_or_default())
 }
 
@@ -133,7 +156,7 @@ mod tests {
     use aws_sdk_elasticloadbalancingv2::operation::describe_target_groups::DescribeTargetGroupsOutput;
     use aws_sdk_elasticloadbalancingv2::operation::describe_target_health::DescribeTargetHealthOutput;
     use aws_sdk_elasticloadbalancingv2::types::{
-        Action, ActionTypeEnum, TargetGroup, TargetHealth as Health, TargetHealthDescription,
+        Action, ActionTypeEnum, TargetGroup as Group, TargetHealth as Health, TargetHealthDescription,
     };
     use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 
@@ -187,7 +210,7 @@ mod tests {
     async fn found(balancers: &'static [Stands]) -> String {
         let groups = mock!(Client::describe_target_groups).then_output(|| {
             let arns = balancers.iter().map(|(name, ..)| (*name).to_owned()).collect();
-            let group = TargetGroup::builder().set_load_balancer_arns(Some(arns)).build();
+            let group = Group::builder().set_load_balancer_arns(Some(arns)).build();
             DescribeTargetGroupsOutput::builder().target_groups(group).build()
         });
         let described = mock!(Client::describe_load_balancers).then_output(|| {
@@ -211,6 +234,31 @@ mod tests {
             Address::NotHttp(what) => what,
             Address::None => "none".to_owned(),
         }
+    }
+
+    #[tokio::test]
+    async fn groups_of_application_load_balancers_are_measured_and_others_are_not() {
+        let rule = mock!(Client::describe_target_groups).then_output(|| {
+            let group = |name: &str, balancers: &[&str]| {
+                let of =
+                    |balancer: &&str| format!("arn:aws:elasticloadbalancing:r:1:loadbalancer/{balancer}");
+                Group::builder()
+                    .target_group_arn(format!("arn:aws:elasticloadbalancing:r:1:targetgroup/{name}"))
+                    .set_load_balancer_arns(Some(balancers.iter().map(of).collect()))
+                    .build()
+            };
+            DescribeTargetGroupsOutput::builder()
+                .target_groups(group("web/7", &["app/web/5"]))
+                .target_groups(group("tcp/8", &["net/tcp/6"]))
+                .target_groups(group("spare/9", &[]))
+                .build()
+        });
+        let client = mock_client!(aws_sdk_elasticloadbalancingv2, RuleMode::MatchAny, [&rule]);
+        let found = measured(&client, &["arn".to_owned()]).await.unwrap();
+        let web = TargetGroup { load_balancer: "app/web/5".into(), name: "targetgroup/web/7".into() };
+        assert_eq!(found, [web]);
+        assert_eq!(measured(&client, &[]).await.unwrap(), []);
+        assert_eq!(rule.num_calls(), 1);
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use headroom_core::collect::TargetGroup;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Busy, Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
@@ -21,6 +22,7 @@ struct State {
     sets: Vec<String>,
     addresses: BTreeMap<ResourceId, Address>,
     targets: BTreeMap<ResourceId, TargetHealth>,
+    registered: BTreeMap<ResourceId, Vec<TargetGroup>>,
     slow: Option<Slow>,
     unfinished: BTreeMap<DimensionKey, Units>,
     no_decrease_left: bool,
@@ -116,6 +118,11 @@ impl MemoryFleet {
         }
     }
 
+    /// Registers a resource with target groups. Of others they are not known.
+    pub fn register(&self, resource: &str, groups: &[TargetGroup]) {
+        self.state().registered.insert(resource.into(), groups.to_vec());
+    }
+
     /// Puts a load balancer before a resource.
     pub fn stand_before(&self, resource: &str, address: Address) {
         self.state().addresses.insert(resource.into(), address);
@@ -198,6 +205,18 @@ impl Fleet for MemoryFleet {
 
     async fn natives(&self, _: &[&Resource]) -> Result<BTreeSet<ResourceId>, AwsError> {
         Ok(BTreeSet::new())
+    }
+
+    async fn target_groups(
+        &self,
+        resources: &[&Resource],
+    ) -> BTreeMap<ResourceId, Result<Vec<TargetGroup>, AwsError>> {
+        let registered = self.state().registered.clone();
+        let of = |id: &ResourceId| match registered.get(id) {
+            Some(groups) => Ok(groups.clone()),
+            None => Err(AwsError::new(ErrorKind::Denied, "find target groups", "not told to this fleet")),
+        };
+        resources.iter().map(|resource| (resource.id.clone(), of(&resource.id))).collect()
     }
 
     async fn target_health(&self, resource: &Resource) -> Result<Option<TargetHealth>, AwsError> {

@@ -29,6 +29,7 @@ use std::future::Future;
 
 use futures_util::future::{FutureExt as _, join_all};
 use futures_util::join;
+use headroom_core::collect::TargetGroup;
 use headroom_core::name::{DimensionKey, ResourceId};
 use headroom_core::observe::{Capacity, Observed};
 use headroom_core::platform::{Mode, Resource};
@@ -78,6 +79,13 @@ pub trait Fleet: Send + Sync {
         &self,
         resources: &[&Resource],
     ) -> impl Future<Output = Result<BTreeSet<ResourceId>, AwsError>> + Send;
+
+    /// The target groups of Application Load Balancers that each of some resources is registered with, or why they are not
+    /// known.
+    fn target_groups(
+        &self,
+        resources: &[&Resource],
+    ) -> impl Future<Output = BTreeMap<ResourceId, Result<Vec<TargetGroup>, AwsError>>> + Send;
 
     /// The health that load balancers see of a resource's targets: how many of how many; `None` without a balancer.
     fn target_health(
@@ -287,6 +295,18 @@ impl Fleet for AwsFleet {
         let others = scalable::natives(&self.scalable, resources);
         let (groups, others) = join!(groups, others);
         Ok(groups?.into_iter().chain(others?).collect())
+    }
+
+    async fn target_groups(
+        &self,
+        resources: &[&Resource],
+    ) -> BTreeMap<ResourceId, Result<Vec<TargetGroup>, AwsError>> {
+        let mut found = BTreeMap::new();
+        // One after the other: it is asked once an hour, and a burst of calls would be throttled.
+        for resource in resources {
+            found.insert(resource.id.clone(), targets::measured(self, resource).await);
+        }
+        found
     }
 
     async fn target_health(&self, resource: &Resource) -> Result<Option<TargetHealth>, AwsError> {

@@ -1,9 +1,10 @@
 //! Which load balancer target groups stand before a resource.
 
+use headroom_core::collect::TargetGroup;
 use headroom_core::platform::Resource;
 use headroom_core::resource::Adapter;
 
-use super::{AwsFleet, autoscaling, ecs};
+use super::{AwsFleet, autoscaling, balancing, ecs};
 use crate::error::AwsError;
 
 /// The ARNs of the target groups of a resource; none for kinds that are not behind a load balancer.
@@ -31,4 +32,10 @@ pub(super) async fn groups_of(fleet: &AwsFleet, resource: &Resource) -> Result<V
         )
         | None => Ok(Vec::new()),
     }
+}
+
+/// Those of Application Load Balancers, as CloudWatch names them.
+pub(super) async fn measured(fleet: &AwsFleet, resource: &Resource) -> Result<Vec<TargetGroup>, AwsError> {
+    let groups = groups_of(fleet, resource).await?;
+    balancing::measured(&fleet.balancing, &groups).await
 }

@@ -55,8 +55,8 @@ const VERBS: [&str; 10] = [
 const OTHERS: [&str; 1] = ["register_scalable_target"];
 
 fn all(permissions: &Permissions) -> Vec<&'static str> {
-    let Permissions { see, look, find_policies, set, judge } = permissions;
-    [*see, look, find_policies, set, judge].concat()
+    let Permissions { see, look, find, set, judge } = permissions;
+    [*see, look, find, set, judge].concat()
 }
 
 /// `DescribeTable` as the SDK's method: `describe_table`.
@@ -120,11 +120,7 @@ fn the_roles_have_what_the_adapters_need() {
     };
     let with =
         |sid: &str, stages: &str| granted(sid).union(&granted(stages)).copied().collect::<BTreeSet<_>>();
-    assert_eq!(
-        with("SeeCapacity", "SeeStages"),
-        of(|one| vec![one.see, one.find_policies]),
-        "collect-metrics"
-    );
+    assert_eq!(with("SeeCapacity", "SeeStages"), of(|one| vec![one.see, one.find]), "collect-metrics");
     assert_eq!(with("LookBeforeActing", "LookAtStages"), of(|one| vec![one.see, one.look]), "execute");
     let mut set = granted("ScaleWhatIsTagged");
     set.extend(granted("MakeReadersThatAreTagged"));

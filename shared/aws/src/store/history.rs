@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headroom_core::alert::Scaled;
-use headroom_core::collect::LastSeen;
+use headroom_core::collect::{LastSeen, TargetGroups};
 use headroom_core::history::Chunk;
 use headroom_core::name::{PlatformName, ResourceId};
 use headroom_core::platform::Predictive;
@@ -26,6 +26,12 @@ pub struct Learned {
     pub natives_asked_at: Option<Timestamp>,
     /// Of which resources: a digest of their ids.
     pub natives_asked_of: Option<String>,
+    /// The target groups that resources are registered with, where metrics are measured at them.
+    pub target_groups: TargetGroups,
+    /// When AWS was asked for target groups.
+    pub target_groups_asked_at: Option<Timestamp>,
+    /// Of which resources: a digest of their ids.
+    pub target_groups_asked_of: Option<String>,
     /// Metrics whose absence means zero, with the newest time at which they had points.
     pub last_seen: LastSeen,
     /// Times that no cycle read and that are not read yet.

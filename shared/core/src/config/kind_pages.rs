@@ -115,7 +115,7 @@ fn permissions(resource: &Resource) -> String {
     let rows: [(&str, Vec<&str>); 4] = [
         ("to see it", [own.see, adapter.sees_through(), floor(targets.see)].concat()),
         ("to look before it acts", own.look.to_vec()),
-        ("to find scaling policies of AWS", [own.find_policies, floor(targets.find_policies)].concat()),
+        ("to find scaling policies of AWS", [own.find, floor(targets.find)].concat()),
         ("to scale it, where it has the platform's tag", [own.set, floor(targets.set)].concat()),
     ];
     let mut table = "| for | actions |\n|---|---|\n".to_owned();

@@ -93,6 +93,8 @@ fn native(resource: &Resource) -> Option<Widget> {
     let mut queries: Vec<&Query> = Vec::new();
     for dimension in &resource.dimensions {
         let measured = dimension.metrics.iter().filter_map(|metric| metric.query.as_ref());
+        // Which load balancer stands before it is found when a cycle runs.
+        let measured = measured.filter(|query| query.in_front_of.is_none());
         let shown = dimension.facts.shown.iter().chain(&dimension.facts.past_capacity);
         for query in measured.chain(shown) {
             if !queries.iter().any(|known| known.line() == query.line()) {

@@ -54,7 +54,7 @@ impl Kind for Ec2AutoScalingGroup {
                 "EC2 publishes no memory utilisation by itself; name the agent's metric under `metrics`",
             );
         }
-        let facts = Facts { is_served: true, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
+        let facts = Facts { is_served: true, has_target_groups: true, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
         let shown = vec![query.clone(), group_metric(&self.common.name, "GroupDesiredCapacity")];
         let past = group_metric(&self.common.name, IN_SERVICE);
         let facts = Facts { past_capacity: Some(past), shown, ..facts };

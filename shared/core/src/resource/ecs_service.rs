@@ -60,6 +60,7 @@ impl Kind for EcsService {
         });
         let facts = Facts {
             is_served: true,
+            has_target_groups: true,
             shown: ["CPUUtilization", "MemoryUtilization"].map(|name| average("AWS/ECS", name, named)).into(),
             // Every task reports its utilisation once a minute, so the samples a minute are the tasks.
             past_capacity: Some(published(

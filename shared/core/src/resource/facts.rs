@@ -14,6 +14,8 @@ pub struct Facts {
     pub scaling: Scaling,
     /// What rolling a change back restores.
     pub undo: Undo,
+    /// Whether it is registered with target groups of load balancers, which measure what comes in.
+    pub has_target_groups: bool,
     /// Whether an adapter can observe and change it. What has none is held with that reason.
     pub is_served: bool,
     /// As Application Auto Scaling knows it: where native policies are found, and what a floor is set on.
@@ -70,6 +72,7 @@ impl Facts {
             stores_data: false,
             scaling: Scaling::Both,
             undo: Undo::Exact,
+            has_target_groups: false,
             is_served: false,
             scalable_target: None,
             past_capacity: None,

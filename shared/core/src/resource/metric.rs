@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::name::ResourceId;
+
 /// A metric that demand is derived from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
@@ -110,6 +112,9 @@ pub struct Query {
     pub period_s: u32,
     /// Whether a period without points, of a metric that had some lately, is a period in which nothing happened.
     pub missing_is_zero: bool,
+    /// The resource whose target groups it is measured at. Their names in CloudWatch complete its dimensions, and are found in
+    /// AWS when it is read; `None` where the dimensions say all.
+    pub in_front_of: Option<ResourceId>,
     /// Whether it has points only while something goes wrong. Then it need not have had any for their absence to be zero.
     pub is_rare: bool,
 }
@@ -127,7 +132,9 @@ impl Query {
     pub fn line(&self) -> String {
         let dimensions: Vec<String> =
             self.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{} {} {} {}", self.namespace, self.metric_name, dimensions.join(","), self.statistic)
+        let front = self.in_front_of.as_ref().map(|resource| format!("target groups of {resource}"));
+        let place = front.unwrap_or_else(|| dimensions.join(","));
+        format!("{} {} {place} {}", self.namespace, self.metric_name, self.statistic)
     }
 }
 
@@ -204,5 +211,6 @@ pub(crate) fn published<const N: usize>(
         period_s: Query::MINUTE_S,
         missing_is_zero: false,
         is_rare: false,
+        in_front_of: None,
     }
 }

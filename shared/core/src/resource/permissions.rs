@@ -9,8 +9,8 @@ pub struct Permissions {
     pub see: &'static [&'static str],
     /// To look closely before acting: execute.
     pub look: &'static [&'static str],
-    /// To find native scaling policies: collect-metrics.
-    pub find_policies: &'static [&'static str],
+    /// To find native scaling policies and target groups: collect-metrics.
+    pub find: &'static [&'static str],
     /// To set capacity, of what carries the platform's tag: execute.
     pub set: &'static [&'static str],
     /// To judge what stands behind a load balancer: health-check.
@@ -18,13 +18,13 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    const NONE: Permissions = Permissions { see: &[], look: &[], find_policies: &[], set: &[], judge: &[] };
+    const NONE: Permissions = Permissions { see: &[], look: &[], find: &[], set: &[], judge: &[] };
 
     /// EC2 Auto Scaling.
     pub const AUTO_SCALING: Permissions = Permissions {
         see: &["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
         look: &["autoscaling:DescribeInstanceRefreshes"],
-        find_policies: &["autoscaling:DescribePolicies"],
+        find: &["autoscaling:DescribePolicies"],
         set: &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"],
         ..Permissions::NONE
     };
@@ -101,12 +101,13 @@ impl Permissions {
     /// Application Auto Scaling: floors under native policies, and what it scales in any service.
     pub const SCALABLE_TARGETS: Permissions = Permissions {
         see: &["application-autoscaling:DescribeScalableTargets"],
-        find_policies: &["application-autoscaling:DescribeScalingPolicies"],
+        find: &["application-autoscaling:DescribeScalingPolicies"],
         set: &["application-autoscaling:RegisterScalableTarget"],
         ..Permissions::NONE
     };
     /// Load balancers in front of groups and services.
     pub const LOAD_BALANCERS: Permissions = Permissions {
+        find: &["elasticloadbalancing:DescribeTargetGroups"],
         judge: &[
             "elasticloadbalancing:DescribeListeners",
             "elasticloadbalancing:DescribeLoadBalancers",

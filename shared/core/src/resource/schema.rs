@@ -36,10 +36,13 @@ pub(crate) struct Metric {
     pub(crate) kind: MetricKind,
     /// The dimension it drives, such as `write`, on resources that have several. Default the first.
     pub(crate) dimension: Option<String>,
-    /// The CloudWatch namespace. Without it the metric only works offline.
+    /// The CloudWatch namespace. Without it the metric only works offline, except `requests` (load) and `latency` of groups and
+    /// services behind an Application Load Balancer, which are read at their target groups.
     pub(crate) namespace: Option<String>,
     /// The CloudWatch metric. Default the name.
     pub(crate) metric_name: Option<String>,
+    /// What names the metric in CloudWatch. Without any, metrics of `AWS/ApplicationELB` of groups and services are read at
+    /// their target groups.
     pub(crate) dimensions: Option<BTreeMap<String, String>>,
     /// Default Sum for load, Average otherwise, p99 for latency.
     pub(crate) statistic: Option<Statistic>,

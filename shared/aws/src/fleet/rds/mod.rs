@@ -119,6 +119,7 @@ fn level(metric_name: &str, (dimension, name): (&str, &str), statistic: &str) ->
         period_s: Query::MINUTE_S,
         missing_is_zero: false,
         is_rare: false,
+        in_front_of: None,
     }
 }
 

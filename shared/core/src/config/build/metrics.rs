@@ -1,26 +1,38 @@
 //! Metrics that the operator wrote.
 
+use std::collections::BTreeMap;
+
 use super::{Build, names, nature};
 use crate::config::path::Path;
+use crate::name::ResourceId;
 use crate::resource::{Measure, Metric, MetricKind, MetricSchema, Missing, Query, Rate, UTILIZATION_LIMIT};
 
 /// A queue that takes longer to drain than this is felt by users.
 const DRAIN_S: u64 = 300;
 
-/// A metric as the operator wrote it.
-pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &MetricSchema) -> Option<Metric> {
+/// A metric as the operator wrote it. `balanced` is its resource, where that is registered with target groups.
+pub(super) fn written(
+    build: &mut Build<'_>,
+    at: &Path,
+    raw: &MetricSchema,
+    balanced: Option<&ResourceId>,
+) -> Option<Metric> {
     let mut measure = measure(build, at, raw)?;
-    let query = raw.namespace.as_ref().map(|namespace| {
+    let front = balanced.and_then(|resource| in_front(raw, resource));
+    let query = source(raw, front.as_ref()).map(|(namespace, metric_name)| {
         let statistic = raw.statistic.as_ref().map_or_else(|| default_statistic(raw.kind), |given| &given.0);
         // A utilisation may be a count too, such as requests for each target.
         let counted = matches!(statistic, "Sum" | "SampleCount")
             && matches!(raw.kind, MetricKind::Load | MetricKind::Utilization);
         Query {
             period_s: period(build, at, raw, counted),
-            missing_is_zero: raw.missing == Some(Missing::Zero),
+            // Where no request comes, none is slow: load balancers then publish no response time.
+            missing_is_zero: raw.missing == Some(Missing::Zero)
+                || (front.is_some() && raw.kind == MetricKind::Latency),
             is_rare: false,
-            namespace: namespace.clone(),
-            metric_name: raw.metric_name.clone().unwrap_or_else(|| raw.name.clone()),
+            in_front_of: front.clone(),
+            namespace,
+            metric_name,
             dimensions: raw.dimensions.clone().unwrap_or_default(),
             statistic: statistic.to_owned(),
             rate: if counted { Rate::PerMinute } else { Rate::Level },
@@ -42,6 +54,36 @@ pub(super) fn written(build: &mut Build<'_>, at: &Path, raw: &MetricSchema) -> O
         build.warn(at, "has no `namespace`, so it cannot be read from CloudWatch; it works offline only");
     }
     Some(Metric { name: raw.name.clone(), measure, query })
+}
+
+/// What load balancers publish.
+const BALANCERS: &str = "AWS/ApplicationELB";
+
+/// The resource in front of which a metric is measured: one of load balancers that does not say which of them.
+fn in_front(raw: &MetricSchema, resource: &ResourceId) -> Option<ResourceId> {
+    let names_none = raw.dimensions.as_ref().is_none_or(BTreeMap::is_empty);
+    let is_theirs = match raw.namespace.as_deref() {
+        Some(namespace) => namespace == BALANCERS,
+        None => of_balancers(raw).is_some(),
+    };
+    (names_none && is_theirs).then(|| resource.clone())
+}
+
+/// The metric of load balancers that a plain name stands for.
+fn of_balancers(raw: &MetricSchema) -> Option<&'static str> {
+    match (raw.name.as_str(), raw.kind) {
+        ("requests", MetricKind::Load) => Some("RequestCount"),
+        ("latency", MetricKind::Latency) => Some("TargetResponseTime"),
+        _ => None,
+    }
+}
+
+/// The namespace and the name of a metric in CloudWatch.
+fn source(raw: &MetricSchema, front: Option<&ResourceId>) -> Option<(String, String)> {
+    let known = of_balancers(raw).filter(|_| front.is_some());
+    let namespace = raw.namespace.as_deref().or(known.map(|_| BALANCERS))?;
+    let name = raw.metric_name.as_deref().or(known).unwrap_or(&raw.name);
+    Some((namespace.to_owned(), name.to_owned()))
 }
 
 /// Nothing says at how many requests or bytes a unit is saturated, as it is at 100 percent.

@@ -48,7 +48,7 @@ pub(super) fn resource(
             facts: spec.facts,
         })
         .collect();
-    own_metrics(build, at, &common.metrics.unwrap_or_default(), &mut dimensions);
+    own_metrics(build, at, &common.metrics.unwrap_or_default(), &id, &mut dimensions);
     for dimension in dimensions.iter().filter(|dimension| !dimension.facts.is_served) {
         build
             .warn(at, format!("`{}` is held: {} has no adapter for it yet", dimension.key, kind.type_name()));
@@ -91,7 +91,13 @@ fn bounds(build: &mut Build<'_>, at: &Path, min: u32, max: u32) -> Bounds {
 }
 
 /// Adds the operator's metrics. A dimension with metrics of its own no longer uses those of its type.
-fn own_metrics(build: &mut Build<'_>, at: &Path, raw: &[MetricSchema], dimensions: &mut [Dimension]) {
+fn own_metrics(
+    build: &mut Build<'_>,
+    at: &Path,
+    raw: &[MetricSchema],
+    resource: &ResourceId,
+    dimensions: &mut [Dimension],
+) {
     let mut replaced = BTreeSet::new();
     let names: Vec<String> = dimensions.iter().map(|dimension| dimension.key.dimension.clone()).collect();
     for (index, metric) in raw.iter().enumerate() {
@@ -105,7 +111,8 @@ fn own_metrics(build: &mut Build<'_>, at: &Path, raw: &[MetricSchema], dimension
             build.fault(&metric_at.key("dimension"), sentence);
             continue;
         };
-        let Some(metric) = metrics::written(build, &metric_at, metric) else { continue };
+        let balanced = dimension.facts.has_target_groups.then_some(resource);
+        let Some(metric) = metrics::written(build, &metric_at, metric, balanced) else { continue };
         if replaced.insert(dimension.key.clone()) {
             dimension.metrics.clear();
         }

@@ -284,3 +284,30 @@ fn an_arn_in_a_dimension_is_a_fault_that_shows_its_part() {
         assert_eq!(dimension(namespace, dimensions), "fine", "{dimensions}");
     }
 }
+
+#[test]
+fn only_what_stands_behind_a_load_balancer_is_measured_there() {
+    let lines = |resource: &str| -> Vec<String> {
+        let text =
+            format!("configuration_name: shop\nscaling_groups: {{web: {{resources: [{resource}]}}}}\n");
+        let platform = parse(&text).unwrap().platform;
+        let metrics = platform.dimensions().flat_map(|place| place.dimension.metrics.clone());
+        metrics.map(|metric| metric.query.map_or("offline".to_owned(), |query| query.line())).collect()
+    };
+    let requests = "{name: requests, kind: load, target_per_unit: 600}";
+    let service = |metric: &str| {
+        format!("{{type: ECS_SERVICE, name: api, min_capacity: 1, max_capacity: 9, metrics: [{metric}]}}")
+    };
+    let front = "AWS/ApplicationELB RequestCount target groups of api Sum";
+    assert_eq!(lines(&service(requests)), [front]);
+    let named =
+        "{name: r, kind: load, target_per_unit: 6, namespace: AWS/ApplicationELB, metric_name: RequestCount";
+    assert_eq!(lines(&service(&format!("{named}}}"))), [front]);
+    let own = format!("{named}, dimensions: {{LoadBalancer: app/a/1}}}}");
+    assert_eq!(lines(&service(&own)), ["AWS/ApplicationELB RequestCount LoadBalancer=app/a/1 Sum"]);
+    assert_eq!(lines(&service("{name: orders, kind: load, target_per_unit: 600}")), ["offline"]);
+    let stream = format!(
+        "{{type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9, metrics: [{requests}]}}"
+    );
+    assert_eq!(lines(&stream), ["offline"]);
+}
