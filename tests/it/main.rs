@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod balancers;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod command_line;

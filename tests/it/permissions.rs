@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::balancers;
 use crate::bench::{Bench, CALM, HALF, server};
-use crate::kinds::{api_gateway_stage, elasticache_replication_group, every, lambda_function};
+use crate::kinds::{api_gateway_stage, elasticache_replication_group, every, lambda_function, warm_pool};
 
 /// Actions that a role has although no call here needs them, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -88,6 +88,15 @@ async fn short_of_instances(bench: &Bench) {
     assert!(asked.is_ok(), "not every function has asked what AWS lacks: {cycle:?}");
 }
 
+/// Cycles that make a warm pool, change it and delete it.
+async fn a_warm_pool(bench: &Bench) {
+    bench.publish(&warm_pool::platform(bench, &bench.platform, "{min: 1, max: 6}")).await;
+    assert_eq!(bench.cycle().await.outcome(), "scaled");
+    let more = json!({format!("{}/warm_pool", bench.shop.web()): 2});
+    assert_eq!(bench.cycle_with(json!({"capacity": more})).await.outcome(), "scaled");
+    warm_pool::delete(bench).await;
+}
+
 /// Cycles that make every kind of call: all kinds of resources, both modes, undo, notices, recovery, a large file.
 async fn everything(bench: &Bench) {
     let name = &bench.shop.name;
@@ -101,6 +110,8 @@ async fn everything(bench: &Bench) {
     let long = format!("{}\n# {}", bench.platform, "x".repeat(9_000));
     bench.publish(&long).await;
     short_of_instances(bench).await;
+    a_warm_pool(bench).await;
+    bench.publish(&long).await;
     // The configuration's object is gone, which only a role that may list the bucket is told.
     let object = format!("s3://{BUCKET}/headroom/{name}.yaml");
     aws(server().await, &["s3", "rm", &object]).await.unwrap();

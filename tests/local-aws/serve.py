@@ -70,6 +70,7 @@ PATCHES = (
     autoscaling.launch_instances_of_groups_from_templates,
     autoscaling.move_instances_over_time,
     autoscaling.refresh_instances_over_time,
+    autoscaling.keep_warm_pools,
     autoscaling.tell_groups_late,
     autoscaling.tell_by_pages,
     ecs.read_numbers_of_services,

@@ -167,6 +167,7 @@ fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
         return if before { Health::Pending(told) } else { Health::Unhealthy(told) };
     }
     let there = match direction {
+        _ if capacity.stands_by => true,
         Direction::Out => target <= ready,
         Direction::In => is_gone(capacity, target),
     };

@@ -93,6 +93,21 @@ pub enum Reason {
         /// Units needed now.
         needed: Units,
     },
+    /// The load may rise so far before a unit that was not started beforehand could serve.
+    StandsBy {
+        /// Its metric.
+        metric: String,
+        /// How far.
+        load: f64,
+        /// The chance that it rises further.
+        chance: f64,
+        /// What one unit carries.
+        per_unit: f64,
+        /// Units that will serve.
+        set: Units,
+        /// Units that should stand by beside them.
+        needed: Units,
+    },
     /// Latency is above its limit.
     Latency {
         /// Its metric.

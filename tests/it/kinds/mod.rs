@@ -10,3 +10,4 @@ pub(crate) mod lambda_function;
 pub(crate) mod readers;
 pub(crate) mod sagemaker_endpoint;
 pub(crate) mod scalable_target;
+pub(crate) mod warm_pool;

@@ -148,3 +148,37 @@ async fn groups_come_by_pages() {
     assert_eq!((second.auto_scaling_groups().len(), second.next_token()), (1, None));
     assert!(names().max_records(101).send().await.is_err(), "100 at most");
 }
+
+#[tokio::test]
+async fn a_group_takes_its_instances_from_a_warm_pool_of_its_own_size() {
+    let aws = server().await.connect().await.autoscaling();
+    let create = aws
+        .create_auto_scaling_group()
+        .auto_scaling_group_name("unkind-warm")
+        .availability_zones("us-east-1a");
+    create.min_size(0).max_size(10).desired_capacity(2).send().await.unwrap();
+    let described = || async {
+        let told =
+            aws.describe_auto_scaling_groups().auto_scaling_group_names("unkind-warm").send().await.unwrap();
+        let group = told.auto_scaling_groups.unwrap().remove(0);
+        (group.warm_pool_size(), group.warm_pool_configuration().and_then(|pool| pool.min_size()))
+    };
+    assert_eq!(described().await, (None, None));
+    let put = || aws.put_warm_pool().auto_scaling_group_name("unkind-warm");
+    put().min_size(1).send().await.unwrap();
+    assert_eq!(described().await, (Some(8), Some(1)), "up to the group's maximum");
+    put().min_size(3).max_group_prepared_capacity(3).send().await.unwrap();
+    assert_eq!(described().await, (Some(3), Some(3)));
+    let warm = || async {
+        let told = aws.describe_warm_pool().auto_scaling_group_name("unkind-warm").send().await.unwrap();
+        let ids = told.instances().iter().filter_map(|one| one.instance_id().map(str::to_owned));
+        ids.collect::<std::collections::BTreeSet<String>>()
+    };
+    let before = warm().await;
+    let set = aws.set_desired_capacity().auto_scaling_group_name("unkind-warm").desired_capacity(4);
+    set.send().await.unwrap();
+    let after = warm().await;
+    assert_eq!((before.len(), after.len(), before.intersection(&after).count()), (3, 3, 1), "two were taken");
+    aws.delete_warm_pool().auto_scaling_group_name("unkind-warm").send().await.unwrap();
+    assert_eq!(described().await, (None, None));
+}

@@ -174,6 +174,19 @@ def settle(group):
 
 
 def launch(group):
+    """A new instance of the group's next type, from its warm pool if that has one."""
+    warmed = [one for one in group.get("WarmInstances", []) if one["LifecycleState"] == "Warmed:Stopped"]
+    if warmed:
+        instance = warmed[0]
+        group["WarmInstances"].remove(instance)
+        # It has booted before.
+        instance.update(LifecycleState="InService", _since=time.time())
+        group["Instances"].append(instance)
+        return instance
+    return new_instance(group)
+
+
+def new_instance(group):
     """A new instance of the group's next type."""
     chosen = overrides(group)[len(group["Instances"]) % len(overrides(group))]
     pace = settings.of(group["AutoScalingGroupName"]).pace
@@ -191,6 +204,27 @@ def launch(group):
     instance.update({name: chosen[name] for name in ("InstanceType", "WeightedCapacity") if chosen.get(name)})
     group["Instances"].append(instance)
     return instance
+
+
+def fill(group):
+    """Takes a group's warm pool toward its size: up to the prepared capacity, and to its minimum at least."""
+    pool = group.get("WarmPoolConfiguration")
+    warm = group.setdefault("WarmInstances", [])
+    begun = time.time() - settings.of(group["AutoScalingGroupName"]).pace
+    for one in warm:
+        if one["LifecycleState"] == "Warmed:Pending" and one["_since"] <= begun:
+            one["LifecycleState"] = "Warmed:Stopped"
+    if not pool:
+        warm.clear()
+        return
+    prepared = group["MaxSize"] if pool["MaxGroupPreparedCapacity"] < 0 else pool["MaxGroupPreparedCapacity"]
+    size = max(prepared - group["DesiredCapacity"], pool["MinSize"])
+    del warm[size:]
+    while len(warm) < size:
+        instance = new_instance(group)
+        group["Instances"].remove(instance)
+        instance["LifecycleState"] = "Warmed:Pending" if begun < instance["_since"] else "Warmed:Stopped"
+        warm.append(instance)
 
 
 def end(group, instance):
@@ -239,6 +273,7 @@ def move_instances_over_time():
                 end(group, instance)
                 capacity -= weight(instance)
         settle(group)
+        fill(group)
 
     def reconciled(inner, params):
         for group in list(autoscaling._asgs.values()):
@@ -305,6 +340,63 @@ def refresh_instances_over_time():
     wrap("StartInstanceRefresh", start)
     wrap("DescribeInstanceRefreshes", describe)
     wrap("DescribeScalingActivities", activities)
+
+
+def keep_warm_pools():
+    """EC2 Auto Scaling API reference, PutWarmPool, DescribeWarmPool and DeleteWarmPool; MiniStack has none of them.
+
+    User guide, warm pools: the pool's size is the prepared capacity, or the group's maximum, less the desired capacity, and the minimum at
+    least; a group takes its instances from the pool before it launches new ones. A pool with instances goes only when forced.
+    """
+    tell_group = autoscaling._instances_xml
+
+    def tell_group_and_pool(group):
+        pool, size = group.get("WarmPoolConfiguration"), len(group.get("WarmInstances", []))
+        if not pool:
+            return tell_group(group)
+        told = f"<WarmPoolConfiguration>{autoscaling._member_xml(pool)}</WarmPoolConfiguration><WarmPoolSize>{size}</WarmPoolSize>"
+        return tell_group(group) + told
+
+    def answer(action, result=""):
+        return autoscaling._xml(200, f"{action}Response", f"<{action}Result>{result}</{action}Result>")
+
+    def of_group(act):
+        def checked(params):
+            group = group_of(params)
+            return act(group, params) if group else refused("AutoScalingGroup name not found - no such group")
+
+        return checked
+
+    def put(group, params):
+        least, prepared = number(params, "MinSize"), number(params, "MaxGroupPreparedCapacity")
+        if (least or 0) < 0 or (prepared is not None and prepared < -1):
+            return refused("MinSize must be at least 0, and MaxGroupPreparedCapacity at least -1.")
+        reuse = autoscaling._p(params, "InstanceReusePolicy.ReuseOnScaleIn") == "true"
+        group["WarmPoolConfiguration"] = {
+            "MinSize": least or 0,
+            "MaxGroupPreparedCapacity": -1 if prepared is None else prepared,
+            "PoolState": autoscaling._p(params, "PoolState") or "Stopped",
+            "InstanceReusePolicy": {"ReuseOnScaleIn": str(reuse).lower()},
+        }
+        fill(group)
+        return answer("PutWarmPool")
+
+    def delete(group, params):
+        if group.get("WarmInstances") and autoscaling._p(params, "ForceDelete") != "true":
+            # AWS ends the instances first, and deletes the pool then.
+            group["WarmInstances"].clear()
+        group.pop("WarmPoolConfiguration", None)
+        fill(group)
+        return answer("DeleteWarmPool")
+
+    def describe(group, _):
+        autoscaling._reconcile_instances(group)
+        told = "".join(autoscaling._instance_member_xml(one) for one in group.get("WarmInstances", []))
+        return answer("DescribeWarmPool", f"<Instances>{told}</Instances>")
+
+    autoscaling._instances_xml = tell_group_and_pool
+    for action, act in {"PutWarmPool": put, "DeleteWarmPool": delete, "DescribeWarmPool": describe}.items():
+        autoscaling._ACTION_MAP[action] = of_group(act)
 
 
 def tell_groups_late():

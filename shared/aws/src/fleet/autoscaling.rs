@@ -1,6 +1,7 @@
 //! EC2 Auto Scaling groups.
 
 mod activities;
+mod warm_pool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
 use self::activities::{Short, why_short};
-use super::{Capacities, Depth, Target, count, every, only, units, unknown};
+use super::{Capacities, Depth, Target, count, every, only, unfinished, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 
 /// AWS describes so many groups in one call.
@@ -87,7 +88,16 @@ async fn see(
             None => (),
         }
     }
-    every(target.resource, &Observed::Known(capacity))
+    let pool = match warm_pool::of(target.resource) {
+        Some(key) => Some((key, warm_pool::see(client, group, &capacity).await)),
+        None => None,
+    };
+    let mut seen = every(target.resource, &Observed::Known(capacity));
+    if let Some((key, pool)) = pool {
+        seen.retain(|(other, _)| other != key);
+        seen.push((key.clone(), pool));
+    }
+    seen
 }
 
 fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
@@ -111,6 +121,7 @@ fn capacity(group: &AutoScalingGroup, mode: Mode) -> Capacity {
         decreases_left: None,
         overshoot: Units(heaviest(group).saturating_sub(1)),
         whole: None,
+        stands_by: false,
         unavailable: None,
     }
 }
@@ -168,7 +179,22 @@ pub(super) async fn set(
     mode: Mode,
     targets: &BTreeMap<DimensionKey, Units>,
 ) -> Result<(), AwsError> {
-    let (name, target) = (&resource.name, count(only(targets)?));
+    let pool = warm_pool::of(resource).and_then(|pool| Some((pool, *targets.get(pool)?)));
+    let others = targets.iter().filter(|(key, _)| pool.is_none_or(|(pool, _)| pool != *key));
+    let others: BTreeMap<DimensionKey, Units> = others.map(|(key, units)| (key.clone(), *units)).collect();
+    if !others.is_empty() {
+        set_group(client, resource, mode, only(&others)?).await?;
+    }
+    if let Some((_, units)) = pool {
+        let set = warm_pool::set(client, resource, units).await;
+        // What serves is set already, and so is a change of which nothing was made no longer.
+        set.map_err(|error| if others.is_empty() { error } else { unfinished(error) })?;
+    }
+    Ok(())
+}
+
+async fn set_group(client: &Client, resource: &Resource, mode: Mode, units: Units) -> Result<(), AwsError> {
+    let (name, target) = (&resource.name, count(units));
     let doing = || format!("set group {name} to {target}");
     match mode {
         // AWS raises the desired capacity to a new minimum by itself.

@@ -112,6 +112,7 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
         decreases_left: None,
         overshoot: Units(0),
         whole: None,
+        stands_by: false,
         unavailable: None,
     })
 }

@@ -8,7 +8,11 @@ use headroom_core::resource::Permissions;
 const SOURCES: [(&[Permissions], &[&str]); 12] = [
     (
         &[Permissions::AUTO_SCALING],
-        &[include_str!("autoscaling.rs"), include_str!("autoscaling/activities.rs")],
+        &[
+            include_str!("autoscaling.rs"),
+            include_str!("autoscaling/activities.rs"),
+            include_str!("autoscaling/warm_pool.rs"),
+        ],
     ),
     (&[Permissions::ECS], &[include_str!("ecs.rs")]),
     (&[Permissions::EKS], &[include_str!("eks.rs")]),

@@ -1,7 +1,7 @@
 //! Limits of the platform as a whole: connections along dependencies, the budget, and throttles before what falls short. All
 //! only shrink scale-outs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
         one_at_a_time(decisions, resource);
     }
     for dependency in &world.platform.orchestration.dependencies {
-        connections(decisions, dependency);
+        connections(world, decisions, dependency);
     }
     if let Some(limit) = hourly_limit(world) {
         budget(world, decisions, limit);
@@ -47,17 +47,20 @@ fn one_at_a_time(decisions: &mut [Decision], resource: &Resource) {
 
 /// The source may not hold more connections than the target accepts. To limit the targets is enough: while a plan is carried out
 /// every dimension has either its old capacity or its target.
-fn connections(decisions: &mut [Decision], dependency: &Dependency) {
+fn connections(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
     let Some(connections) = dependency.connections else { return };
+    let places = world.platform.dimensions().filter(|place| place.dimension.facts.stands_by_for.is_none());
+    let serving: BTreeSet<&DimensionKey> = places.map(|place| &place.dimension.key).collect();
+    let is_source =
+        |decision: &Decision| decision.group == dependency.source && serving.contains(&decision.key);
     let most = Units::at_most(connections.limit / connections.per_unit);
-    let of_source = |decision: &&mut Decision| decision.group == dependency.source;
     let total: u32 = decisions
         .iter()
-        .filter(|decision| decision.group == dependency.source)
+        .filter(|decision| is_source(decision))
         .filter_map(|decision| decision.target.max(decision.observed))
         .fold(0, |total, units| total.saturating_add(units.0));
     let mut over = total.saturating_sub(most.0);
-    for decision in decisions.iter_mut().filter(of_source) {
+    for decision in decisions.iter_mut().filter(|decision| is_source(decision)) {
         let reason = |allowed| Reason::Connections { target: dependency.target.clone(), most, allowed };
         over = over.saturating_sub(shrink(decision, over, reason));
     }

@@ -71,6 +71,20 @@ fn check(rest: &str, cpu: [f64; 2], expected: [u32; 2]) {
 }
 
 #[test]
+fn what_stands_by_holds_no_connection() {
+    let web = "{type: ECS_SERVICE, name: web, min_capacity: 1, max_capacity: 50, target_cpu_utilization: 50,\n    hourly_cost_per_unit: 1.0}";
+    assert!(SHOP.contains(web));
+    let group = "{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 50, target_cpu_utilization: 50,
+    warm_pool: {min: 0, max: 9}}";
+    let seen =
+        [("db/desired", 10, Some(500.0)), ("web/desired", 10, Some(600.0)), ("web/warm_pool", 9, None)];
+    let decisions = decided_of(&EMPTY, &SHOP.replace(web, group), &seen);
+    let targets: Vec<u32> = decisions.iter().map(|decision| decision.target.unwrap().0).collect();
+    // Ten each of 120 connections are for twelve units that serve.
+    assert_eq!(targets, [10, 12, 9]);
+}
+
+#[test]
 fn a_dependent_takes_no_more_connections_than_there_are() {
     check("", [50.0, 55.0], [10, 11]);
     check("", [50.0, 90.0], [10, 12]);

@@ -6,6 +6,7 @@ mod calendar;
 mod guardrails;
 mod laws;
 mod told;
+mod warm_pool;
 mod world_laws;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,8 @@ struct Case {
     manual: Option<u32>,
     aws_max: Option<u32>,
     decreases_left: Option<u32>,
+    /// Units of the warm pool that stands by.
+    pool: Option<u32>,
     state: PlatformState,
 }
 
@@ -92,6 +95,7 @@ fn case(rest: &str) -> Case {
         manual: None,
         aws_max: None,
         decreases_left: None,
+        pool: None,
         state: PlatformState::default(),
     }
 }
@@ -108,8 +112,12 @@ fn with_facts(change: impl Fn(&mut Facts)) -> Case {
 
 impl Case {
     fn decide(&self) -> Decision {
+        self.decide_on("web/desired")
+    }
+
+    fn decide_on(&self, key: &str) -> Decision {
         self.in_world(|world| {
-            let key: DimensionKey = "web/desired".parse().unwrap();
+            let key: DimensionKey = key.parse().unwrap();
             decide(world).into_iter().find(|decision| decision.key == key).unwrap()
         })
     }
@@ -176,7 +184,10 @@ impl Case {
         tell(&World {
             platform: &self.platform,
             now: now(),
-            observations: &BTreeMap::from([(key.clone(), observation)]),
+            observations: &[Some((key.clone(), observation)), self.pool.map(pool)]
+                .into_iter()
+                .flatten()
+                .collect(),
             forecasts: &forecasts.into_iter().collect(),
             changes: &changes,
             manual: &self.manual.map(|units| (key, Units(units))).into_iter().collect(),
@@ -186,7 +197,10 @@ impl Case {
 
     /// `10 -> 14 by Reactive: pace` or `hold 10: enough`.
     fn check(&self, expected: &str) {
-        let decision = self.decide();
+        Case::told(&self.decide(), expected);
+    }
+
+    fn told(decision: &Decision, expected: &str) {
         let codes: Vec<String> = decision.reasons.iter().map(code).collect();
         let head = match decision.change() {
             Some((from, to)) => format!("{from} -> {to} by {:?}", decision.source.unwrap()),
@@ -194,6 +208,14 @@ impl Case {
         };
         assert_eq!(format!("{head}: {}", codes.join(" ")), expected);
     }
+}
+
+/// What is seen of a warm pool.
+fn pool(set: u32) -> (DimensionKey, Observation) {
+    let key: DimensionKey = "web/warm_pool".parse().unwrap();
+    let capacity = Capacity { set: Units(set), stands_by: true, ..Capacity::default() };
+    let capacity = Observed::Known(capacity);
+    (key.clone(), Observation { key, capacity, readings: Vec::new(), short_minutes: None })
 }
 
 fn code(reason: &Reason) -> String {

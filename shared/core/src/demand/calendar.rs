@@ -8,8 +8,11 @@ use crate::reason::Reason;
 use crate::units::Units;
 use crate::world::World;
 
-/// The largest floor of the events that have to be ordered for now.
+/// The largest floor of the events that have to be ordered for now. A floor is one of units that serve.
 pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
+    if facts.place.dimension.facts.stands_by_for.is_some() {
+        return Needs::default();
+    }
     let World { platform, now, .. } = *facts.world;
     let begins = |event: &&Event| {
         let floor = event.effect.floor.unwrap_or_default().min(facts.place.dimension.bounds.max());

@@ -20,6 +20,7 @@ use crate::world::World;
 pub(super) struct DemandFacts<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) place: Place<'a>,
+    pub(super) window: LeadWindow,
     pub(super) capacity: &'a Capacity,
     pub(super) observation: &'a Observation,
     /// The end of the lead window. Needs until then are scaled out for.
@@ -47,7 +48,7 @@ impl<'a> DemandFacts<'a> {
         let before = world.now.checked_sub(world.platform.orchestration.cycle).unwrap_or(Timestamp::MIN);
         let factor = factors(world.now, lead);
         let rise = (factor / factors(before, world.now)).max(1.0);
-        DemandFacts { world, place, capacity, observation, lead, keep, factor, rise }
+        DemandFacts { world, place, window, capacity, observation, lead, keep, factor, rise }
     }
 
     /// Which events multiply the load until the end of the lead window, as reasons.

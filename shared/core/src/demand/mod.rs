@@ -1,4 +1,4 @@
-//! Demand: how many units a dimension needs, by measured load, forecast, calendar, queue, latency, step policies and people.
+//! Demand: how many units a dimension needs, by measured load, forecast, calendar, queue, latency, step policies and people; and what should stand by for it.
 //!
 //! Each source is a function in a file of its own, from the same facts to an answer; [`needs`] asks all of them. A source that
 //! reads what the facts have already is a file and a line in one of the two lists here; CONTRIBUTING.md says what any other needs.
@@ -13,6 +13,7 @@ mod queue;
 mod reactive;
 mod request;
 mod step_policy;
+mod warm_pool;
 
 pub use need::{DemandSource, Need, Needs, Pair};
 pub use reactive::measured_units;
@@ -29,7 +30,7 @@ type Source = fn(&DemandFacts<'_>) -> Needs;
 /// What answers for one of its metrics.
 type MetricSource = fn(&DemandFacts<'_>, &MetricFacts<'_>) -> Needs;
 
-const SOURCES: [Source; 3] = [request::manual, calendar::floor, request::floor];
+const SOURCES: [Source; 4] = [request::manual, calendar::floor, request::floor, warm_pool::standing_by];
 
 /// In the order in which their reasons are told.
 const METRIC_SOURCES: [MetricSource; 9] = [

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::journal::{Entry, StepEvent, StepState, wave_end};
 use crate::name::{DimensionKey, ResourceId};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step, StepChange};
 use crate::platform::Platform;
 use crate::settle::Ending;
 use crate::state::{COUNTED_S, PlatformState, Provisioned};
@@ -116,6 +116,9 @@ fn arrivals(
         let made: Vec<(&Entry, Duration, Timestamp)> = made
             .filter_map(|entry| {
                 let (_, resource) = platform.resource(&entry.step.resource)?;
+                if only_stands_by(platform, &entry.step) {
+                    return None;
+                }
                 Some((entry, resource.provisioning, entry.began()?))
             })
             .collect();
@@ -129,12 +132,20 @@ fn arrivals(
     arrivals
 }
 
+/// Whether nobody waited for what a step made, so that how long it takes was not seen.
+fn only_stands_by(platform: &Platform, step: &Step) -> bool {
+    let stands_by = |change: &StepChange| {
+        platform.place(&change.key).is_some_and(|place| place.dimension.facts.stands_by_for.is_some())
+    };
+    !step.changes.is_empty() && step.changes.iter().all(stands_by)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::parse;
     use crate::journal::StepEvent as E;
-    use crate::plan::{Permit, Step, StepChange, StepId, Wave};
+    use crate::plan::{Permit, StepId, Wave};
     use crate::platform::Mode;
     use crate::units::Units;
 
@@ -144,7 +155,8 @@ scaling_groups:
   web:
     resources:
       - {type: ECS_SERVICE, name: api, min_capacity: 1, max_capacity: 9, provisioning_seconds: 60}
-      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9, provisioning_seconds: 180}
+      - {type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9, provisioning_seconds: 180,
+         warm_pool: {min: 0, max: 9}}
 ";
 
     fn at(second: i64) -> Timestamp {
@@ -266,6 +278,20 @@ scaling_groups:
         assert_eq!(after(&made, &refused, 700).counted(&key, at(700)), 2, "AWS refused it");
         assert_eq!((made.counted(&key, at(86_500)), made.counted(&key, at(86_700))), (1, 0));
         assert!(after(&made, &refused, 86_700).counted.is_empty());
+    }
+
+    #[test]
+    fn a_step_that_nobody_waited_for_teaches_no_time() {
+        let learned = |keys: &[&str]| {
+            let mut step = entry(0, "web", &MADE);
+            let (expected, target) = (Units(1), Units(2));
+            step.step.changes =
+                keys.iter().map(|key| StepChange { key: key.parse().unwrap(), expected, target }).collect();
+            let state = after(&PlatformState::default(), Direction::Out, &[step], Ending::Scaled);
+            state.provisioning.len()
+        };
+        assert_eq!(learned(&["web/warm_pool"]), 0);
+        assert_eq!(learned(&["web/desired", "web/warm_pool"]), 1);
     }
 
     #[test]

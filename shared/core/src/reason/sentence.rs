@@ -56,6 +56,12 @@ impl fmt::Display for Reason {
                 "{metric}: soon after the lead window {later} units may be needed at {per_unit:.1} each; one decision adds at \
                  most {percent:.0} %, so {needed} are needed now"
             ),
+            Reason::StandsBy { metric, load, chance, per_unit, set, needed } => write!(
+                f,
+                "{metric}: it stays below {load:.1} until a new unit could serve, with a chance of {:.2} %; beside {set} units at \
+                 {per_unit:.1} each, {needed} should stand by",
+                (1.0 - chance) * 100.0
+            ),
             Reason::Latency { metric, value, limit, over_s, needed } => {
                 write!(f, "{metric} is {value:.3}, above its limit {limit:.3}")?;
                 if 0 < *over_s {

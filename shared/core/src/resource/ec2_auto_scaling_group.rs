@@ -11,6 +11,10 @@ use super::{
 
 /// About an m5.large: us-east-1, on demand, Linux, <https://aws.amazon.com/ec2/pricing/on-demand/>, November 2026.
 const INSTANCE_USD_HOURLY: f64 = 0.10;
+/// The disk of a stopped instance: 20 GB of gp3 at $0.08 a month in us-east-1, <https://aws.amazon.com/ebs/pricing/>, November 2026.
+const STOPPED_USD_HOURLY: f64 = 0.0022;
+/// The dimension of instances that serve.
+const DESIRED: &str = "desired";
 /// A usual image boots and passes its health checks in three minutes.
 const PROVISIONING_S: u32 = 180;
 
@@ -27,7 +31,8 @@ pub(crate) struct Ec2AutoScalingGroup {
     /// Percent of the CPU to use. Default 70, where neither a target nor `metrics` say otherwise.
     #[schemars(range(min = 1, max = 100))]
     target_cpu_utilization: Option<f64>,
-    /// Stopped instances kept ready, sized from the forecast.
+    /// Instances kept started beforehand and stopped, between these numbers: as many as the load may need sooner than a new
+    /// instance could be ready. `{min: 0, max: 0}` deletes the pool.
     warm_pool: Option<Range>,
 }
 
@@ -41,6 +46,7 @@ impl Kind for Ec2AutoScalingGroup {
         never: &[
             "It never changes the group's maximum, its launch template or its policies.",
             "It never changes the group while an instance refresh runs.",
+            "It never touches a warm pool where the file has no `warm_pool`.",
         ],
     };
 
@@ -58,11 +64,13 @@ impl Kind for Ec2AutoScalingGroup {
         let shown = vec![query.clone(), group_metric(&self.common.name, "GroupDesiredCapacity")];
         let past = group_metric(&self.common.name, IN_SERVICE);
         let facts = Facts { past_capacity: Some(past), shown, ..facts };
-        let desired = DimensionSpec::only("desired", self.min_capacity, self.max_capacity, facts);
+        let desired = DimensionSpec::only(DESIRED, self.min_capacity, self.max_capacity, facts);
         let mut dimensions = vec![desired.metrics(cpu.map(|target| utilization("cpu", target, query)))];
         dimensions.extend(self.warm_pool.map(|range| {
-            // A pool's instances are stopped until they are needed, and until then they are not capacity.
-            DimensionSpec::new("warm_pool", &["warm_pool"], range, Facts::of_units_at(INSTANCE_USD_HOURLY))
+            let facts = Facts::of_units_at(STOPPED_USD_HOURLY);
+            let shown = vec![group_metric(&self.common.name, "WarmPoolWarmedCapacity")];
+            let facts = Facts { is_served: true, stands_by_for: Some(DESIRED), shown, ..facts };
+            DimensionSpec::new("warm_pool", &["warm_pool"], range, facts)
         }));
         ResourceSpec {
             common: self.common,

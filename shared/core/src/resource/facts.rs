@@ -14,6 +14,9 @@ pub struct Facts {
     pub scaling: Scaling,
     /// What rolling a change back restores.
     pub undo: Undo,
+    /// The dimension of the same resource whose units it keeps started beforehand. They serve nothing until they are taken for it,
+    /// so that nobody waits for them.
+    pub stands_by_for: Option<&'static str>,
     /// Whether it is registered with target groups of load balancers, which measure what comes in.
     pub has_target_groups: bool,
     /// Whether an adapter can observe and change it. What has none is held with that reason.
@@ -72,6 +75,7 @@ impl Facts {
             stores_data: false,
             scaling: Scaling::Both,
             undo: Undo::Exact,
+            stands_by_for: None,
             has_target_groups: false,
             is_served: false,
             scalable_target: None,

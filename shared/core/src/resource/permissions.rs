@@ -22,10 +22,19 @@ impl Permissions {
 
     /// EC2 Auto Scaling.
     pub const AUTO_SCALING: Permissions = Permissions {
-        see: &["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities"],
+        see: &[
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeScalingActivities",
+            "autoscaling:DescribeWarmPool",
+        ],
         look: &["autoscaling:DescribeInstanceRefreshes"],
         find: &["autoscaling:DescribePolicies"],
-        set: &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"],
+        set: &[
+            "autoscaling:DeleteWarmPool",
+            "autoscaling:PutWarmPool",
+            "autoscaling:SetDesiredCapacity",
+            "autoscaling:UpdateAutoScalingGroup",
+        ],
         ..Permissions::NONE
     };
     /// ECS.

@@ -35,7 +35,8 @@ pub(super) fn resource(
     if dimensions.is_empty() {
         build.fault(at, "says nothing about what to scale on it");
     }
-    // What is free beside something that is not, such as a mere permission, is not what the operator's figure is for.
+    // What is free beside something that is not, such as a mere permission, is not what the operator's figure is for. Nor is what
+    // only stands by.
     let all_free = dimensions.iter().all(|spec| spec.facts.unit_cost_hourly <= 0.0);
     let figure = |list: f64| common.hourly_cost_per_unit.filter(|_| all_free || 0.0 < list).unwrap_or(list);
     let mut dimensions: Vec<Dimension> = dimensions
@@ -44,7 +45,10 @@ pub(super) fn resource(
             key: DimensionKey::new(&id, &spec.name),
             bounds: bounds(build, &below(at, &spec.at), spec.range.min, spec.range.max),
             metrics: spec.metrics,
-            unit_cost_hourly: figure(spec.facts.unit_cost_hourly),
+            unit_cost_hourly: match spec.facts.stands_by_for {
+                Some(_) => spec.facts.unit_cost_hourly,
+                None => figure(spec.facts.unit_cost_hourly),
+            },
             facts: spec.facts,
         })
         .collect();
