@@ -40,7 +40,7 @@ const ROOMS: &[Room<'_>] = &[
     ("learning", "decide demand journal name observe plan platform settle state units"),
     (
         "report",
-        "alert cycle decide forecast journal learning lease name observe plan platform reason settle state units usage",
+        "alert cycle decide forecast journal learning lease name observe plan platform reason settle state text units usage",
     ),
     ("dashboard", "platform report"),
 ];

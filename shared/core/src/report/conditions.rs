@@ -8,12 +8,15 @@ use crate::decide::Decision;
 use crate::platform::Platform;
 use crate::reason::Reason;
 use crate::state::{BreakerState, PlatformState};
+use crate::text::number;
+use crate::units::Ratio;
 
 /// As many as a notice can tell; the payloads of the state machine carry no more.
 const CONDITIONS_MAX: usize = 10;
 
 /// The conditions that stand after a cycle has decided: alerts of the file on figures that every cycle knows, breakers that are
-/// open, a budget that allows less than is needed, and a phase that has moved since `stored`.
+/// open, a budget that allows less than is needed, a phase that has moved since `stored`, what AWS lacks, an objective that is
+/// missed, forecasts that are no longer trusted, and a load that is very unlike its forecast.
 pub fn conditions(
     platform: &Platform,
     stored: &PlatformState,
@@ -22,7 +25,15 @@ pub fn conditions(
     at: Timestamp,
 ) -> Vec<Raised> {
     let alerts = alerts(platform, state, at);
-    let others = [breakers(platform, state, at), budget(decisions), phase(platform, stored, state)];
+    let others = [
+        breakers(platform, state, at),
+        budget(decisions),
+        phase(platform, stored, state),
+        lacking(decisions),
+        objective(decisions),
+        demoted(decisions).filter(|_| is_watched(state)),
+        unusual(decisions).filter(|_| is_watched(state)),
+    ];
     alerts.into_iter().chain(others.into_iter().flatten()).take(CONDITIONS_MAX).collect()
 }
 
@@ -50,16 +61,103 @@ fn breakers(platform: &Platform, state: &PlatformState, at: Timestamp) -> Option
 }
 
 fn budget(decisions: &[Decision]) -> Option<Raised> {
-    let bound = decisions
-        .iter()
-        .filter(|decision| decision.reasons.iter().any(|reason| matches!(reason, Reason::Budget { .. })));
-    let bound: Vec<String> = bound.map(|decision| decision.key.to_string()).collect();
-    (!bound.is_empty()).then(|| Raised {
+    let is_bound = |reason: &Reason| matches!(reason, Reason::Budget { .. }).then(String::new);
+    let bound = told(decisions, is_bound)?;
+    Some(Raised {
         name: "BudgetBinds".to_owned(),
-        sentence: format!("the budget allows less than is wanted of {}", crate::cycle::few(bound).join(", ")),
+        sentence: format!("the budget allows less than is wanted of {bound}"),
         action: Some("raise guardrails.budget, or lower what else runs".to_owned()),
         lasting: true,
     })
+}
+
+fn lacking(decisions: &[Decision]) -> Option<Raised> {
+    let lacks = |reason: &Reason| match reason {
+        Reason::Unavailable { why } => Some(format!(" ({why})")),
+        _ => None,
+    };
+    Some(Raised {
+        name: "CapacityUnavailable".to_owned(),
+        sentence: format!("AWS lacks what was asked for of {}", told(decisions, lacks)?),
+        action: Some(
+            "AWS goes on trying; allow more instance types or zones, or ask for a higher quota".to_owned(),
+        ),
+        lasting: true,
+    })
+}
+
+fn objective(decisions: &[Decision]) -> Option<Raised> {
+    /// In fewer days one bad hour decides.
+    const DAYS_MIN: f64 = 7.0;
+    /// From twice the short minutes that are allowed it is no longer chance.
+    const TIMES: f64 = 2.0;
+    let is_missed = |reason: &Reason| match reason {
+        Reason::ObjectiveKept { objective, kept, days, .. }
+            if DAYS_MIN <= *days && TIMES * (1.0 - objective.get()) < 1.0 - kept.get() =>
+        {
+            Some(format!(" ({} % of minutes had enough, {} % promised)", percent(kept), percent(objective)))
+        }
+        _ => None,
+    };
+    Some(Raised {
+        name: "ObjectiveMissed".to_owned(),
+        sentence: format!("too many minutes were short of units: {}", told(decisions, is_missed)?),
+        action: Some(
+            "see what held its scale-outs in `headroom explain`; raise max_capacity or the pace, or promise less".to_owned(),
+        ),
+        lasting: true,
+    })
+}
+
+fn demoted(decisions: &[Decision]) -> Option<Raised> {
+    let is_demoted = |reason: &Reason| match reason {
+        Reason::NotTrusted { confidence, needed } => {
+            Some(format!(" (confidence {:.2}, {:.2} needed)", confidence.get(), needed.get()))
+        }
+        _ => None,
+    };
+    Some(Raised {
+        name: "ForecastDemoted".to_owned(),
+        sentence: format!(
+            "the measured load counts where forecasts are not trusted: {}",
+            told(decisions, is_demoted)?
+        ),
+        action: Some("nothing, if the load has changed for good: models learn it within a day".to_owned()),
+        lasting: true,
+    })
+}
+
+fn unusual(decisions: &[Decision]) -> Option<Raised> {
+    let is_burst = |reason: &Reason| match reason {
+        Reason::Burst { metric, .. } => Some(format!(" ({metric})")),
+        _ => None,
+    };
+    Some(Raised {
+        name: "UnusualLoad".to_owned(),
+        sentence: format!("the newest hour was very unlike its forecast: {}", told(decisions, is_burst)?),
+        action: Some("if it will come again, write it into the calendar".to_owned()),
+        lasting: false,
+    })
+}
+
+/// A share in percent, with as many digits as an objective has.
+fn percent(share: &Ratio) -> String {
+    number((share.get() * 10_000.0).round() / 100.0)
+}
+
+/// Whether forecasts were judged on more than one day. Before that nothing is usual, and every forecast is new.
+fn is_watched(state: &PlatformState) -> bool {
+    1 < state.calibration.0.len()
+}
+
+/// Of which dimensions a reason says something, and what; `None` where none does.
+fn told(decisions: &[Decision], says: impl Fn(&Reason) -> Option<String>) -> Option<String> {
+    let of = |decision: &Decision| {
+        let what = decision.reasons.iter().find_map(&says)?;
+        Some(format!("{}{what}", decision.key))
+    };
+    let found: Vec<String> = decisions.iter().filter_map(of).collect();
+    (!found.is_empty()).then(|| crate::cycle::few(found).join(", "))
 }
 
 fn phase(platform: &Platform, stored: &PlatformState, state: &PlatformState) -> Option<Raised> {
@@ -160,6 +258,41 @@ orchestration: {rollout_phase: limited, auto_promote: true}
                 "BreakerOpen: changes kept failing, so these are left alone: web until 01:20 UTC",
                 "BudgetBinds: the budget allows less than is wanted of web/desired",
                 "PhaseMoved: the phase is full now, and was limited: it did well",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_aws_lacks_and_a_missed_objective_are_told() {
+        let lacks = Reason::Unavailable { why: "no m5.large".into() };
+        assert_eq!(
+            told(&platform(""), &PlatformState::default(), vec![lacks]),
+            ["CapacityUnavailable: AWS lacks what was asked for of web/desired (no m5.large)"]
+        );
+        let kept = |kept: f64, days: f64| {
+            let (objective, kept) = (Ratio::clamped(0.99), Ratio::clamped(kept));
+            let reason = Reason::ObjectiveKept { metric: "cpu".into(), objective, kept, days, times: 1.0 };
+            told(&platform(""), &PlatformState::default(), vec![reason]).len()
+        };
+        assert_eq!([kept(0.979, 7.0), kept(0.981, 7.0), kept(0.979, 6.9)], [1, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_unusual_and_not_trusted_is_told_once_forecasts_were_judged_for_more_than_a_day() {
+        let burst = Reason::Burst { metric: "cpu".into(), anomaly: Ratio::clamped(0.97) };
+        let doubt = Reason::NotTrusted { confidence: Ratio::clamped(0.5), needed: Ratio::clamped(0.7) };
+        let of = |days: usize| {
+            let calibration = Calibration(vec![Tally::default(); days]);
+            let state = PlatformState { calibration, ..PlatformState::default() };
+            told(&platform(""), &state, vec![burst.clone(), doubt.clone()])
+        };
+        assert_eq!(of(1), Vec::<String>::new());
+        assert_eq!(
+            of(2),
+            [
+                "ForecastDemoted: the measured load counts where forecasts are not trusted: web/desired (confidence 0.50, 0.70 \
+                 needed)",
+                "UnusualLoad: the newest hour was very unlike its forecast: web/desired (cpu)",
             ]
         );
     }
