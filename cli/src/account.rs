@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::cycle::{self, Shown};
 use crate::output::say;
-use crate::{apply, rollback, state};
+use crate::{apply, policies, rollback, state};
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
@@ -56,6 +56,9 @@ pub(crate) enum Command {
     },
     /// Rolls back a plan that was carried out, if it still stands as it was made.
     Rollback(rollback::Arguments),
+    /// Target tracking policies of AWS under the platform's floors.
+    #[command(subcommand)]
+    Policies(policies::Command),
     /// Tells what the newest cycles saw, expected, decided and did, and why.
     Explain {
         /// The platform.
@@ -182,6 +185,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
                 cycle::run(&aws, &platform, &state_machine, &input, Shown::Everything, form).await
             }
             Command::Rollback(arguments) => rollback::run(&aws, arguments).await,
+            Command::Policies(command) => policies::run(&aws, command).await,
             Command::Explain { platform, last, form } => {
                 tell(&aws, &PlatformName(platform), last, form).await
             }

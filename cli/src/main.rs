@@ -11,6 +11,8 @@ mod forecast;
 mod iam;
 mod manual;
 mod output;
+#[cfg(feature = "aws")]
+mod policies;
 mod policy;
 #[cfg(feature = "aws")]
 mod rollback;

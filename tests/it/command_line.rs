@@ -247,3 +247,48 @@ async fn a_file_is_applied_with_what_differs_and_stored_once() {
     contains(&bad.err, &["not applied", "its largest, 1, is below its smallest, 2"]);
     assert_eq!(run(&changed, &[]).await.out, "applied is stored like this already\nnothing was stored\n");
 }
+
+#[tokio::test]
+async fn policies_of_aws_are_put_under_the_floors_and_removed() {
+    let bench = Bench::new("laid").await;
+    let folder = server().await.folder.join("laid");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("platform.yaml");
+    std::fs::write(&file, &bench.platform).unwrap();
+    let path = file.to_string_lossy();
+    let policies =
+        async |what: &str| headroom(server().await, bench.machine(), &["policies", what, &path]).await;
+    let shown = policies("show").await;
+    assert_eq!(shown.code, 3, "{shown:?}");
+    let web = format!("{}/desired: ", bench.shop.web());
+    contains(&shown.out, &[&format!("{web}to put: headroom-laid-cpu keeps ASGAverageCPUUtilization at 60")]);
+    contains(&shown.out, &["ECSServiceAverageCPUUtilization at 60", "DynamoDBReadCapacityUtilization at 70"]);
+    contains(&policies("apply").await.out, &[&format!("{web}put: headroom-laid-cpu")]);
+    let again = policies("apply").await;
+    assert_eq!(again.out.matches("is as it should be").count(), 4, "{again:?}");
+    assert_eq!(policies("show").await.code, 0);
+    // Somebody changes one by hand, and adds one.
+    let put = |name: &str, target: f64| {
+        let metric = aws_sdk_autoscaling::types::PredefinedMetricSpecification::builder();
+        let metric = metric.predefined_metric_type("ASGAverageCPUUtilization".into()).build();
+        let tracking = aws_sdk_autoscaling::types::TargetTrackingConfiguration::builder();
+        let tracking = tracking.predefined_metric_specification(metric).target_value(target).build();
+        let put = bench.aws.autoscaling().put_scaling_policy().auto_scaling_group_name(bench.shop.web());
+        put.policy_name(name).policy_type("TargetTrackingScaling").target_tracking_configuration(tracking)
+    };
+    put("headroom-laid-cpu", 85.0).send().await.unwrap();
+    put("by-hand", 50.0).send().await.unwrap();
+    let differs = policies("show").await;
+    assert_eq!(differs.code, 3, "{differs:?}");
+    contains(
+        &differs.out,
+        &["and was ASGAverageCPUUtilization at 85", "by-hand is not Headroom's, and stays"],
+    );
+    let removed = policies("remove").await;
+    contains(&removed.out, &[&format!("{web}removed: headroom-laid-cpu"), "by-hand is not Headroom's"]);
+    let left = bench.aws.autoscaling().describe_policies().auto_scaling_group_name(bench.shop.web());
+    let left = left.send().await.unwrap();
+    let names: Vec<&str> = left.scaling_policies().iter().filter_map(|policy| policy.policy_name()).collect();
+    assert_eq!(names, ["by-hand"]);
+    assert_eq!(policies("remove").await.out.matches("is not there").count(), 4);
+}

@@ -20,6 +20,7 @@ pub mod in_front;
 pub mod lambda;
 pub mod meter;
 pub mod metrics;
+pub mod native_policies;
 pub mod notices;
 pub mod past;
 pub mod probes;

@@ -25,6 +25,7 @@ pub mod order;
 pub mod pilot;
 pub mod plan;
 pub mod platform;
+pub mod policies;
 pub mod reason;
 pub mod report;
 pub mod resource;

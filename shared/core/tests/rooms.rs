@@ -20,6 +20,7 @@ const ROOMS: &[Room<'_>] = &[
     ("calendar", "name platform scalar"),
     ("iam", "platform resource"),
     ("config", "name order platform resource scalar text units"),
+    ("policies", "name platform resource units"),
     ("observe", "name platform units"),
     ("reason", "name platform scalar text units"),
     ("state", "name platform text units"),

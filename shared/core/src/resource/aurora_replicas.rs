@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::Common;
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Named, Readers, ResourceSpec, ScalableTargetId,
-    TARGET_UTILIZATION, Undo, average, utilization,
+    TARGET_UTILIZATION, Undo, average, utilization, TrackedMetric,
 };
 use crate::scalar::Span;
 
@@ -39,6 +39,12 @@ pub(crate) struct AuroraReplicas {
     max_replica_lag: Option<Span>,
 }
 
+const TRACKED: &[TrackedMetric] = &[TrackedMetric {
+    metric: ("AWS/RDS", "CPUUtilization"),
+    predefined: "RDSReaderAverageCPUUtilization",
+    times: 1.0,
+}];
+
 impl Kind for AuroraReplicas {
     const GUIDE: Guide = Guide {
         example: "{type: AURORA_REPLICAS, name: orders, min_capacity: 1, max_capacity: 8}",
@@ -61,6 +67,7 @@ impl Kind for AuroraReplicas {
         let cpu = cpu.map(|cpu| utilization("cpu", cpu, average("AWS/RDS", "CPUUtilization", named)));
         // A reader that is made again is another instance, with an empty cache.
         let facts = Facts {
+            tracked: TRACKED,
             is_served: true,
             undo: Undo::Partial,
             moves_by_unit: true,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::schema::{Common, Missing, Range};
 use super::{
     Adapter, DailyLimit, DimensionSpec, Draft, Facts, Guide, Kind, Measure, Metric, Named, Query, Rate,
-    ResourceSpec, ScalableTargetId, TARGET_UTILIZATION, published,
+    ResourceSpec, ScalableTargetId, TARGET_UTILIZATION, published, TrackedMetric,
 };
 
 /// us-east-1, standard table class, <https://aws.amazon.com/dynamodb/pricing/provisioned/>, November 2026.
@@ -55,6 +55,20 @@ struct IndexThroughput {
     read_capacity: Option<Throughput>,
     write_capacity: Option<Throughput>,
 }
+
+/// What a unit should carry is a share of it, and the policy's target a percentage.
+const TRACKED: &[TrackedMetric] = &[
+    TrackedMetric {
+        metric: ("AWS/DynamoDB", "ConsumedReadCapacityUnits"),
+        predefined: "DynamoDBReadCapacityUtilization",
+        times: 100.0,
+    },
+    TrackedMetric {
+        metric: ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"),
+        predefined: "DynamoDBWriteCapacityUtilization",
+        times: 100.0,
+    },
+];
 
 impl Kind for DynamoDbTable {
     const GUIDE: Guide = Guide {
@@ -115,6 +129,7 @@ fn units(
                 is_served: true,
                 daily_limit: Some(DECREASES),
                 carries: &[("Consumed", 1.0)],
+                tracked: TRACKED,
                 shown: access.shown(table, index),
                 ..Facts::of_storage_at(access.unit_usd_hourly())
             };

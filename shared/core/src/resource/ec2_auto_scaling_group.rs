@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Range};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Named, Query, ResourceSpec, TARGET_UTILIZATION, average,
-    utilization,
+    utilization, TrackedMetric,
 };
 
 /// About an m5.large: us-east-1, on demand, Linux, <https://aws.amazon.com/ec2/pricing/on-demand/>, November 2026.
@@ -15,6 +15,11 @@ const INSTANCE_USD_HOURLY: f64 = 0.10;
 const STOPPED_USD_HOURLY: f64 = 0.0022;
 /// The dimension of instances that serve.
 const DESIRED: &str = "desired";
+const TRACKED: &[TrackedMetric] = &[TrackedMetric {
+    metric: ("AWS/EC2", "CPUUtilization"),
+    predefined: "ASGAverageCPUUtilization",
+    times: 1.0,
+}];
 /// A usual image boots and passes its health checks in three minutes.
 const PROVISIONING_S: u32 = 180;
 
@@ -63,7 +68,7 @@ impl Kind for Ec2AutoScalingGroup {
         let facts = Facts { is_served: true, has_target_groups: true, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
         let shown = vec![query.clone(), group_metric(&self.common.name, "GroupDesiredCapacity")];
         let past = group_metric(&self.common.name, IN_SERVICE);
-        let facts = Facts { past_capacity: Some(past), shown, ..facts };
+        let facts = Facts { past_capacity: Some(past), shown, tracked: TRACKED, ..facts };
         let desired = DimensionSpec::only(DESIRED, self.min_capacity, self.max_capacity, facts);
         let mut dimensions = vec![desired.metrics(cpu.map(|target| utilization("cpu", target, query)))];
         dimensions.extend(self.warm_pool.map(|range| {

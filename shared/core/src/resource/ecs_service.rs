@@ -6,13 +6,26 @@ use serde::Deserialize;
 use super::schema::Common;
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Named, Rate, ResourceSpec, ScalableTargetId,
-    TARGET_UTILIZATION, average, published, utilization,
+    TARGET_UTILIZATION, average, published, utilization, TrackedMetric,
 };
 
 /// About one vCPU with 2 GB on Fargate: us-east-1, Linux on x86, <https://aws.amazon.com/fargate/pricing/>, November 2026.
 const TASK_USD_HOURLY: f64 = 0.05;
 /// An image is pulled and passes its health check within a minute.
 const PROVISIONING_S: u32 = 60;
+
+const TRACKED: &[TrackedMetric] = &[
+    TrackedMetric {
+        metric: ("AWS/ECS", "CPUUtilization"),
+        predefined: "ECSServiceAverageCPUUtilization",
+        times: 1.0,
+    },
+    TrackedMetric {
+        metric: ("AWS/ECS", "MemoryUtilization"),
+        predefined: "ECSServiceAverageMemoryUtilization",
+        times: 1.0,
+    },
+];
 
 /// Tasks of an ECS service.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -61,6 +74,7 @@ impl Kind for EcsService {
         let facts = Facts {
             is_served: true,
             has_target_groups: true,
+            tracked: TRACKED,
             shown: ["CPUUtilization", "MemoryUtilization"].map(|name| average("AWS/ECS", name, named)).into(),
             // Every task reports its utilisation once a minute, so the samples a minute are the tasks.
             past_capacity: Some(published(

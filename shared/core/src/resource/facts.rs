@@ -23,6 +23,8 @@ pub struct Facts {
     pub is_served: bool,
     /// As Application Auto Scaling knows it: where native policies are found, and what a floor is set on.
     pub scalable_target: Option<ScalableTargetId>,
+    /// The metrics by which AWS has target tracking policies of it.
+    pub tracked: &'static [TrackedMetric],
     /// The metric that tells the units of the past.
     pub past_capacity: Option<Query>,
     /// What AWS publishes of it that people look at, beside what it is measured by.
@@ -79,6 +81,7 @@ impl Facts {
             has_target_groups: false,
             is_served: false,
             scalable_target: None,
+            tracked: &[],
             past_capacity: None,
             shown: Vec::new(),
             one_at_a_time: false,
@@ -90,6 +93,18 @@ impl Facts {
             serves_at_none: Units(0),
         }
     }
+}
+
+/// A metric by which AWS has target tracking policies: EC2 Auto Scaling API reference, PredefinedMetricSpecification, and Application
+/// Auto Scaling API reference, PredefinedMetricSpecification.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrackedMetric {
+    /// Its namespace and name in CloudWatch, as we read it.
+    pub metric: (&'static str, &'static str),
+    /// The policy's name for it.
+    pub predefined: &'static str,
+    /// The policy's target, in what a unit should carry of the metric.
+    pub times: f64,
 }
 
 /// Which ways a dimension can go.

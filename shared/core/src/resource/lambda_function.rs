@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Missing, Range};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Measure, Metric, Named, Query, Rate, ResourceSpec,
-    ScalableTargetId, TARGET_UTILIZATION, guard, published,
+    ScalableTargetId, TARGET_UTILIZATION, guard, published, TrackedMetric,
 };
 
 /// A GB of provisioned concurrency: us-east-1, x86, <https://aws.amazon.com/lambda/pricing/>, November 2026.
@@ -36,6 +36,13 @@ pub(crate) struct LambdaFunction {
     /// concurrency.
     missing: Option<Missing>,
 }
+
+/// Its utilisation is a share of what is provisioned, and so is what one of it should run.
+const TRACKED: &[TrackedMetric] = &[TrackedMetric {
+    metric: ("AWS/Lambda", "ConcurrentExecutions"),
+    predefined: "LambdaProvisionedConcurrencyUtilization",
+    times: 1.0,
+}];
 
 impl Kind for LambdaFunction {
     const GUIDE: Guide = Guide {
@@ -100,7 +107,7 @@ impl LambdaFunction {
             published("AWS/Lambda", "ProvisionedConcurrentExecutions", named, ("Maximum", Rate::Level)),
             published("AWS/Lambda", "Throttles", [("FunctionName", name.as_str())], ("Sum", Rate::PerMinute)),
         ];
-        let facts = Facts { is_served: true, shown, ..Facts::of_units_at(GB_USD_HOURLY) };
+        let facts = Facts { is_served: true, shown, tracked: TRACKED, ..Facts::of_units_at(GB_USD_HOURLY) };
         let target = ScalableTargetId::new(
             "lambda",
             format!("function:{resource}"),

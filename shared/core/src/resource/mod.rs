@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use arn::{Arn, Named, misplaced};
 pub(crate) use draft::{DimensionSpec, Draft, Note, Remark, ResourceSpec};
-pub use facts::{Adapter, DailyLimit, Facts, Readers, ScalableTargetId, Scaling, Undo};
+pub use facts::{Adapter, DailyLimit, Facts, Readers, ScalableTargetId, Scaling, TrackedMetric, Undo};
 pub use metric::{Measure, Metric, Query, Rate};
 pub(crate) use metric::{UTILIZATION_LIMIT, average, guard, published, utilization};
 pub use permissions::Permissions;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Missing};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Measure, Metric, Named, Query, Rate, ResourceSpec,
-    ScalableTargetId, Undo, published,
+    ScalableTargetId, Undo, published, TrackedMetric,
 };
 
 /// An ml.m5.xlarge: us-east-1, real-time inference, <https://aws.amazon.com/sagemaker/ai/pricing/>, November 2026.
@@ -34,6 +34,13 @@ pub(crate) struct SageMakerEndpoint {
     missing: Option<Missing>,
 }
 
+/// Invocations a minute of one instance, as we count them.
+const TRACKED: &[TrackedMetric] = &[TrackedMetric {
+    metric: ("AWS/SageMaker", "Invocations"),
+    predefined: "SageMakerVariantInvocationsPerInstance",
+    times: 1.0,
+}];
+
 impl Kind for SageMakerEndpoint {
     const GUIDE: Guide = Guide {
         example: "{type: SAGEMAKER_ENDPOINT, name: ranking, target_invocations: 600, min_capacity: 1, max_capacity: 6}",
@@ -53,7 +60,7 @@ impl Kind for SageMakerEndpoint {
         draft.plain(&["variant"], &variant, "the variant's name");
         self.check(draft);
         // What is set comes back, on other instances.
-        let facts = Facts { is_served: true, undo: Undo::Partial, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
+        let facts = Facts { is_served: true, undo: Undo::Partial, tracked: TRACKED, ..Facts::of_units_at(INSTANCE_USD_HOURLY) };
         let desired = DimensionSpec::only("desired", self.min_capacity, self.max_capacity, facts);
         let id = format!("endpoint/{}/variant/{variant}", self.common.name);
         let target = ScalableTargetId::new("sagemaker", id, "sagemaker:variant:DesiredInstanceCount");
