@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+pub mod adopt;
 pub mod alert;
 pub mod calendar;
 pub mod collect;

@@ -17,6 +17,7 @@ const ROOMS: &[Room<'_>] = &[
     ("order", "name"),
     ("resource", "name scalar units"),
     ("platform", "name resource scalar units"),
+    ("adopt", "name order resource text"),
     ("calendar", "name platform scalar"),
     ("iam", "platform resource"),
     ("config", "name order platform resource scalar text units"),
