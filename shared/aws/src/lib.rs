@@ -8,6 +8,8 @@
 pub mod config_source;
 pub mod configs;
 pub mod dashboards;
+#[cfg(any(test, feature = "discovery"))]
+pub mod discovery;
 pub mod error;
 pub mod executions;
 pub mod failure;

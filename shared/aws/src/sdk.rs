@@ -70,6 +70,11 @@ impl Aws {
         /// Application Auto Scaling.
         application, aws_sdk_applicationautoscaling
     );
+    #[cfg(any(test, feature = "discovery"))]
+    client!(
+        /// CloudFormation, to list what a stack has.
+        cloudformation, aws_sdk_cloudformation
+    );
     client!(
         /// CloudWatch.
         cloudwatch, aws_sdk_cloudwatch
@@ -105,6 +110,11 @@ impl Aws {
     client!(
         /// RDS and Aurora.
         rds, aws_sdk_rds
+    );
+    #[cfg(any(test, feature = "discovery"))]
+    client!(
+        /// The tags of resources of every service.
+        tagging, aws_sdk_resourcegroupstagging
     );
     client!(
         /// SageMaker.

@@ -5,6 +5,8 @@
 mod bounds;
 mod evidence;
 pub mod inventory;
+pub mod price;
+mod scalable;
 mod tagging;
 mod targets;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod yaml;
 
 use serde::Serialize;
 
+pub use scalable::scalable_target;
 pub use tagging::{TAG, Tagging};
 pub use tiers::{Dependency, Tier};
 

@@ -2,6 +2,8 @@
 
 mod any_found;
 
+use std::collections::BTreeSet;
+
 use any_found::any_found;
 use expect_test::expect_file;
 use proptest::prelude::*;
@@ -12,7 +14,7 @@ use super::inventory::{
 use super::*;
 use crate::config::parse;
 use crate::platform::Phase;
-use crate::resource::ResourceKind;
+use crate::resource::{ResourceKind, ScalableTargetId};
 
 fn asked() -> Asked {
     Asked { platform: "shop".into(), what: "the tag app=shop".into(), day: "2026-11-27".into() }
@@ -133,6 +135,27 @@ fn a_shop_becomes_a_file_with_its_evidence() {
     let platform = parse(&proposal.yaml).unwrap().platform;
     assert_eq!(platform.orchestration.phase, Phase::Observe);
     assert_eq!(platform.resources().count(), 7);
+}
+
+#[test]
+fn scalable_targets_are_those_that_the_file_comes_to() {
+    let capacity = |key| FoundCapacity::new(CapacityKey::Range(key), "nodes", 2.0);
+    let cache = found(
+        ResourceKind::ElastiCacheReplicationGroup,
+        "shop-cache",
+        vec![capacity("replicas").at_most(5.0), capacity("shards")],
+    );
+    let mut inventory = shop();
+    inventory.found.push(cache);
+    let of_found = |found: &Found| -> Vec<ScalableTargetId> {
+        found.capacities.iter().filter_map(|capacity| scalable_target(found, &capacity.at)).collect()
+    };
+    let ours: BTreeSet<ScalableTargetId> = inventory.found.iter().flat_map(of_found).collect();
+    let platform = parse(&propose(&asked(), &inventory).unwrap().yaml).unwrap().platform;
+    let theirs: BTreeSet<ScalableTargetId> =
+        platform.dimensions().filter_map(|place| place.dimension.facts.scalable_target.clone()).collect();
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), 8);
 }
 
 fn check(uses: &[(&str, &str)], expected: &str) {

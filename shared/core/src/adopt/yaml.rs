@@ -224,6 +224,8 @@ fn least(kind: ResourceKind, capacity: &FoundCapacity) -> f64 {
 
 fn plain(out: &mut String, proposed: &Proposed, targets: &[targets::Target], pauses: bool) {
     let Proposed { min, max, from } = proposed;
+    // One ACU, or one of anything else, is the least that may be the most.
+    let max = max.max(1.0);
     let _ = writeln!(out, "        min_capacity: {min} # {}\n        max_capacity: {max}", one_line(from));
     if pauses {
         out.push_str("        auto_pause: true # its smallest is 0, at which AWS lets it pause\n");
