@@ -22,11 +22,14 @@ use serde_json::json;
 
 use crate::cycle::{self, Shown};
 use crate::output::say;
-use crate::{apply, policies, rollback, state};
+use crate::{adopt, apply, policies, rollback, state};
 
 /// Commands for an account.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Looks at what an account has and writes a platform file for it, in phase observe, with the evidence for tiers and
+    /// dependencies. Nothing is changed in the account.
+    Adopt(adopt::Arguments),
     /// Checks a platform file, tells what differs from the stored one, and stores it where the functions find it.
     #[command(visible_alias = "publish")]
     Apply(apply::Arguments),
@@ -173,6 +176,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, String> {
     runtime()?.block_on(async {
         let aws = Aws::from_env().await;
         match command {
+            Command::Adopt(arguments) => adopt::run(&aws, &arguments).await,
             Command::Apply(arguments) => apply::run(&aws, &arguments).await,
             Command::Plan { platform, state_machine, form } => {
                 let input = json!({"platform": platform, "dryRun": true});

@@ -3,6 +3,8 @@
 #[cfg(feature = "aws")]
 mod account;
 #[cfg(feature = "aws")]
+mod adopt;
+#[cfg(feature = "aws")]
 mod apply;
 #[cfg(feature = "aws")]
 mod cycle;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::resource::ResourceKind;
 
 /// Everything that was found, and what could not be seen.
@@ -203,7 +205,7 @@ pub struct Handle {
 }
 
 /// Something that was asked for and cannot be scaled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// What it is.
     pub what: String,

@@ -11,6 +11,7 @@ mod tagging;
 mod targets;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod tiers;
 mod yaml;
 
@@ -20,7 +21,7 @@ pub use scalable::scalable_target;
 pub use tagging::{TAG, Tagging};
 pub use tiers::{Dependency, Tier};
 
-use self::inventory::Inventory;
+use self::inventory::{Inventory, LeftOut};
 use crate::name::PlatformName;
 
 /// What was asked for.
@@ -43,6 +44,10 @@ pub struct Proposal {
     pub dependencies: Vec<Dependency>,
     /// What to know of the order, in sentences.
     pub remarks: Vec<String>,
+    /// What was asked for and cannot be scaled.
+    pub left_out: Vec<LeftOut>,
+    /// What could not be seen, in sentences.
+    pub not_seen: Vec<String>,
     /// What has to be tagged and switched on.
     pub tagging: Tagging,
     /// The file.
@@ -75,6 +80,8 @@ pub fn propose(asked: &Asked, inventory: &Inventory) -> Result<Proposal, Nothing
         tiers: arrangement.tiers,
         dependencies: arrangement.dependencies,
         remarks: arrangement.remarks,
+        left_out: inventory.left_out.clone(),
+        not_seen: inventory.not_seen.clone(),
     })
 }
 

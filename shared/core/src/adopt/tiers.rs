@@ -24,6 +24,8 @@ pub struct Tier {
     /// Its resources, by their place in the inventory.
     #[serde(skip)]
     pub members: Vec<usize>,
+    /// Their names.
+    pub resources: Vec<String>,
     /// Why these belong together.
     pub why: String,
 }
@@ -55,14 +57,9 @@ pub(super) fn arrange(inventory: &Inventory) -> Arrangement {
     let front = front(found, &edges);
     let levels = levels(found, &edges, &front);
     let deepest = levels.iter().map(|layer| layer.len()).filter(|members| 0 < *members).count();
-    let mut tiers = Vec::new();
+    let mut tiers = Tiers { found, tiers: Vec::new() };
     let data: Vec<usize> = places(found, |found| found.is_data());
-    push(
-        &mut tiers,
-        DATA.to_owned(),
-        data,
-        "Holds data: what uses it scales out after it, and in before it.",
-    );
+    tiers.push(DATA.to_owned(), data, "Holds data: what uses it scales out after it, and in before it.");
     for (index, members) in levels.into_iter().enumerate() {
         let name = if deepest <= 1 { APP.to_owned() } else { format!("{APP}_{}", index + 1) };
         let why = if index == 0 {
@@ -70,19 +67,32 @@ pub(super) fn arrange(inventory: &Inventory) -> Arrangement {
         } else {
             "Uses the tier before it, and so scales out after it."
         };
-        push(&mut tiers, name, members, why);
+        tiers.push(name, members, why);
     }
     let why =
         "The internet reaches it by a load balancer, and nothing else here uses it: it scales out last.";
-    push(&mut tiers, WEB.to_owned(), front, why);
+    tiers.push(WEB.to_owned(), front, why);
+    let tiers = tiers.tiers;
     let dependencies = dependencies(&tiers, &edges);
-    let remarks = circles.into_iter().chain(unproven(found, &tiers, &dependencies)).collect();
+    let remarks = circles.into_iter().chain(unproven(&tiers, &dependencies)).collect();
     Arrangement { tiers, dependencies, remarks }
 }
 
-fn push(tiers: &mut Vec<Tier>, name: String, members: Vec<usize>, why: &str) {
-    if !members.is_empty() {
-        tiers.push(Tier { name, members, why: why.to_owned() });
+/// Tiers so far.
+struct Tiers<'a> {
+    found: &'a [Found],
+    tiers: Vec<Tier>,
+}
+
+impl Tiers<'_> {
+    /// Adds a tier, if it has members.
+    fn push(&mut self, name: String, members: Vec<usize>, why: &str) {
+        if members.is_empty() {
+            return;
+        }
+        let resources = members.iter().filter_map(|place| self.found.get(*place));
+        let resources = resources.map(|found| found.name.clone()).collect();
+        self.tiers.push(Tier { name, members, resources, why: why.to_owned() });
     }
 }
 
@@ -164,24 +174,20 @@ fn dependencies(tiers: &[Tier], edges: &[Edge]) -> Vec<Dependency> {
 }
 
 /// What stands in the order by its kind alone.
-fn unproven(found: &[Found], tiers: &[Tier], dependencies: &[Dependency]) -> Vec<String> {
+fn unproven(tiers: &[Tier], dependencies: &[Dependency]) -> Vec<String> {
     let pairs = tiers.iter().zip(tiers.iter().skip(1));
     let without = pairs.filter(|(first, then)| {
         !dependencies.iter().any(|edge| edge.source == then.name && edge.target == first.name)
     });
-    let names = |tier: &Tier| -> String {
-        let names = tier.members.iter().filter_map(|place| found.get(*place));
-        names.map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
     without
         .map(|(first, then)| {
             format!(
                 "nothing was seen that says {} ({}) uses {} ({}): the order between them is by their kinds; write the \
                  dependency if there is one",
                 then.name,
-                names(then),
+                then.resources.join(", "),
                 first.name,
-                names(first)
+                first.resources.join(", ")
             )
         })
         .collect()
