@@ -3,14 +3,21 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use headroom_aws::discovery::{Wanted, discover};
+use headroom_aws::metrics::CloudWatch;
+use headroom_aws::past;
 use headroom_aws::sdk::Aws;
-use headroom_core::adopt::{Asked, Proposal, platform_name, propose, text};
-use headroom_core::config::{Parsed, parse};
+use headroom_core::adopt::back_test::{BackTest, DAYS, back_test};
+use headroom_core::adopt::inventory::Inventory;
+use headroom_core::adopt::{Asked, Proposal, bill, platform_name, propose, tagged_platform, text};
+use headroom_core::config::parse;
 use headroom_core::name::PlatformName;
+use headroom_core::platform::Platform;
 use headroom_core::report::SCHEMA;
+use headroom_core::simulate::measured::steering_metrics;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -30,7 +37,7 @@ pub(crate) struct Arguments {
     /// A resource, by name or ARN; an ECS service as CLUSTER/SERVICE. What tags, stacks and names find is added up.
     #[arg(long = "name", value_name = "NAME", group = "wanted")]
     names: Vec<String>,
-    /// The name of the platform. Default the value of the first tag, the first stack, or `adopted`.
+    /// The name of the platform. Default what the tag `headroom` says, the value of the first tag, the first stack, or `adopted`.
     #[arg(long, value_name = "NAME")]
     platform: Option<String>,
     /// The file to write.
@@ -39,6 +46,9 @@ pub(crate) struct Arguments {
     /// Replaces the file if it is there already.
     #[arg(long)]
     force: bool,
+    /// Does not replay the newest weeks from CloudWatch, which takes most of the time.
+    #[arg(long)]
+    no_back_test: bool,
     #[command(flatten)]
     form: Form,
 }
@@ -51,10 +61,13 @@ fn tag(text: &str) -> Result<(String, String), String> {
 }
 
 impl Arguments {
-    fn platform(&self) -> PlatformName {
-        let tagged = || self.tags.first().map(|(_, value)| value);
-        let name = self.platform.as_ref().or_else(tagged).or_else(|| self.stacks.first());
-        platform_name(name.map(String::as_str).unwrap_or_default())
+    fn platform(&self, inventory: &Inventory) -> PlatformName {
+        if let Some(name) = &self.platform {
+            return platform_name(name);
+        }
+        let of_tag = || self.tags.first().map(|(_, value)| value);
+        let asked = || platform_name(of_tag().or_else(|| self.stacks.first()).map_or("", String::as_str));
+        tagged_platform(inventory).unwrap_or_else(asked)
     }
 
     /// What is looked for, in words.
@@ -65,9 +78,9 @@ impl Arguments {
         tags.chain(stacks).chain(names).collect::<Vec<_>>().join(" and ")
     }
 
-    fn asked(&self, now: Timestamp) -> Asked {
+    fn asked(&self, inventory: &Inventory, now: Timestamp) -> Asked {
         let day = now.to_string().chars().take_while(|letter| *letter != 'T').collect();
-        Asked { platform: self.platform(), what: self.told(), day }
+        Asked { platform: self.platform(inventory), what: self.told(), day }
     }
 }
 
@@ -83,18 +96,29 @@ pub(crate) async fn run(aws: &Aws, arguments: &Arguments) -> Result<ExitCode, St
     let wanted = Wanted { tags: tags.clone(), stacks: stacks.clone(), names: names.clone() };
     let progress = |what: &str| eprintln!("{what} ...");
     let inventory = discover(aws, &wanted, &progress).await.map_err(|error| error.to_string())?;
-    let asked = arguments.asked(Timestamp::now());
+    let now = Timestamp::now();
+    let asked = arguments.asked(&inventory, now);
     let proposal = propose(&asked, &inventory).map_err(|error| error.to_string())?;
     write(file, &proposal.yaml, arguments.force)?;
     let name = file.display();
     let parsed = parse(&proposal.yaml)
         .map_err(|faults| format!("{name} was written and is not valid, which should not be:\n{faults}"))?;
     parsed.warnings.iter().for_each(|warning| eprintln!("{name}:{warning} (warning)"));
+    let adopted = Adopted { asked, file, proposal, platform: parsed.platform };
     if arguments.form.json {
-        say(as_json(&asked, file, &proposal))?;
-    } else {
-        tell(&asked, file, &proposal, &parsed)?;
+        let told = if arguments.no_back_test { None } else { Some(adopted.back_test(aws, now, false).await) };
+        say(adopted.as_json(told))?;
+        return Ok(ExitCode::SUCCESS);
     }
+    // What is known is told at once: the replay takes its time.
+    adopted.tell()?;
+    if !arguments.no_back_test {
+        match adopted.back_test(aws, now, true).await {
+            Ok(told) => say(text::back_test(&told).trim_end())?,
+            Err(why) => say(format_args!("not replayed: {why}"))?,
+        }
+    }
+    adopted.tell_rest()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -106,25 +130,67 @@ fn write(file: &Path, text: &str, force: bool) -> Result<(), String> {
     options.write(true).open(file).and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)
 }
 
-fn tell(asked: &Asked, file: &Path, proposal: &Proposal, parsed: &Parsed) -> Result<(), String> {
-    let (resources, dimensions) = (parsed.platform.resources().count(), parsed.platform.dimensions().count());
-    say(format_args!(
-        "{} is written: {} with {resources} resources and {dimensions} dimensions, in phase observe\n",
-        file.display(),
-        asked.platform
-    ))?;
-    say(text::arrangement(proposal))?;
-    say(text::to_do(&proposal.tagging, &asked.platform).trim_end())?;
-    say("nothing was changed in the account")
+/// What an account became.
+struct Adopted<'a> {
+    asked: Asked,
+    file: &'a Path,
+    proposal: Proposal,
+    platform: Platform,
 }
 
-fn as_json(asked: &Asked, file: &Path, proposal: &Proposal) -> serde_json::Value {
-    json!({"schema": SCHEMA, "platform": asked.platform, "file": file, "proposal": proposal})
+impl Adopted<'_> {
+    fn tell(&self) -> Result<(), String> {
+        let (resources, dimensions) = (self.platform.resources().count(), self.platform.dimensions().count());
+        say(format_args!(
+            "{} is written: {} with {resources} resources and {dimensions} dimensions, in phase observe\n",
+            self.file.display(),
+            self.asked.platform
+        ))?;
+        say(text::arrangement(&self.proposal))
+    }
+
+    fn tell_rest(&self) -> Result<(), String> {
+        say(text::bill(bill(&self.platform)))?;
+        say(text::to_do(&self.proposal.tagging, &self.asked.platform).trim_end())?;
+        say("nothing was changed in the account")
+    }
+
+    /// The newest weeks, from CloudWatch.
+    async fn back_test(&self, aws: &Aws, now: Timestamp, bar: bool) -> Result<BackTest, String> {
+        eprintln!("reads {DAYS} days of metrics and replays them ...");
+        let asked = steering_metrics(&self.platform, None);
+        let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
+        let span = Duration::from_secs(DAYS * 86_400);
+        let read = past::history(&metrics, &self.platform, &asked, now, span).await;
+        let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
+        let loads = keys.zip(read.map_err(|error| error.to_string())?).collect();
+        let mut progress = crate::simulate::progress();
+        let mut heard = |done, of| {
+            if bar {
+                progress(done, of);
+            }
+        };
+        back_test(&self.platform, loads, &mut heard).map_err(|error| error.to_string())
+    }
+
+    fn as_json(&self, told: Option<Result<BackTest, String>>) -> serde_json::Value {
+        let (told, why) = match told {
+            Some(Ok(told)) => (Some(told), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        json!({
+            "schema": SCHEMA, "platform": self.asked.platform, "file": self.file, "proposal": self.proposal,
+            "back_test": told, "not_replayed": why, "bill": bill(&self.platform),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use headroom_core::adopt::inventory::Found;
+    use headroom_core::resource::ResourceKind;
 
     use super::*;
 
@@ -141,11 +207,16 @@ mod tests {
 
     #[test]
     fn the_platform_is_called_after_what_is_looked_for() {
-        let name = |words: &str| parsed(words).unwrap().platform().0;
+        let mut inventory = Inventory::default();
+        let name = |words: &str| parsed(words).unwrap().platform(&Inventory::default()).0;
         assert_eq!(name("--tag app=my:shop --stack s"), "my-shop");
         assert_eq!(name("--stack shop-prod --name api"), "shop-prod");
         assert_eq!(name("--name prod/api"), "adopted");
         assert_eq!(name("--name prod/api --platform shop"), "shop");
+        let mut table = Found::new(ResourceKind::DynamoDbTable, "orders", "arn");
+        table.tags.insert("headroom".into(), "shop".into());
+        inventory.found.push(table);
+        assert_eq!(parsed("--tag app=x").unwrap().platform(&inventory).0, "shop");
         let told = parsed("--tag app=shop --tag env=prod --name prod/api").unwrap().told();
         assert_eq!(told, "the tag app=shop and the tag env=prod and the name prod/api");
     }

@@ -12,7 +12,7 @@ use headroom_core::scalar::Span;
 use headroom_core::simulate::measured::Measured;
 use headroom_core::simulate::text::{plain_percent, text};
 use headroom_core::simulate::trace::{self, Trace};
-use headroom_core::simulate::{Chances, Options, Replay, html::html, replay};
+use headroom_core::simulate::{Chances, OBJECTIVES, Options, Replay, html::html, replay};
 
 use crate::output::say;
 
@@ -116,7 +116,8 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<ExitCode, String> {
         peers: arguments.against == "all",
         only: only.as_ref(),
         peak_units: arguments.peak_units,
-        curve: arguments.objectives,
+        without_floor: false,
+        objectives: if arguments.objectives { &OBJECTIVES } else { &[] },
     };
     let replayed = replay(&platform, &trace, &options, &mut progress());
     let mut replayed = replayed.map_err(|error| format!("{error}{}", known(&notes)))?;
@@ -164,7 +165,7 @@ fn from_cloudwatch(_: &Platform, _: Option<&DimensionKey>, _: Span) -> Result<Me
 }
 
 /// A bar on a terminal; a file or a pipe gets none.
-fn progress() -> impl FnMut(usize, usize) {
+pub(crate) fn progress() -> impl FnMut(usize, usize) {
     const CELLS: usize = 40;
     let seen = std::io::stderr().is_terminal();
     let mut last = usize::MAX;

@@ -17,7 +17,6 @@ const ROOMS: &[Room<'_>] = &[
     ("order", "name"),
     ("resource", "name scalar units"),
     ("platform", "name resource scalar units"),
-    ("adopt", "name order resource text"),
     ("calendar", "name platform scalar"),
     ("iam", "platform resource"),
     ("config", "name order platform resource scalar text units"),
@@ -45,6 +44,7 @@ const ROOMS: &[Room<'_>] = &[
         "alert cycle decide forecast journal learning lease name observe plan platform reason settle state text units usage",
     ),
     ("dashboard", "platform report"),
+    ("adopt", "collect dashboard name order pilot platform resource simulate text units usage"),
 ];
 
 /// Edges that one would not expect, with a word why.
@@ -72,6 +72,10 @@ const WHY: &[(&str, &str, &str)] = &[
     ("simulate", "collect", "measured utilisation becomes load as in a cycle"),
     ("report", "learning", "a report names costs and the measured share"),
     ("report", "reason", "that a budget binds is told by the reason of a decision"),
+    ("adopt", "simulate", "the history of an account is replayed beside its native policies"),
+    ("adopt", "pilot", "what costs the most is told by the metric that steers it"),
+    ("adopt", "dashboard", "the bill counts the metrics that a platform publishes"),
+    ("adopt", "collect", "and those that it reads in every cycle"),
     ("dashboard", "report", "it draws the figures that reports publish, by the names they have there"),
 ];
 

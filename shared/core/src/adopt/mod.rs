@@ -2,6 +2,8 @@
 //!
 //! It proposes and never decides: the file is in phase `observe`, and what was guessed says so.
 
+pub mod back_test;
+mod bill;
 mod bounds;
 mod evidence;
 pub mod inventory;
@@ -17,6 +19,7 @@ mod yaml;
 
 use serde::Serialize;
 
+pub use bill::{Bill, bill};
 pub use scalable::scalable_target;
 pub use tagging::{TAG, Tagging};
 pub use tiers::{Dependency, Tier};
@@ -83,6 +86,13 @@ pub fn propose(asked: &Asked, inventory: &Inventory) -> Result<Proposal, Nothing
         left_out: inventory.left_out.clone(),
         not_seen: inventory.not_seen.clone(),
     })
+}
+
+/// The platform whose tag everything carries that carries one at all.
+pub fn tagged_platform(inventory: &Inventory) -> Option<PlatformName> {
+    let mut names = inventory.found.iter().filter_map(|found| found.tags.get(TAG));
+    let first = names.next()?;
+    names.all(|name| name == first).then(|| platform_name(first))
 }
 
 /// A name that a platform may have, made of any text.

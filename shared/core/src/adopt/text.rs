@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Proposal, Tagging};
+use super::back_test::{BackTest, Miss, PolicyLine};
+use super::{Bill, Proposal, Tagging};
 use crate::name::PlatformName;
 
 /// Pieces of evidence told of one dependency: a sentence or two convince, and the file has all of them.
@@ -40,12 +41,12 @@ pub fn arrangement(proposal: &Proposal) -> String {
 pub fn to_do(tagging: &Tagging, platform: &PlatformName) -> String {
     let mut out = String::new();
     let Tagging { missing, of_others, unrecorded, commands } = tagging;
-    if missing.is_empty() {
+    if missing.is_empty() && of_others.is_empty() {
         let _ = writeln!(
             out,
             "everything carries the tag headroom; Headroom may change what has headroom={platform}"
         );
-    } else {
+    } else if !missing.is_empty() {
         let _ = writeln!(
             out,
             "before a phase above observe, tag headroom={platform}; in mode floor the scalable targets too\n  {}",
@@ -64,12 +65,70 @@ pub fn to_do(tagging: &Tagging, platform: &PlatformName) -> String {
     out
 }
 
+/// What the newest weeks would have been, and what Headroom itself costs.
+pub fn back_test(told: &BackTest) -> String {
+    let mut out = String::new();
+    let start = told.start.to_string();
+    let _ = writeln!(
+        out,
+        "the last {:.1} days, replayed from {}, with {:.1} days before them to learn from",
+        told.days,
+        start.get(..16).unwrap_or(&start).replace('T', " "),
+        told.history_days
+    );
+    let _ = writeln!(out, "  {:34}{:>8}{:>10}{:>12}", "policy", "short", "minutes", told.currency);
+    for line in &told.policies {
+        let PolicyLine { name, short_percent, short_minutes, money } = line;
+        let _ = writeln!(out, "  {name:34}{short_percent:>7.2}%{short_minutes:>10.0}{money:>12.2}");
+    }
+    out.push_str(if told.misses.is_empty() {
+        "headroom missed nothing\n"
+    } else {
+        "the worst misses of headroom, units that it had and that were needed\n"
+    });
+    told.misses.iter().for_each(|one| out.push_str(&miss(one)));
+    told.notes.iter().for_each(|note| out.push_str(&format!("note: {note}\n")));
+    out
+}
+
+fn miss(miss: &Miss) -> String {
+    let Miss { dimension, from, minutes, units, needed, is_bounded, .. } = miss;
+    let from = from.to_string();
+    let from = from.get(..16).unwrap_or(&from).replace('T', " ");
+    let bounded = if *is_bounded { "; the file allows no more" } else { "" };
+    format!("  {from} for {minutes} min: {dimension} had {units} of {needed} units{bounded}\n")
+}
+
+/// What Headroom itself would cost.
+pub fn bill(bill: Bill) -> String {
+    format!(
+        "headroom's own bill: about ${:.2} a month: quiet cycles ${:.2}, custom metrics ${:.2}, alarms and the topic's key ${:.2}; \
+         plans, logs and tables come on top",
+        bill.total_usd(),
+        bill.cycles_usd,
+        bill.metrics_usd,
+        bill.stack_usd
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
     use super::super::{Dependency, LeftOut, Tier};
     use super::*;
+
+    impl Miss {
+        fn new(
+            dimension: &str,
+            from: &str,
+            (minutes, units, needed): (usize, u32, u32),
+            is_bounded: bool,
+        ) -> Miss {
+            let (dimension, from) = (dimension.parse().unwrap(), from.parse().unwrap());
+            Miss { dimension, from, minutes, units, needed, is_bounded, weight: 0.0 }
+        }
+    }
 
     fn tier(name: &str, resources: &[&str]) -> Tier {
         let resources: Vec<String> = resources.iter().map(|name| (*name).to_owned()).collect();
@@ -103,6 +162,40 @@ mod tests {
             not seen: load balancers: denied
         "#]]
         .assert_eq(&arrangement(&proposal));
+    }
+
+    #[test]
+    fn a_person_reads_what_the_newest_weeks_would_have_been() {
+        let line = |name: &str, short_percent, short_minutes, money| PolicyLine {
+            name: name.into(),
+            short_percent,
+            short_minutes,
+            money,
+        };
+        let told = BackTest {
+            start: "2026-11-13T08:00:00Z".parse().unwrap(),
+            days: 14.0,
+            history_days: 21.0,
+            currency: "USD".into(),
+            policies: vec![
+                line("target tracking", 3.6, 725.8, 208.94),
+                line("headroom at 99.5%", 0.5, 100.0, 200.97),
+            ],
+            misses: vec![Miss::new("web/desired", "2026-11-20T08:03:00Z", (12, 9, 14), true)],
+            notes: vec!["api/desired is left out".into()],
+        };
+        expect![[r#"
+            the last 14.0 days, replayed from 2026-11-13 08:00, with 21.0 days before them to learn from
+              policy                               short   minutes         USD
+              target tracking                      3.60%       726      208.94
+              headroom at 99.5%                    0.50%       100      200.97
+            the worst misses of headroom, units that it had and that were needed
+              2026-11-20 08:03 for 12 min: web/desired had 9 of 14 units; the file allows no more
+            note: api/desired is left out
+        "#]]
+        .assert_eq(&back_test(&told));
+        let bill = Bill { cycles_usd: 2.73, metrics_usd: 4.8, stack_usd: 1.5 };
+        expect!["headroom's own bill: about $9.03 a month: quiet cycles $2.73, custom metrics $4.80, alarms and the topic's key $1.50; plans, logs and tables come on top"].assert_eq(&super::bill(bill));
     }
 
     #[test]

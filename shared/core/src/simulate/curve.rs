@@ -7,8 +7,8 @@ use super::{Figures, Loaded, NoReplay, headroom_policy, run};
 use crate::platform::Platform;
 use crate::units::Ratio;
 
-/// The objectives that are compared, loosest first.
-pub(super) const OBJECTIVES: [f64; 5] = [0.95, 0.99, 0.995, 0.999, 0.9995];
+/// The objectives that are compared where somebody asks what a stricter one buys, loosest first.
+pub const OBJECTIVES: [f64; 5] = [0.95, 0.99, 0.995, 0.999, 0.9995];
 
 /// What one objective gave.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -49,13 +49,14 @@ impl Curve {
 /// Replays Headroom's policy at each objective. `heard` is told every minute.
 pub(super) fn curve(
     platform: &Platform,
+    objectives: &[f64],
     loaded: &[Loaded],
     edges: &[(usize, usize)],
     heard: &mut dyn FnMut(),
 ) -> Result<Curve, NoReplay> {
-    let at = |objective: f64| {
+    let at = |objective: &f64| {
         let mut platform = platform.clone();
-        platform.predictive.objective = Ratio::clamped(objective);
+        platform.predictive.objective = Ratio::clamped(*objective);
         let fleet = headroom_policy::fleet(&platform, loaded)?;
         let own = headroom_policy::own(&platform, fleet, loaded, false, heard);
         let figures = run("headroom", loaded, own.outcomes, edges, Vec::new()).figures;
@@ -63,7 +64,7 @@ pub(super) fn curve(
         let short_minutes = figures.tau_u / 100.0 * real(minutes);
         Ok(CurvePoint { objective: platform.predictive.objective, figures, short_minutes })
     };
-    OBJECTIVES.into_iter().map(at).collect::<Result<_, _>>().map(Curve)
+    objectives.iter().map(at).collect::<Result<_, _>>().map(Curve)
 }
 
 #[cfg(test)]

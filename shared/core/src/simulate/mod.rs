@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use capacity_model::{CapacityModel, Chances, Move, PolicyView, Supply, SupplyRun};
-pub use curve::{Curve, CurvePoint};
+pub use curve::{Curve, CurvePoint, OBJECTIVES};
 pub use figures::{Figures, Together};
+pub(crate) use tiers::NO_COLUMN;
 pub use tiers::Tier;
 
 use headroom_forecast::lead_window::LoadDistribution;
@@ -168,8 +169,10 @@ pub struct Options<'a> {
     pub only: Option<&'a DimensionKey>,
     /// Units that each tier's peak takes at the target, to scale loads that were measured in another unit.
     pub peak_units: Option<f64>,
-    /// Whether our own policy is replayed at other objectives too.
-    pub curve: bool,
+    /// Whether our own policy is not replayed as a floor under target tracking too.
+    pub without_floor: bool,
+    /// The objectives at which our own policy is replayed too, loosest first.
+    pub objectives: &'a [f64],
 }
 
 /// Why there is no replay.
@@ -196,6 +199,9 @@ pub enum NoReplay {
     )]
     NoLoad(DimensionKey),
 }
+
+/// Our own policy, and whether it sets a floor under target tracking.
+const OWN: [(&str, bool); 2] = [("headroom", false), ("headroom, floor under tracking", true)];
 
 /// Where the scored part begins: after 60 % of the trace, with a week of history where there is one, two days before the
 /// end at the latest.
@@ -228,8 +234,8 @@ pub fn replay(
     let (start, history_minutes, minutes) =
         (first.load.time_of(first.model.start), first.model.start, first.model.scored().len());
     let peers = if options.peers { peers::COUNT * loaded.len() } else { 0 };
-    let objectives = if options.curve { curve::OBJECTIVES.len() } else { 0 };
-    let total = (2 + peers + objectives) * minutes;
+    let own: &[(&str, bool)] = if options.without_floor { &OWN[..1] } else { &OWN };
+    let total = (own.len() + peers + options.objectives.len()) * minutes;
     let mut done = 0;
     let mut heard = || {
         done += 1;
@@ -237,10 +243,10 @@ pub fn replay(
     };
     let edges = edges(platform, &loaded);
     let mut runs = Vec::new();
-    // Both runs of Headroom's policy start from the same trained models, because training takes most of the time.
+    // All runs of Headroom's policy start from the same trained models, because training takes most of the time.
     let fleet = headroom_policy::fleet(platform, &loaded)?;
-    for (name, floor) in [("headroom", false), ("headroom, floor under tracking", true)] {
-        let own = headroom_policy::own(platform, fleet.clone(), &loaded, floor, &mut heard);
+    for (name, floor) in own {
+        let own = headroom_policy::own(platform, fleet.clone(), &loaded, *floor, &mut heard);
         if 0 < own.refused {
             notes.push(format!("{name}: {} plans broke a rule and were not carried out", own.refused));
         }
@@ -249,7 +255,10 @@ pub fn replay(
     if options.peers {
         runs.extend(peer_runs(&loaded, &edges, &mut heard));
     }
-    let curve = options.curve.then(|| curve::curve(platform, &loaded, &edges, &mut heard)).transpose()?;
+    let curve = match options.objectives {
+        [] => None,
+        objectives => Some(curve::curve(platform, objectives, &loaded, &edges, &mut heard)?),
+    };
     let oracle = loaded.iter().map(|tier| tier.model.oracle()).collect();
     runs.push(run("oracle", &loaded, oracle, &edges, Vec::new()));
     Ok(Replay {

@@ -190,7 +190,7 @@ fn the_same_replay_is_told_in_the_same_words() {
 fn other_objectives_are_replayed_as_if_the_file_said_them() {
     let mut platform = chain([120, 60, 180]);
     platform.predictive.objective = Ratio::clamped(0.99);
-    let options = Options { curve: true, ..Options::default() };
+    let options = Options { objectives: &OBJECTIVES, ..Options::default() };
     let replay = replayed(&platform, &days(2, |minute| 1.0 + real(minute % 7) / 20.0), &options);
     let points = &replay.curve.as_ref().unwrap().0;
     let at = |objective: f64| points.iter().find(|point| point.objective.get() == objective).unwrap();

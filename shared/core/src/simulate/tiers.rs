@@ -64,6 +64,8 @@ pub(super) struct Loaded {
 
 /// The quantile of the load that `peak units` refer to, not the maximum: the very largest minutes are often errors of measurement.
 const PEAK: f64 = 0.995;
+/// Why a dimension is left out that the trace does not have.
+pub(crate) const NO_COLUMN: &str = "the trace has no column for it";
 /// Where all tiers share one column, its peak is scaled to this share of each tier's largest capacity.
 const SHARE: f64 = 2.0 / 3.0;
 
@@ -106,9 +108,7 @@ pub(super) fn tiers(
                 ));
             }
             Some(column) => found.push((place, column)),
-            None if column.is_none() => {
-                notes.push(format!("{key} is left out: the trace has no column for it"))
-            }
+            None if column.is_none() => notes.push(format!("{key} is left out: {NO_COLUMN}")),
             None => notes.push(format!("{key} is left out: no metric says how much a unit carries")),
         }
     }
