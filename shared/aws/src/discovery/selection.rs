@@ -40,7 +40,7 @@ pub(super) struct Selection {
     pub(super) named: BTreeSet<String>,
     /// What belongs to kinds that Headroom scales and that are not looked for yet: its name and kind.
     pub(super) by_hand: BTreeSet<(String, &'static str)>,
-    /// How many resources of other services there are.
+    /// How many resources of other services and types there are.
     pub(super) others: BTreeMap<String, usize>,
 }
 
@@ -56,7 +56,7 @@ impl Selection {
             why: format!("adopt does not look at its kind yet; write it by hand, as {kind}"),
         });
         let others = self.others.iter().map(|(service, count)| LeftOut {
-            what: format!("{count} of {service}"),
+            what: format!("{count} of {}", service.trim_end()),
             why: "nothing of it is scaled".to_owned(),
         });
         by_hand.chain(others).collect()
@@ -97,7 +97,7 @@ impl Selection {
             ("eks", ["nodegroup", _, name, ..]) => self.by_hand(name, "EKS_NODE_GROUP"),
             ("sagemaker", ["endpoint", name]) => self.by_hand(name, "SAGEMAKER_ENDPOINT"),
             ("apigateway", [.., "stages", name]) => self.by_hand(name, "API_GATEWAY_STAGE"),
-            _ => *self.others.entry(service.to_owned()).or_default() += 1,
+            _ => *self.others.entry(format!("{service} {}", of_type(resource))).or_default() += 1,
         }
     }
 
@@ -145,6 +145,11 @@ impl Selection {
             }
         }
     }
+}
+
+/// The type in the last part of an ARN, where one is written.
+fn of_type(resource: &str) -> &str {
+    resource.split_once([':', '/']).map_or("", |(of_type, _)| of_type)
 }
 
 pub(super) async fn select(aws: &Aws, wanted: &Wanted) -> Result<Selection, AwsError> {
@@ -281,7 +286,7 @@ mod tests {
         selection.add_name("anything");
         assert_eq!(
             told(&selection),
-            "prod/api prod/jobs web orders score clicks cache db db-1 anything workers 1 of ecs 1 of s3"
+            "prod/api prod/jobs web orders score clicks cache db db-1 anything workers 1 of ecs cluster 1 of s3"
         );
     }
 
