@@ -15,21 +15,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
-struct Printed {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Printed {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
     took: Duration,
 }
 
 impl Printed {
-    fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 /// Runs the command line that was built with everything else.
-async fn headroom(server: &Server, machine: &str, arguments: &[&str]) -> Printed {
+pub(crate) async fn headroom(server: &Server, machine: &str, arguments: &[&str]) -> Printed {
     let begun = Instant::now();
     let output = Command::new(deploy::built().unwrap().join("headroom"))
         .args(arguments)
@@ -72,7 +72,7 @@ async fn quick(bench: &Bench, arguments: &[&str]) -> Printed {
     printed
 }
 
-fn contains(text: &str, parts: &[&str]) {
+pub(crate) fn contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }

@@ -1,6 +1,8 @@
 //! The whole thing on a local AWS, and the rules of state machine and template.
 
 #[cfg(test)]
+mod adopt;
+#[cfg(test)]
 mod balancers;
 #[cfg(test)]
 mod bench;

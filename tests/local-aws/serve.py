@@ -97,6 +97,7 @@ PATCHES = (
     concurrency.allocate_over_time,
     concurrency.refuse_concurrency,
     concurrency.tell_concurrency_late,
+    concurrency.list_what_is_provisioned,
     rds.keep_pause_delays,
     rds.modify_clusters_over_time,
     rds.refuse_modifications,

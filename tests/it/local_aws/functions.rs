@@ -93,3 +93,18 @@ async fn what_is_provisioned_is_told_late() {
     server().await.kind("unkind-told").await.unwrap();
     assert_eq!(stands(&aws, "unkind-told").await, (5, 5, Status::Ready));
 }
+
+#[tokio::test]
+async fn what_is_provisioned_is_listed_for_all_aliases() {
+    let aws = server().await.connect().await;
+    function(&aws, "listed-provisioned", None).await;
+    let listed = async || {
+        let list = aws.lambda().list_provisioned_concurrency_configs().function_name("listed-provisioned");
+        list.send().await.unwrap().provisioned_concurrency_configs.unwrap_or_default()
+    };
+    assert!(listed().await.is_empty());
+    provision(&aws, "listed-provisioned", "live", 5).await.unwrap();
+    let configs = listed().await;
+    assert!(configs[0].function_arn().unwrap().ends_with(":listed-provisioned:live"), "{configs:?}");
+    assert_eq!(configs[0].requested_provisioned_concurrent_executions(), Some(5));
+}

@@ -152,3 +152,18 @@ def tell_concurrency_late():
         return past[0] if past else get(name, qualifier)
 
     lambda_svc._get_provisioned_concurrency, lambda_svc._put_provisioned_concurrency = get_late, put_noted
+
+
+def list_what_is_provisioned():
+    """Lambda API reference, ListProvisionedConcurrencyConfigs: without a qualifier, those of all aliases and versions are told."""
+    get = lambda_svc._get_provisioned_concurrency
+
+    def get_or_list(name, qualifier):
+        function = lambda_svc._functions.get(name)
+        if qualifier or not function:
+            return get(name, qualifier)
+        configs = [(each, config_of(name, each)) for each in function.get("provisioned_concurrency", {})]
+        listed = [{**told(config), "FunctionArn": f"{lambda_svc._func_arn(name)}:{each}"} for each, config in configs]
+        return json_response({"ProvisionedConcurrencyConfigs": listed})
+
+    lambda_svc._get_provisioned_concurrency = get_or_list
