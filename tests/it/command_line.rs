@@ -261,9 +261,9 @@ async fn policies_of_aws_are_put_under_the_floors_and_removed() {
     let shown = policies("show").await;
     assert_eq!(shown.code, 3, "{shown:?}");
     let web = format!("{}/desired: ", bench.shop.web());
-    contains(&shown.out, &[&format!("{web}to put: headroom-laid-cpu keeps ASGAverageCPUUtilization at 60")]);
+    contains(&shown.out, &[&format!("{web}to put: headroom/laid/cpu keeps ASGAverageCPUUtilization at 60")]);
     contains(&shown.out, &["ECSServiceAverageCPUUtilization at 60", "DynamoDBReadCapacityUtilization at 70"]);
-    contains(&policies("apply").await.out, &[&format!("{web}put: headroom-laid-cpu")]);
+    contains(&policies("apply").await.out, &[&format!("{web}put: headroom/laid/cpu")]);
     let again = policies("apply").await;
     assert_eq!(again.out.matches("is as it should be").count(), 4, "{again:?}");
     assert_eq!(policies("show").await.code, 0);
@@ -276,7 +276,7 @@ async fn policies_of_aws_are_put_under_the_floors_and_removed() {
         let put = bench.aws.autoscaling().put_scaling_policy().auto_scaling_group_name(bench.shop.web());
         put.policy_name(name).policy_type("TargetTrackingScaling").target_tracking_configuration(tracking)
     };
-    put("headroom-laid-cpu", 85.0).send().await.unwrap();
+    put("headroom/laid/cpu", 85.0).send().await.unwrap();
     put("by-hand", 50.0).send().await.unwrap();
     let differs = policies("show").await;
     assert_eq!(differs.code, 3, "{differs:?}");
@@ -285,7 +285,7 @@ async fn policies_of_aws_are_put_under_the_floors_and_removed() {
         &["and was ASGAverageCPUUtilization at 85", "by-hand is not Headroom's, and stays"],
     );
     let removed = policies("remove").await;
-    contains(&removed.out, &[&format!("{web}removed: headroom-laid-cpu"), "by-hand is not Headroom's"]);
+    contains(&removed.out, &[&format!("{web}removed: headroom/laid/cpu"), "by-hand is not Headroom's"]);
     let left = bench.aws.autoscaling().describe_policies().auto_scaling_group_name(bench.shop.web());
     let left = left.send().await.unwrap();
     let names: Vec<&str> = left.scaling_policies().iter().filter_map(|policy| policy.policy_name()).collect();

@@ -37,6 +37,7 @@ pub(crate) async fn look<T: Table, M: Metrics, F: Fleet, C, E>(
     let mut answers = answers(ports, &asked, &memory.learned, window).await?;
     memory.note_seen(asked.iter().zip(&answers).map(|(asked, answer)| (asked, &answer.points[..])));
     memory.save(ports, platform).await?;
+    collect::add_quiet(&asked, &mut answers);
     for (asked, answer) in asked.iter().zip(&mut answers) {
         collect::add_idle(asked.query, answer, &memory.learned.last_seen, cycle.now, window);
     }
@@ -169,6 +170,8 @@ async fn ask_target_groups<T: Table, M, F: Fleet, C, E>(
     let mut all_known = true;
     for (resource, found) in ports.fleet.target_groups(&resources).await {
         match found {
+            // Between two deployments a resource may be registered with none.
+            Ok(groups) if groups.is_empty() => all_known = false,
             Ok(groups) => drop(learned.target_groups.insert(resource, groups)),
             Err(error) => {
                 all_known = false;

@@ -98,6 +98,9 @@ async fn read_new<T: Table, M: Metrics, F, C, E>(
     memory: &mut Memory,
 ) -> Result<(), Failure> {
     let new = asked.iter().filter(|asked| !memory.learned.columns.contains(&asked.column().0));
+    // The past of what is measured at target groups can be read once these are known.
+    let groups = memory.learned.target_groups.clone();
+    let new = new.filter(|asked| !collect::completed(asked.query, &groups).is_empty());
     let new: Vec<MetricRequest<'_>> = new.take(collect::PAST_METRICS_MAX).copied().collect();
     let windows = collect::past(now, collect::reach(platform), platform.predictive.training_period);
     let windows = windows.into_iter().map(|(from, to, period_s)| Window { from, to, period_s });

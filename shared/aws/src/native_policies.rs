@@ -171,7 +171,9 @@ fn dimension(target: &ScalableTargetId) -> application::ScalableDimension {
 }
 
 fn found_on_group(policy: &ec2::ScalingPolicy) -> Found {
-    let tracking = policy.target_tracking_configuration();
+    // One that is switched off, or never scales in, is not what was meant.
+    let tracking = policy.target_tracking_configuration().filter(|_| policy.enabled() != Some(false));
+    let tracking = tracking.filter(|tracking| tracking.disable_scale_in() != Some(true));
     let tracks = tracking.and_then(|tracking| {
         let metric = tracking.predefined_metric_specification()?.predefined_metric_type()?;
         Some((metric.as_str().to_owned(), tracking.target_value()?))
@@ -181,6 +183,7 @@ fn found_on_group(policy: &ec2::ScalingPolicy) -> Found {
 
 fn found_on_target(policy: &application::ScalingPolicy) -> Found {
     let tracking = policy.target_tracking_scaling_policy_configuration();
+    let tracking = tracking.filter(|tracking| tracking.disable_scale_in() != Some(true));
     let tracks = tracking.and_then(|tracking| {
         let metric = tracking.predefined_metric_specification()?.predefined_metric_type();
         Some((metric.as_str().to_owned(), tracking.target_value()))
@@ -258,7 +261,7 @@ scaling_groups: {app: {resources: [{type: ECS_SERVICE, name: api, cluster: main,
             .match_requests(|request| {
                 let tracking = request.target_tracking_scaling_policy_configuration();
                 request.resource_id() == Some("service/main/api")
-                    && request.policy_name() == Some("headroom-shop-cpu")
+                    && request.policy_name() == Some("headroom/shop/cpu")
                     && tracking.is_some_and(|tracking| (tracking.target_value() - 70.0).abs() < 1e-9)
             })
             .then_output(|| PutScalingPolicyOutput::builder().policy_arn("arn").build().unwrap());

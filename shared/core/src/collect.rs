@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 pub(crate) use points::units_column;
 pub use points::{LastSeen, MetricAnswer, add_idle, add_idle_past, note_seen};
-pub use target_groups::{TargetGroup, TargetGroups, completed, joined, measured_in_front};
+pub use target_groups::{TargetGroup, TargetGroups, add_quiet, completed, joined, measured_in_front};
 
 use crate::history::{Chunk, Column, hour_of, shard};
 use crate::name::DimensionKey;

@@ -138,9 +138,9 @@ fn tracked(place: Place<'_>, metric: &Metric) -> Option<&'static TrackedMetric> 
         .find(|tracked| tracked.metric == (&query.namespace, &query.metric_name))
 }
 
-/// How the names of a platform's policies begin.
+/// How the names of a platform's policies begin. No platform has a slash in its name, so no two begin alike.
 fn prefix(platform: &PlatformName) -> String {
-    format!("headroom-{platform}-")
+    format!("headroom/{platform}/")
 }
 
 /// What AWS has on a dimension, beside the policy that is wanted there, if one is.
@@ -189,12 +189,12 @@ scaling_groups:
         assert_eq!(
             wanted(&platform).into_iter().map(told).collect::<Vec<_>>(),
             [
-                "api/desired: headroom-shop-memory ECSServiceAverageMemoryUtilization 65",
+                "api/desired: headroom/shop/memory ECSServiceAverageMemoryUtilization 65",
                 "own/desired: Desired",
                 "jobs/desired: NotTracked",
-                "pay/provisioned: headroom-shop-concurrency LambdaProvisionedConcurrencyUtilization 0.7",
-                "users/read: headroom-shop-consumed DynamoDBReadCapacityUtilization 60",
-                "web/desired: headroom-shop-cpu ASGAverageCPUUtilization 55",
+                "pay/provisioned: headroom/shop/concurrency LambdaProvisionedConcurrencyUtilization 0.7",
+                "users/read: headroom/shop/consumed DynamoDBReadCapacityUtilization 60",
+                "web/desired: headroom/shop/cpu ASGAverageCPUUtilization 55",
             ]
         );
     }
@@ -210,18 +210,18 @@ scaling_groups:
         let name = &platform.name;
         let told = |wanted: Option<&TargetTracking>, found: &[Found]| drift(name, wanted, found);
         assert_eq!(told(Some(&web), &[]), Drift { to_put: true, ..Drift::default() });
-        let same = found("headroom-shop-cpu", Some(("ASGAverageCPUUtilization", 55.0)));
+        let same = found("headroom/shop/cpu", Some(("ASGAverageCPUUtilization", 55.0)));
         let others = found("by-hand", None);
         let told_same = told(Some(&web), &[same.clone(), others.clone()]);
         assert_eq!((told_same.is_none(), told_same.others), (true, vec!["by-hand".to_owned()]));
-        let other = found("headroom-shop-cpu", Some(("ASGAverageCPUUtilization", 70.0)));
+        let other = found("headroom/shop/cpu", Some(("ASGAverageCPUUtilization", 70.0)));
         let was = Some(("ASGAverageCPUUtilization".to_owned(), 70.0));
         assert_eq!(told(Some(&web), &[other]), Drift { to_put: true, was, ..Drift::default() });
-        let old = found("headroom-shop-memory", None);
+        let old = found("headroom/shop/memory", None);
         let gone = told(None, &[same, old, others]);
-        assert_eq!(gone.to_remove, ["headroom-shop-cpu", "headroom-shop-memory"]);
+        assert_eq!(gone.to_remove, ["headroom/shop/cpu", "headroom/shop/memory"]);
         assert_eq!((gone.to_put, gone.others), (false, vec!["by-hand".to_owned()]));
-        // Of a platform whose name begins like another's, nothing is taken for ours but what begins with its whole name.
-        assert_eq!(told(None, &[found("headroom-shopping-cpu", None)]).to_remove, Vec::<String>::new());
+        // Nothing is taken from a platform whose name only begins like ours.
+        assert_eq!(told(None, &[found("headroom/shopping/cpu", None)]).to_remove, Vec::<String>::new());
     }
 }

@@ -14,7 +14,7 @@ use headroom_core::resource::Adapter;
 use headroom_core::units::Units;
 
 use self::activities::{Short, why_short};
-use super::{Capacities, Depth, Target, count, every, only, unfinished, units, unknown};
+use super::{Capacities, Depth, Target, count, every, only, units, unknown};
 use crate::error::{AwsError, ErrorKind};
 
 /// AWS describes so many groups in one call.
@@ -179,18 +179,11 @@ pub(super) async fn set(
     mode: Mode,
     targets: &BTreeMap<DimensionKey, Units>,
 ) -> Result<(), AwsError> {
-    let pool = warm_pool::of(resource).and_then(|pool| Some((pool, *targets.get(pool)?)));
-    let others = targets.iter().filter(|(key, _)| pool.is_none_or(|(pool, _)| pool != *key));
-    let others: BTreeMap<DimensionKey, Units> = others.map(|(key, units)| (key.clone(), *units)).collect();
-    if !others.is_empty() {
-        set_group(client, resource, mode, only(&others)?).await?;
+    // A pool has a step of its own.
+    match warm_pool::of(resource).and_then(|pool| targets.get(pool)) {
+        Some(units) => warm_pool::set(client, resource, *units).await,
+        None => set_group(client, resource, mode, only(targets)?).await,
     }
-    if let Some((_, units)) = pool {
-        let set = warm_pool::set(client, resource, units).await;
-        // What serves is set already, and so is a change of which nothing was made no longer.
-        set.map_err(|error| if others.is_empty() { error } else { unfinished(error) })?;
-    }
-    Ok(())
 }
 
 async fn set_group(client: &Client, resource: &Resource, mode: Mode, units: Units) -> Result<(), AwsError> {

@@ -1,6 +1,6 @@
 //! ECS services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::{DeploymentRolloutState, SchedulingStrategy, Service};
 use headroom_core::name::DimensionKey;
@@ -168,11 +168,20 @@ pub(super) async fn target_groups(
     name: &str,
 ) -> Result<Vec<String>, AwsError> {
     let service = one(clients, cluster, name).await?;
-    Ok(service
+    let of_sets = service.task_sets().iter().flat_map(|set| set.load_balancers());
+    let arns: BTreeSet<String> = service
         .load_balancers()
         .iter()
-        .filter_map(|balancer| balancer.target_group_arn().map(str::to_owned))
-        .collect())
+        .chain(of_sets)
+        .flat_map(|balancer| {
+            // A blue/green deployment moves requests from one of the two to the other.
+            let other = balancer.advanced_configuration();
+            [balancer.target_group_arn(), other.and_then(|other| other.alternate_target_group_arn())]
+        })
+        .flatten()
+        .map(str::to_owned)
+        .collect();
+    Ok(arns.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MetricAnswer, MetricRequest};
 use crate::name::ResourceId;
-use crate::platform::{Platform, Query, Resource};
+use crate::platform::{Measure, Platform, Query, Resource};
 
 /// A target group that a resource is registered with, as CloudWatch names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,16 +55,40 @@ fn of_group(query: &Query, group: &TargetGroup) -> Query {
     Query { dimensions, in_front_of: None, ..query.clone() }
 }
 
-/// The answers for the target groups of a resource as one: counts add up, and of levels the largest counts. Without any
-/// there is no answer, which is not the same as nothing.
+/// The answers for the target groups of a resource as one: counts add up, and of levels the largest counts. Without any there is
+/// no answer, which is not the same as nothing. Nor is there one while a part of it is missing: the rest would pass for all.
 pub fn joined(query: &Query, answers: Vec<MetricAnswer>) -> MetricAnswer {
     let mut points: BTreeMap<Timestamp, f64> = BTreeMap::new();
     let complete = !answers.is_empty() && answers.iter().all(|answer| answer.complete);
+    if !complete {
+        return MetricAnswer::default();
+    }
     for (at, value) in answers.into_iter().flat_map(|answer| answer.points) {
         let add = |known: f64| if query.is_count() { known + value } else { known.max(value) };
         points.entry(at).and_modify(|known| *known = add(*known)).or_insert(value);
     }
     MetricAnswer { points: points.into_iter().collect(), complete }
+}
+
+/// Adds a latency of zero for minutes in which load balancers counted no request: they publish no response time then. Where nothing
+/// counts the requests, or there were some, a minute without a response time stays unknown.
+pub fn add_quiet(asked: &[MetricRequest<'_>], answers: &mut [MetricAnswer]) {
+    let of_requests = |front: &ResourceId| {
+        asked.iter().position(|other| {
+            other.query.in_front_of.as_ref() == Some(front) && other.query.metric_name == "RequestCount"
+        })
+    };
+    for (index, asked) in asked.iter().enumerate() {
+        let is_latency = matches!(asked.metric.measure, Measure::Latency { .. });
+        let Some(front) = asked.query.in_front_of.as_ref().filter(|_| is_latency) else { continue };
+        let counted =
+            of_requests(front).and_then(|place| answers.get(place)).map(|counted| counted.points.clone());
+        let Some(answer) = answers.get_mut(index).filter(|answer| answer.complete) else { continue };
+        let quiet = counted.into_iter().flatten().filter(|(_, requests)| *requests <= 0.0);
+        let mut points: BTreeMap<Timestamp, f64> = quiet.map(|(at, _)| (at, 0.0)).collect();
+        points.extend(answer.points.iter().copied());
+        answer.points = points.into_iter().collect();
+    }
 }
 
 #[cfg(test)]
@@ -123,8 +147,8 @@ scaling_groups: {web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web-asg,
         let queries = queries();
         assert_eq!(completed(&queries[0], &TargetGroups::new()), []);
         assert_eq!(joined(&queries[0], Vec::new()), MetricAnswer { points: Vec::new(), complete: false });
-        let partial = MetricAnswer { complete: false, ..answer(&[]) };
-        assert!(!joined(&queries[0], vec![answer(&[]), partial]).complete);
+        let partial = MetricAnswer { complete: false, ..answer(&[(0, 3.0)]) };
+        assert_eq!(joined(&queries[0], vec![answer(&[(0, 9.0)]), partial]), MetricAnswer::default());
     }
 
     #[test]
@@ -134,5 +158,21 @@ scaling_groups: {web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web-asg,
             TargetGroup::of_arns(balancer, "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/7"),
             None
         );
+    }
+
+    #[test]
+    fn only_a_minute_without_requests_has_no_latency() {
+        let platform = parse(WEB).unwrap().platform;
+        let asked = crate::collect::metric_requests(&platform);
+        let quiet = |requests: &[(i64, f64)], latency: &[(i64, f64)], complete: bool| {
+            let mut answers = vec![answer(requests), MetricAnswer { complete, ..answer(latency) }];
+            add_quiet(&asked, &mut answers);
+            answers.pop().unwrap().points
+        };
+        let points = |values: &[(i64, f64)]| answer(values).points;
+        assert_eq!(quiet(&[(0, 9.0), (60, 0.0)], &[(0, 0.2)], true), points(&[(0, 0.2), (60, 0.0)]));
+        assert_eq!(quiet(&[(0, 9.0), (60, 9.0)], &[(0, 0.2)], true), points(&[(0, 0.2)]), "nothing answers");
+        assert_eq!(quiet(&[(60, 0.0)], &[], false), points(&[]), "not all was read");
+        assert_eq!(quiet(&[], &[], true), points(&[]), "nobody counted");
     }
 }

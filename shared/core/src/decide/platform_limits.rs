@@ -68,8 +68,9 @@ fn connections(world: &World<'_>, decisions: &mut [Decision], dependency: &Depen
 
 /// No more is let in to a group that has less than its load needs: the throttle before it is then what keeps it from breaking.
 fn throttles(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
-    let mut places = world.platform.dimensions().zip(decisions.iter());
-    if !places.any(|(place, decision)| decision.group == dependency.target && falls_short(place, decision)) {
+    let places = world.platform.dimensions().zip(decisions.iter());
+    let mut serving = places.filter(|(place, _)| place.dimension.facts.stands_by_for.is_none());
+    if !serving.any(|(place, decision)| decision.group == dependency.target && falls_short(place, decision)) {
         return;
     }
     for (place, decision) in world.platform.dimensions().zip(decisions) {
@@ -139,8 +140,17 @@ fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
     let mut over = total - limit;
     let layers = world.platform.orchestration.layers.iter().rev().flatten();
     let order: Vec<&GroupName> = layers.collect();
-    for group in order {
-        for decision in decisions.iter_mut().filter(|decision| decision.group == *group) {
+    let stands_by: BTreeSet<&DimensionKey> = world
+        .platform
+        .dimensions()
+        .filter(|place| place.dimension.facts.stands_by_for.is_some())
+        .map(|place| &place.dimension.key)
+        .collect();
+    // What stands by is given up before what serves.
+    for (group, by) in order.into_iter().flat_map(|group| [(group, true), (group, false)]) {
+        let of_turn =
+            |decision: &&mut Decision| decision.group == *group && stands_by.contains(&decision.key) == by;
+        for decision in decisions.iter_mut().filter(of_turn) {
             let unit_cost = costs.get(&decision.key).copied().unwrap_or(0.0);
             if over <= 0.0 || unit_cost <= 0.0 {
                 continue;

@@ -85,6 +85,28 @@ fn what_stands_by_holds_no_connection() {
 }
 
 #[test]
+fn what_stands_by_holds_no_throttle() {
+    let text = "configuration_name: shop
+scaling_groups:
+  front: {resources: [{type: API_GATEWAY_STAGE, name: abc123, stage: prod, api_name: shop, min_capacity: 10, max_capacity: 500}]}
+  web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 50, target_cpu_utilization: 50,
+    warm_pool: {min: 5, max: 9}}]}
+orchestration:
+  rollout_phase: full
+  dependencies: [{source: front, target: web}]
+";
+    // The pool has less than its least, and no forecast says how much it needs.
+    let seen = [
+        ("web/desired", 10, Some(500.0)),
+        ("web/warm_pool", 1, None),
+        ("abc123/throttle", 20, Some(1_500.0)),
+    ];
+    let decisions = decided_of(&EMPTY, text, &seen);
+    let throttle = decisions.iter().find(|decision| decision.key.dimension == "throttle").unwrap();
+    assert_eq!(throttle.direction(), Some(Direction::Out), "{:?}", throttle.reasons);
+}
+
+#[test]
 fn a_dependent_takes_no_more_connections_than_there_are() {
     check("", [50.0, 55.0], [10, 11]);
     check("", [50.0, 90.0], [10, 12]);

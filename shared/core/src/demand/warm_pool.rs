@@ -6,7 +6,7 @@ use super::facts::{DemandFacts, LEVEL};
 use super::need::{DemandSource, Need, Needs, Pair};
 use super::newsvendor;
 use crate::observe::Observed;
-use crate::platform::{Metric, Place};
+use crate::platform::{Metric, Mode, Place};
 use crate::reason::Reason;
 use crate::units::{Ratio, Units};
 
@@ -24,11 +24,15 @@ pub(super) fn standing_by(facts: &DemandFacts<'_>) -> Needs {
         Ok(serving) => serving,
         Err(why) => return nothing_known(Reason::CapacityUnknown { why }),
     };
-    let set = to_be_set(&serving);
+    let needs_served =
+        super::needs(facts.world, serving.place, facts.window, serving.capacity, serving.observation);
+    let set = will_serve(&serving, &needs_served);
     let metrics = serving.place.dimension.metrics.iter();
     let rises =
         metrics.filter(|metric| metric.measure.is_foreseen()).map(|metric| rise(facts, &serving, metric));
-    let mut needs = Needs::default();
+    // Where it is not known what serves, or the load is unlike all forecasts, no unit is taken away.
+    let is_odd = needs_served.reasons.iter().any(|reason| matches!(reason, Reason::Burst { .. }));
+    let mut needs = Needs { complete: needs_served.complete && !is_odd, ..Needs::default() };
     for rise in rises {
         needs.add(match rise {
             Ok(rise) => rise.beyond(set, &serving),
@@ -61,38 +65,58 @@ fn serving<'a>(facts: &DemandFacts<'a>, name: &str) -> Result<DemandFacts<'a>, S
     }
 }
 
-/// What this cycle will set of what serves, before the guardrails.
-fn to_be_set(serving: &DemandFacts<'_>) -> Units {
-    let DemandFacts { world, place, window, capacity, observation, .. } = *serving;
-    let needs = super::needs(world, place, window, capacity, observation);
-    let need = needs.decisive(capacity.set).map_or(capacity.set, |need| need.units);
-    place.dimension.bounds.clamp(need)
+/// Units that will serve: those that are set, and no more of what is only wanted, because pace and limits may not allow it; fewer
+/// where fewer are wanted. Above a floor it is what AWS itself has.
+fn will_serve(serving: &DemandFacts<'_>, needs: &Needs) -> Units {
+    let capacity = serving.capacity;
+    let set = match capacity.mode {
+        Mode::Floor => capacity.set.max(capacity.ready),
+        Mode::Desired => capacity.set,
+    };
+    let wanted = needs.decisive(capacity.set).map_or(set, |need| need.units);
+    let wanted = serving.place.dimension.bounds.clamp(wanted);
+    if capacity.mode == Mode::Floor { set.max(wanted) } else { set.min(wanted) }
 }
 
 /// How far a load may rise before a unit that was not started beforehand could serve.
 struct Rise {
     metric: String,
     /// To add units for, and to keep them for.
-    loads: (f64, f64),
-    /// The chance that it rises further than the first.
-    chance: f64,
+    out: Height,
+    keep: Height,
     per_unit: f64,
     confidence: Ratio,
+    /// Whether the forecast reaches as far as a unit that is ordered now takes.
+    is_whole: bool,
+}
+
+/// A load, and the chance that it is higher.
+#[derive(Clone, Copy)]
+struct Height {
+    load: f64,
+    chance: f64,
+}
+
+impl Height {
+    fn or_higher(self, other: Option<Height>) -> Height {
+        other.filter(|other| self.load < other.load).unwrap_or(self)
+    }
 }
 
 impl Rise {
     fn beyond(self, set: Units, serving: &DemandFacts<'_>) -> Needs {
         let most = serving.place.dimension.bounds.max();
-        let need = |load: f64| {
+        let need = |Height { load, chance }: Height| {
             let total = Units::at_least(load / self.per_unit).min(most);
             let needed = Units(total.0.saturating_sub(set.0));
-            let (metric, chance, per_unit) = (self.metric.clone(), self.chance, self.per_unit);
+            let (metric, per_unit) = (self.metric.clone(), self.per_unit);
             let reason = Reason::StandsBy { metric, load, chance, per_unit, set, needed };
             Need { units: needed, source: DemandSource::Predictive, reason }
         };
-        let (out, keep) = (need(self.loads.0), need(self.loads.1));
+        let (out, keep) = (need(self.out), need(self.keep));
         let pair = Pair { keep: if keep.units < out.units { out.clone() } else { keep }, out };
-        Needs { predictive: Some(pair), confidence: Some(self.confidence), ..Needs::default() }
+        let confidence = Some(self.confidence);
+        Needs { predictive: Some(pair), confidence, complete: self.is_whole, ..Needs::default() }
     }
 }
 
@@ -105,17 +129,25 @@ fn rise(facts: &DemandFacts<'_>, serving: &DemandFacts<'_>, metric: &Metric) -> 
         None => None,
     };
     let horizon = serving.reaching(&metric);
-    let peak = |until: Timestamp| horizon.as_ref().ok()?.peak(LEVEL, facts.world.now, until);
-    let peak = |until: Timestamp| peak(until).map_or(0.0, |peak| peak.load);
-    let least = lead.map_or(0.0, |lead| lead.whole.quantile(1.0 - chance));
+    let peak = |until: Timestamp| {
+        let peak = horizon.as_ref().ok()?.peak(LEVEL, facts.world.now, until)?;
+        Some(Height { load: peak.load, chance: 1.0 - peak.level })
+    };
     let confidence =
         lead.map(|lead| lead.confidence).or(horizon.as_ref().ok().map(|forecast| forecast.confidence));
     let (Some(confidence), Some(per_unit)) = (confidence, metric.measure.carried_per_unit()) else {
         let why = horizon.err().flatten().unwrap_or_else(|| "its group goes by the measured load".to_owned());
         return Err(Reason::NoForecast { metric: metric.name.clone(), why });
     };
-    let loads = (least.max(peak(without_a_pool(facts))), least.max(peak(facts.keep)));
-    Ok(Rise { metric: metric.name.clone(), loads, chance, per_unit, confidence })
+    let near = Height { load: lead.map_or(0.0, |lead| lead.whole.quantile(1.0 - chance)), chance };
+    Ok(Rise {
+        metric: metric.name.clone(),
+        out: near.or_higher(peak(without_a_pool(facts))),
+        keep: near.or_higher(peak(facts.keep)),
+        per_unit,
+        confidence,
+        is_whole: peak(without_a_pool(facts)).is_some(),
+    })
 }
 
 /// When a unit that is ordered now and was not started beforehand has served for a cycle. What was learned of the resource's time

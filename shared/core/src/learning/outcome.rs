@@ -23,7 +23,8 @@ pub fn after_plan(
     at: Timestamp,
 ) -> PlatformState {
     let mut state = state.clone();
-    for entry in entries {
+    // What stands by says nothing about what serves, which must not be left alone because of it.
+    for entry in entries.iter().filter(|entry| !only_stands_by(platform, &entry.step)) {
         if let Some((worked, at)) = verdict(entry, entries, ending) {
             let breaker = state.breakers.remove(&entry.step.resource).unwrap_or_default();
             let breaker = breaker.after(worked, at);
@@ -291,6 +292,11 @@ scaling_groups:
             state.provisioning.len()
         };
         assert_eq!(learned(&["web/warm_pool"]), 0);
+        let mut step = entry(0, "web", &[(E::Started, 100), (E::Failed, 101)]);
+        let (expected, target) = (Units(1), Units(2));
+        step.step.changes = vec![StepChange { key: "web/warm_pool".parse().unwrap(), expected, target }];
+        let state = after(&PlatformState::default(), Direction::Out, &[step], Ending::RolledBack);
+        assert_eq!(failures(&state), "", "and opens no breaker");
         assert_eq!(learned(&["web/desired", "web/warm_pool"]), 1);
     }
 

@@ -98,7 +98,11 @@ fn connections(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
     for dependency in &platform.orchestration.dependencies {
         let Some(connections) = dependency.connections else { continue };
         let of_source = |step: &&Step| step.group == dependency.source;
-        let changes = || plan.steps().filter(of_source).flat_map(|step| &step.changes);
+        // What stands by holds none.
+        let serves = |change: &&StepChange| {
+            platform.place(&change.key).is_none_or(|place| place.dimension.facts.stands_by_for.is_none())
+        };
+        let changes = || plan.steps().filter(of_source).flat_map(|step| &step.changes).filter(serves);
         let mut units: BTreeMap<&DimensionKey, Units> =
             changes().map(|change| (&change.key, change.expected)).collect();
         let held = |units: &BTreeMap<&DimensionKey, Units>| {
@@ -107,7 +111,8 @@ fn connections(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
         let limit = connections.limit.max(held(&units));
         for wave in &plan.waves {
             let steps = wave.steps.iter().filter(|step| step.group == dependency.source);
-            units.extend(steps.flat_map(|step| &step.changes).map(|change| (&change.key, change.target)));
+            let changes = steps.flat_map(|step| &step.changes).filter(serves);
+            units.extend(changes.map(|change| (&change.key, change.target)));
             let now = held(&units);
             if limit < now {
                 say(format!(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Permit, Plan, Step, StepChange, StepId, Wave};
 use crate::decide::Decision;
-use crate::name::{ConfigVersion, CycleId, GroupName, PlanId, ResourceId};
+use crate::name::{ConfigVersion, CycleId, DimensionKey, GroupName, PlanId, ResourceId};
 use crate::platform::{Platform, Strategy};
 use crate::units::Direction;
 
@@ -48,7 +48,7 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
         Direction::Out => layers.collect(),
         Direction::In => layers.rev().collect(),
     };
-    let steps = layers.into_iter().map(|groups| steps(decisions, groups, direction));
+    let steps = layers.into_iter().map(|groups| steps(platform, decisions, groups, direction));
     let mut provisioning: Provisioning<'_> =
         platform.resources().map(|(_, resource)| (&resource.id, resource.provisioning.as_secs())).collect();
     // A resource that was seen to take longer than the file says would never be waited for long enough.
@@ -93,14 +93,23 @@ fn turns(platform: &Platform, steps: Vec<Step>) -> Vec<Vec<Step>> {
     turns
 }
 
-/// One step for each resource of the groups that changes in this direction.
-fn steps(decisions: &[Decision], groups: &[GroupName], direction: Direction) -> Vec<Step> {
-    let mut steps: BTreeMap<&ResourceId, Step> = BTreeMap::new();
+/// One step for each resource of the groups that changes in this direction, and one for what stands by for it: that this cannot be
+/// changed must not undo what serves.
+fn steps(
+    platform: &Platform,
+    decisions: &[Decision],
+    groups: &[GroupName],
+    direction: Direction,
+) -> Vec<Step> {
+    let stands_by = |key: &DimensionKey| {
+        platform.place(key).is_some_and(|place| place.dimension.facts.stands_by_for.is_some())
+    };
+    let mut steps: BTreeMap<(&ResourceId, bool), Step> = BTreeMap::new();
     let groups: BTreeSet<&GroupName> = groups.iter().collect();
     let concerned = decisions.iter().filter(|decision| groups.contains(&decision.group));
     for decision in concerned.filter(|decision| decision.direction() == Some(direction)) {
         let Some((expected, target)) = decision.change() else { continue };
-        let step = steps.entry(&decision.resource).or_insert_with(|| Step {
+        let step = steps.entry((&decision.resource, stands_by(&decision.key))).or_insert_with(|| Step {
             id: StepId(String::new()),
             resource: decision.resource.clone(),
             group: decision.group.clone(),
@@ -147,8 +156,12 @@ fn name_steps(platform: &Platform, waves: &mut [Wave]) {
     for (index, wave) in waves.iter_mut().enumerate() {
         let mut before: BTreeMap<GroupName, Vec<StepId>> = BTreeMap::new();
         let mut named: Vec<(GroupName, StepId)> = Vec::new();
+        let mut taken = BTreeSet::new();
         for step in &mut wave.steps {
             step.id = StepId(format!("w{index}/{}", step.resource));
+            if let (false, Some(change)) = (taken.insert(step.resource.clone()), step.changes.first()) {
+                step.id = StepId(format!("w{index}/{}", change.key));
+            }
             let ids = before.entry(step.group.clone()).or_insert_with(|| {
                 let groups = edges.builds_on(&step.group, wave.direction).into_iter();
                 let of_group = |group| earlier.get(&(group, wave.direction)).into_iter().flatten().cloned();

@@ -105,6 +105,21 @@ fn the_strategy_says_what_may_run_together() {
 }
 
 #[test]
+fn what_stands_by_has_a_step_of_its_own() {
+    let text = SHOP.replace("max_capacity: 20}", "max_capacity: 20, warm_pool: {min: 0, max: 9}}");
+    let platform = parse(&text).unwrap().platform;
+    let plan = plan(&platform, "web/desired 4 8, web/warm_pool 1 3");
+    assert_eq!(told(&plan), "web/desired 4->8 + web/warm_pool 1->3");
+    let ids: Vec<&str> = plan.waves[0].steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(ids, ["w0/web", "w0/web/warm_pool"]);
+    assert_eq!(lint(&platform, &plan), []);
+    // Eight servers hold all the connections that there are, and those that stand by hold none.
+    let edge = "orchestration: {dependencies: [{source: web, target: app, connections_per_unit: 1, connection_limit: 8}]}\n";
+    let platform = parse(&format!("{text}{edge}")).unwrap().platform;
+    assert_eq!(lint(&platform, &self::plan(&platform, "web/desired 4 8, web/warm_pool 1 3")), []);
+}
+
+#[test]
 fn what_may_not_be_carried_out_says_why_and_what_may_says_nothing() {
     let permits = [
         (Phase::Observe, false, Some("the rollout phase is observe")),

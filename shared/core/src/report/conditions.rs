@@ -122,7 +122,9 @@ fn demoted(decisions: &[Decision]) -> Option<Raised> {
             "the measured load counts where forecasts are not trusted: {}",
             told(decisions, is_demoted)?
         ),
-        action: Some("nothing, if the load has changed for good: models learn it within a day".to_owned()),
+        action: Some(
+            "nothing, if it is new or its load has changed for good: models learn it within days".to_owned(),
+        ),
         lasting: true,
     })
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Range};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Named, Query, ResourceSpec, TARGET_UTILIZATION, average,
-    utilization, TrackedMetric,
+    utilization, TrackedMetric, Undo,
 };
 
 /// About an m5.large: us-east-1, on demand, Linux, <https://aws.amazon.com/ec2/pricing/on-demand/>, November 2026.
@@ -74,7 +74,7 @@ impl Kind for Ec2AutoScalingGroup {
         dimensions.extend(self.warm_pool.map(|range| {
             let facts = Facts::of_units_at(STOPPED_USD_HOURLY);
             let shown = vec![group_metric(&self.common.name, "WarmPoolWarmedCapacity")];
-            let facts = Facts { is_served: true, stands_by_for: Some(DESIRED), shown, ..facts };
+            let facts = Facts { is_served: true, stands_by_for: Some(DESIRED), undo: Undo::Partial, shown, ..facts };
             DimensionSpec::new("warm_pool", &["warm_pool"], range, facts)
         }));
         ResourceSpec {

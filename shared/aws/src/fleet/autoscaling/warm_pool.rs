@@ -113,7 +113,15 @@ pub(super) async fn set(client: &Client, resource: &Resource, target: Units) -> 
         .instance_reuse_policy(reuse)
         .customize()
         .config_override(once!(aws_sdk_autoscaling));
-    put.send().await.map(drop).map_err(|error| AwsError::of(error, doing()))
+    put.send().await.map(drop).map_err(|error| refused(AwsError::of(error, doing())))
+}
+
+/// A pool that AWS does not allow, as of Spot instances, is left alone. It serves nothing, so nothing is rolled back for it.
+fn refused(error: AwsError) -> AwsError {
+    match error.kind {
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::NotFound => error,
+        _ => AwsError { kind: ErrorKind::Stale, ..error },
+    }
 }
 
 /// Whether the file allows no instance in the pool.
@@ -126,7 +134,7 @@ async fn delete(client: &Client, name: &str) -> Result<(), AwsError> {
     let delete = client.delete_warm_pool().auto_scaling_group_name(name);
     let delete = delete.customize().config_override(once!(aws_sdk_autoscaling));
     let sent = delete.send().await;
-    sent.map(drop).map_err(|error| AwsError::of(error, format!("delete the warm pool of {name}")))
+    sent.map(drop).map_err(|error| refused(AwsError::of(error, format!("delete the warm pool of {name}"))))
 }
 
 #[cfg(test)]
@@ -240,7 +248,8 @@ mod tests {
             (desired.num_calls(), three.num_calls(), none.num_calls(), deleted.num_calls())
         };
         let range = "{min: 0, max: 5}";
-        assert_eq!(set(range, None, &[("web/warm_pool", 3), ("web/desired", 8)]).await, (1, 1, 0, 0));
+        assert_eq!(set(range, None, &[("web/desired", 8)]).await, (1, 0, 0, 0));
+        assert_eq!(set(range, None, &[("web/warm_pool", 3)]).await, (1, 1, 0, 0));
         assert_eq!(set(range, None, &[("web/warm_pool", 0)]).await, (1, 1, 0, 0), "there is none");
         assert_eq!(set(range, Some(pool(Some(3), 3)), &[("web/warm_pool", 0)]).await, (1, 1, 1, 0));
         assert_eq!(
@@ -266,5 +275,23 @@ mod tests {
         let platform = platform(&resource("{min: 0, max: 5}"));
         set(&client, platform.resources().next().unwrap().1, Units(2)).await.unwrap();
         assert_eq!(put.num_calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_aws_does_not_allow_is_left_alone_and_what_may_pass_is_tried_again() {
+        let kind = async |code: &'static str| {
+            let refused = mock!(Client::put_warm_pool).then_error(move || {
+                let code = aws_sdk_autoscaling::error::ErrorMetadata::builder().code(code).build();
+                aws_sdk_autoscaling::operation::put_warm_pool::PutWarmPoolError::generic(code)
+            });
+            let client =
+                mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, [&describes(None, 0), &refused]);
+            let platform = platform(&resource("{min: 0, max: 5}"));
+            let set = set(&client, platform.resources().next().unwrap().1, Units(2)).await;
+            set.unwrap_err().kind
+        };
+        assert_eq!(kind("ValidationError").await, ErrorKind::Stale);
+        assert_eq!(kind("AccessDenied").await, ErrorKind::Stale);
+        assert_eq!(kind("Throttling").await, ErrorKind::Throttled);
     }
 }

@@ -26,9 +26,7 @@ pub(super) fn written(
             && matches!(raw.kind, MetricKind::Load | MetricKind::Utilization);
         Query {
             period_s: period(build, at, raw, counted),
-            // Where no request comes, none is slow: load balancers then publish no response time.
-            missing_is_zero: raw.missing == Some(Missing::Zero)
-                || (front.is_some() && raw.kind == MetricKind::Latency),
+            missing_is_zero: raw.missing == Some(Missing::Zero),
             is_rare: false,
             in_front_of: front.clone(),
             namespace,
@@ -62,11 +60,26 @@ const BALANCERS: &str = "AWS/ApplicationELB";
 /// The resource in front of which a metric is measured: one of load balancers that does not say which of them.
 fn in_front(raw: &MetricSchema, resource: &ResourceId) -> Option<ResourceId> {
     let names_none = raw.dimensions.as_ref().is_none_or(BTreeMap::is_empty);
+    let name = raw.metric_name.as_deref().unwrap_or(&raw.name);
     let is_theirs = match raw.namespace.as_deref() {
-        Some(namespace) => namespace == BALANCERS,
+        Some(namespace) => namespace == BALANCERS && is_of_target_groups(name),
         None => of_balancers(raw).is_some(),
     };
     (names_none && is_theirs).then(|| resource.clone())
+}
+
+/// Whether load balancers publish a metric by target group, and not only of themselves:
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html>.
+fn is_of_target_groups(metric_name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "HealthyHostCount",
+        "RequestCount",
+        "RequestCountPerTarget",
+        "TargetConnectionErrorCount",
+        "TargetResponseTime",
+        "UnHealthyHostCount",
+    ];
+    NAMES.contains(&metric_name) || metric_name.starts_with("HTTPCode_Target_")
 }
 
 /// The metric of load balancers that a plain name stands for.

@@ -73,3 +73,16 @@ fn without_a_forecast_to_trust_a_pool_stays_as_it_is() {
 fn where_no_unit_may_stand_by_none_does_whatever_is_known() {
     check(&within("{min: 0, max: 0}", 4), "4 -> 2 by Manual: manual pace");
 }
+
+#[test]
+fn a_pool_is_kept_while_nothing_is_sure() {
+    let calm = Case { forecast: Some((500.0, 0.95)), lead: Some((480.0, 0.95)), ..warmed(6) };
+    check(&calm, "6 -> 3 by Predictive: stands_by bounds pace");
+    // The load is not read, or may be higher than what is measured.
+    check(&Case { cpu: None, ..calm.clone() }, "hold 6: stands_by bounds unknown_never_scales_in");
+    let cut = Case { cpu: Some(100.0), saturated: true, ..calm.clone() };
+    check(&cut, "hold 6: stands_by bounds unknown_never_scales_in");
+    // A group that wants twice what it has may be held by pace or budget: what it has counts.
+    let surge = Case { forecast: Some((1_000.0, 0.95)), lead: Some((990.0, 0.95)), ..calm };
+    check(&surge, "6 -> 10 by Predictive: stands_by");
+}
