@@ -29,12 +29,14 @@ test: $(LOCAL_AWS)
 
 # While you work: format, clippy of what differs from main, and the tests of all thinking. Nothing of the AWS SDK is built
 # unless a crate that uses it has changed.
+# Replays of whole examples take as long as all other tests together; `make test` runs them.
+WHOLE_REPLAYS := all_tiers_of_the_e_commerce_examples other_objectives_are_replayed
 PURE := -p headroom-forecast -p headroom-core -p headroom-rooms
 CHANGED = $(shell git diff --name-only $$(git merge-base HEAD main 2>/dev/null || echo HEAD); git ls-files -o --exclude-standard)
 quick:
 	cargo fmt --all --check
 	cargo clippy $(if $(filter-out shared/core/% shared/forecast/% shared/rooms/%,$(filter %.rs,$(CHANGED))),--workspace --features headroom/aws,$(PURE)) --all-targets -- -D warnings
-	cargo test $(PURE)
+	cargo test $(PURE) -- $(WHOLE_REPLAYS:%=--skip %)
 
 # Which small changes of the code of decisions, plans, journal and lease no test of the core notices. It takes hours; those
 # that are left are in target/mutants.out/missed.txt.
