@@ -31,7 +31,7 @@ pub fn conditions(
         phase(platform, stored, state),
         lacking(decisions),
         objective(decisions),
-        demoted(decisions).filter(|_| is_watched(state)),
+        demoted(platform, decisions).filter(|_| is_watched(state)),
         unusual(decisions).filter(|_| is_watched(state)),
     ];
     alerts.into_iter().chain(others.into_iter().flatten()).take(CONDITIONS_MAX).collect()
@@ -109,7 +109,12 @@ fn objective(decisions: &[Decision]) -> Option<Raised> {
     })
 }
 
-fn demoted(decisions: &[Decision]) -> Option<Raised> {
+fn demoted(platform: &Platform, decisions: &[Decision]) -> Option<Raised> {
+    // What stands by goes by the forecasts of what serves, and is no second news.
+    let serves = |decision: &&Decision| {
+        platform.place(&decision.key).is_some_and(|place| place.dimension.facts.stands_by_for.is_none())
+    };
+    let serving: Vec<Decision> = decisions.iter().filter(serves).cloned().collect();
     let is_demoted = |reason: &Reason| match reason {
         Reason::NotTrusted { confidence, needed } => {
             Some(format!(" (confidence {:.2}, {:.2} needed)", confidence.get(), needed.get()))
@@ -120,7 +125,7 @@ fn demoted(decisions: &[Decision]) -> Option<Raised> {
         name: "ForecastDemoted".to_owned(),
         sentence: format!(
             "the measured load counts where forecasts are not trusted: {}",
-            told(decisions, is_demoted)?
+            told(&serving, is_demoted)?
         ),
         action: Some(
             "nothing, if it is new or its load has changed for good: models learn it within days".to_owned(),
@@ -297,5 +302,18 @@ orchestration: {rollout_phase: limited, auto_promote: true}
                 "UnusualLoad: the newest hour was very unlike its forecast: web/desired (cpu)",
             ]
         );
+    }
+
+    #[test]
+    fn a_warm_pool_is_no_second_forecast_that_is_not_trusted() {
+        let file = "configuration_name: shop
+scaling_groups: {web: {resources: [{type: EC2_AUTO_SCALING_GROUP, name: web, min_capacity: 1, max_capacity: 9,
+  warm_pool: {min: 0, max: 4}}]}}
+";
+        let calibration = Calibration(vec![Tally::default(); 2]);
+        let state = PlatformState { calibration, ..PlatformState::default() };
+        let doubt = Reason::NotTrusted { confidence: Ratio::clamped(0.5), needed: Ratio::clamped(0.7) };
+        let said = told(&parse(file).unwrap().platform, &state, vec![doubt]);
+        assert!(said[0].ends_with("web/desired (confidence 0.50, 0.70 needed)"), "{said:?}");
     }
 }
