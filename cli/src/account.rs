@@ -8,7 +8,7 @@ use headroom_aws::dashboards::{Dashboards, Put};
 use headroom_aws::error::AwsError;
 use headroom_aws::fleet::{AwsFleet, Fleet as _};
 use headroom_aws::in_front::InFront;
-use headroom_aws::metrics::CloudWatch;
+use headroom_aws::metrics::{CloudWatch, Points};
 use headroom_aws::past;
 use headroom_aws::sdk::Aws;
 use headroom_core::collect::{MetricRequest, TargetGroups, measured_in_front};
@@ -120,16 +120,24 @@ pub(crate) fn measured(
     span: Duration,
 ) -> Result<Measured, String> {
     let asked = steering_metrics(platform, only);
-    let read = runtime()?.block_on(async {
-        let aws = Aws::from_env().await;
-        let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
-        let groups = target_groups(&aws, platform, &asked).await?;
-        let metrics = InFront::new(&metrics, &groups);
-        past::history(&metrics, platform, &asked, Timestamp::now(), span).await
-    });
-    let read = read.map_err(|error| error.to_string())?;
+    let read = runtime()?
+        .block_on(async { history(&Aws::from_env().await, platform, &asked, Timestamp::now(), span).await });
+    measured::measured(read?).map_err(|error| error.to_string())
+}
+
+/// The newest history of some metrics, by their dimensions.
+pub(crate) async fn history(
+    aws: &Aws,
+    platform: &Platform,
+    asked: &[MetricRequest<'_>],
+    now: Timestamp,
+    span: Duration,
+) -> Result<Vec<(DimensionKey, Points)>, String> {
+    let groups = target_groups(aws, platform, asked).await.map_err(|error| error.to_string())?;
+    let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
+    let read = past::history(&InFront::new(&metrics, &groups), platform, asked, now, span).await;
     let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
-    measured::measured(keys.zip(read).collect()).map_err(|error| error.to_string())
+    Ok(keys.zip(read.map_err(|error| error.to_string())?).collect())
 }
 
 /// The target groups that metrics are measured at.

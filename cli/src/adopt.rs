@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use headroom_aws::discovery::{Wanted, discover};
-use headroom_aws::metrics::CloudWatch;
-use headroom_aws::past;
 use headroom_aws::sdk::Aws;
 use headroom_core::adopt::back_test::{BackTest, DAYS, back_test};
 use headroom_core::adopt::inventory::Inventory;
@@ -21,7 +19,7 @@ use headroom_core::simulate::measured::steering_metrics;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::account::Form;
+use crate::account::{self, Form};
 use crate::output::say;
 
 /// What to look for, and where to put the file.
@@ -159,11 +157,8 @@ impl Adopted<'_> {
     async fn back_test(&self, aws: &Aws, now: Timestamp, bar: bool) -> Result<BackTest, String> {
         eprintln!("reads {DAYS} days of metrics and replays them ...");
         let asked = steering_metrics(&self.platform, None);
-        let metrics = CloudWatch::new(&aws.cloudwatch(), &aws.meter);
         let span = Duration::from_secs(DAYS * 86_400);
-        let read = past::history(&metrics, &self.platform, &asked, now, span).await;
-        let keys = asked.iter().map(|asked| asked.place.dimension.key.clone());
-        let loads = keys.zip(read.map_err(|error| error.to_string())?).collect();
+        let loads = account::history(aws, &self.platform, &asked, now, span).await?;
         let mut progress = crate::simulate::progress();
         let mut heard = |done, of| {
             if bar {

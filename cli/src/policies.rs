@@ -79,8 +79,9 @@ async fn rows(policies: &NativePolicies, file: &Path, is_kept: bool) -> Result<(
     let text = crate::validate::read(file)?;
     let parsed = parse(&text).map_err(|faults| format!("{} is not valid:\n{faults}", file.display()))?;
     let platform = parsed.platform;
-    let mut rows = Vec::new();
-    for (key, wanted) in wanted(&platform) {
+    let (mut rows, wanted) = (Vec::new(), wanted(&platform));
+    eprintln!("reads the policies of {} dimensions ...", wanted.len());
+    for (key, wanted) in wanted {
         let Some(on) = found_on(&platform, &key) else { continue };
         let found = policies.found(&on).await.map_err(|error| error.to_string())?;
         let kept = wanted.as_ref().ok().filter(|_| is_kept);

@@ -19,7 +19,7 @@ use headroom_core::health::{Finding, Health, Judgement, Limit, Verdict, judge, l
 use headroom_core::journal::{Entry, StepEvent, StepState};
 use headroom_core::name::ResourceId;
 use headroom_core::observe::Observed;
-use headroom_core::plan::{Step, Wave};
+use headroom_core::plan::{Step, StepChange, Wave};
 use headroom_core::platform::{HealthCheck, Mode, Platform, Probe, Resource};
 use headroom_core::units::Units;
 
@@ -133,7 +133,9 @@ async fn capacity<T, F: Fleet, P>(
     let observed: Capacities = ports.fleet.observe(&resources, &floors, request.at, Depth::Cheap).await;
     let missing = Observed::Unknown("it was not observed".to_owned());
     let changes = steps.iter().flat_map(|step| &step.changes);
-    changes.map(|change| reached(change, observed.get(&change.key).unwrap_or(&missing))).collect()
+    let standing_by = platform.standing_by();
+    let capacity = |change: &StepChange| observed.get(&change.key).unwrap_or(&missing);
+    changes.map(|change| reached(change, capacity(change), standing_by.contains(&change.key))).collect()
 }
 
 /// Every configured check of the groups in the wave, at once: each has its own time limit.

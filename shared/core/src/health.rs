@@ -124,9 +124,10 @@ pub fn judge(findings: &[Finding], strikes: u32, limit: Limit) -> Judgement {
     Judgement { kind, reasons, strikes }
 }
 
-/// Whether a change was reached: out, so much is ready; in, no more than that is left.
-pub fn reached(change: &StepChange, capacity: &Observed<Capacity>) -> Finding {
-    Finding { what: change.key.to_string(), state: state(change, capacity), is_capacity: true }
+/// Whether a change was reached: out, so much is ready; in, no more than that is left. What only stands by serves nothing, so that
+/// it is enough that it is set.
+pub fn reached(change: &StepChange, capacity: &Observed<Capacity>, stands_by: bool) -> Finding {
+    Finding { what: change.key.to_string(), state: state(change, capacity, stands_by), is_capacity: true }
 }
 
 /// What AWS lacked of a step that holds, unless its journal has that already: a function may run twice.
@@ -145,7 +146,7 @@ pub fn lacking(entry: &Entry, findings: &[Finding]) -> Option<String> {
     (!told.is_empty()).then(|| told.join("; "))
 }
 
-fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
+fn state(change: &StepChange, capacity: &Observed<Capacity>, stands_by: bool) -> Health {
     let capacity = match capacity {
         Observed::Known(capacity) => capacity,
         Observed::Unknown(why) => return Health::Pending(why.clone()),
@@ -167,7 +168,7 @@ fn state(change: &StepChange, capacity: &Observed<Capacity>) -> Health {
         return if before { Health::Pending(told) } else { Health::Unhealthy(told) };
     }
     let there = match direction {
-        _ if capacity.stands_by => true,
+        _ if stands_by => true,
         Direction::Out => target <= ready,
         Direction::In => is_gone(capacity, target),
     };
@@ -275,7 +276,7 @@ mod tests {
                 StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
             let (set, ready) = (Units(set), Units(ready));
             let capacity = Capacity { mode, set, ready, ..Capacity::default() };
-            reached(&change, &Observed::Known(capacity)).state
+            reached(&change, &Observed::Known(capacity), false).state
         };
         assert_eq!(found(4, 8, 8, 8, Mode::Desired), Health::Healthy);
         assert_eq!(found(4, 8, 8, 6, Mode::Desired), Health::Pending("6 of 8 are ready".into()));
@@ -289,7 +290,7 @@ mod tests {
     fn check_capacity((from, to): (u32, u32), capacity: Capacity, expected: &str) {
         let change =
             StepChange { key: "web/desired".parse().unwrap(), expected: Units(from), target: Units(to) };
-        assert_eq!(format!("{:?}", reached(&change, &Observed::Known(capacity)).state), expected);
+        assert_eq!(format!("{:?}", reached(&change, &Observed::Known(capacity), false).state), expected);
     }
 
     fn capacity(set: u32, ready: u32) -> Capacity {

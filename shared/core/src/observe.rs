@@ -79,9 +79,6 @@ pub struct Capacity {
     /// By how much `ready` may stay above `set` for good: an instance with a weight above one is not cut in two.
     #[serde(default)]
     pub overshoot: Units,
-    /// Whether it only stands by for units that serve, so that nobody waits until it is ready.
-    #[serde(default)]
-    pub stands_by: bool,
     /// What a utilisation is a percent of, where that is not what is ready: of an Aurora cluster, its maximum.
     #[serde(default)]
     pub whole: Option<Units>,

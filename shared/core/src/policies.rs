@@ -95,7 +95,7 @@ pub fn wanted(platform: &Platform) -> Vec<(DimensionKey, Result<TargetTracking, 
 fn scaled_by(place: Place<'_>) -> Option<ScaledBy> {
     let (resource, facts) = (place.resource, &place.dimension.facts);
     match (&resource.adapter, &facts.scalable_target) {
-        (Some(Adapter::AutoScalingGroup), _) if facts.stands_by_for.is_none() => {
+        (Some(Adapter::AutoScalingGroup), _) if !place.dimension.stands_by() => {
             Some(ScaledBy::Group(resource.name.clone()))
         }
         (Some(_), Some(target)) => Some(ScaledBy::Target(target.clone())),
@@ -176,6 +176,8 @@ scaling_groups:
          metrics: [{name: cpu, kind: load, target_per_unit: 5, namespace: Jobs, dimensions: {Queue: a}}]}
       - {type: LAMBDA_FUNCTION, name: pay, qualifier: live, provisioned_concurrency: {min: 1, max: 50}}
       - {type: KINESIS_STREAM, name: clicks, min_capacity: 1, max_capacity: 9}
+  cache: {resources: [{type: ELASTICACHE_REPLICATION_GROUP, name: sessions, replicas: {min: 1, max: 3},
+    shards: {min: 1, max: 9}}]}
   data: {resources: [{type: DYNAMODB_TABLE, name: users, read_capacity: {min: 5, max: 90, target_utilization: 60}}]}
 ";
 
@@ -193,6 +195,8 @@ scaling_groups:
                 "own/desired: Desired",
                 "jobs/desired: NotTracked",
                 "pay/provisioned: headroom/shop/concurrency LambdaProvisionedConcurrencyUtilization 0.7",
+                "sessions/replicas: headroom/shop/cpu ElastiCacheReplicaEngineCPUUtilization 70",
+                "sessions/shards: headroom/shop/cpu ElastiCachePrimaryEngineCPUUtilization 70",
                 "users/read: headroom/shop/consumed DynamoDBReadCapacityUtilization 60",
                 "web/desired: headroom/shop/cpu ASGAverageCPUUtilization 55",
             ]

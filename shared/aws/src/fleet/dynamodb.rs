@@ -109,7 +109,6 @@ fn capacity(
         aws_max,
         overshoot: Units(0),
         whole: None,
-        stands_by: false,
         unavailable: None,
         decreases_left: dimension
             .facts

@@ -112,7 +112,6 @@ fn capacity(service: &Service, target: &Target<'_>, floors: &scalable::Floors) -
         decreases_left: None,
         overshoot: Units(0),
         whole: None,
-        stands_by: false,
         unavailable: None,
     })
 }

@@ -11,6 +11,7 @@ const SOURCES: [(&[Permissions], &[&str]); 12] = [
         &[
             include_str!("autoscaling.rs"),
             include_str!("autoscaling/activities.rs"),
+            include_str!("autoscaling/policies.rs"),
             include_str!("autoscaling/warm_pool.rs"),
         ],
     ),

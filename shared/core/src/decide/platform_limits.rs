@@ -17,11 +17,12 @@ pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
     for (_, resource) in world.platform.resources() {
         one_at_a_time(decisions, resource);
     }
+    let standing_by = world.platform.standing_by();
     for dependency in &world.platform.orchestration.dependencies {
-        connections(world, decisions, dependency);
+        connections(&standing_by, decisions, dependency);
     }
     if let Some(limit) = hourly_limit(world) {
-        budget(world, decisions, limit);
+        budget(world, &standing_by, decisions, limit);
     }
     for dependency in &world.platform.orchestration.dependencies {
         throttles(world, decisions, dependency);
@@ -47,12 +48,11 @@ fn one_at_a_time(decisions: &mut [Decision], resource: &Resource) {
 
 /// The source may not hold more connections than the target accepts. To limit the targets is enough: while a plan is carried out
 /// every dimension has either its old capacity or its target.
-fn connections(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
+fn connections(standing_by: &BTreeSet<&DimensionKey>, decisions: &mut [Decision], dependency: &Dependency) {
     let Some(connections) = dependency.connections else { return };
-    let places = world.platform.dimensions().filter(|place| place.dimension.facts.stands_by_for.is_none());
-    let serving: BTreeSet<&DimensionKey> = places.map(|place| &place.dimension.key).collect();
+    // What stands by holds none.
     let is_source =
-        |decision: &Decision| decision.group == dependency.source && serving.contains(&decision.key);
+        |decision: &Decision| decision.group == dependency.source && !standing_by.contains(&decision.key);
     let most = Units::at_most(connections.limit / connections.per_unit);
     let total: u32 = decisions
         .iter()
@@ -69,7 +69,7 @@ fn connections(world: &World<'_>, decisions: &mut [Decision], dependency: &Depen
 /// No more is let in to a group that has less than its load needs: the throttle before it is then what keeps it from breaking.
 fn throttles(world: &World<'_>, decisions: &mut [Decision], dependency: &Dependency) {
     let places = world.platform.dimensions().zip(decisions.iter());
-    let mut serving = places.filter(|(place, _)| place.dimension.facts.stands_by_for.is_none());
+    let mut serving = places.filter(|(place, _)| !place.dimension.stands_by());
     if !serving.any(|(place, decision)| decision.group == dependency.target && falls_short(place, decision)) {
         return;
     }
@@ -123,8 +123,8 @@ fn hours_left(world: &World<'_>) -> f64 {
 }
 
 /// Gives up scale-outs until the rest fits: those of the tiers that others depend on last, because without them the
-/// dependents' units are wasted.
-fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
+/// dependents' units are wasted. In a tier, what only stands by goes first.
+fn budget(world: &World<'_>, standing_by: &BTreeSet<&DimensionKey>, decisions: &mut [Decision], limit: f64) {
     let costs: BTreeMap<&DimensionKey, f64> = world
         .platform
         .dimensions()
@@ -140,16 +140,9 @@ fn budget(world: &World<'_>, decisions: &mut [Decision], limit: f64) {
     let mut over = total - limit;
     let layers = world.platform.orchestration.layers.iter().rev().flatten();
     let order: Vec<&GroupName> = layers.collect();
-    let stands_by: BTreeSet<&DimensionKey> = world
-        .platform
-        .dimensions()
-        .filter(|place| place.dimension.facts.stands_by_for.is_some())
-        .map(|place| &place.dimension.key)
-        .collect();
-    // What stands by is given up before what serves.
     for (group, by) in order.into_iter().flat_map(|group| [(group, true), (group, false)]) {
         let of_turn =
-            |decision: &&mut Decision| decision.group == *group && stands_by.contains(&decision.key) == by;
+            |decision: &&mut Decision| decision.group == *group && standing_by.contains(&decision.key) == by;
         for decision in decisions.iter_mut().filter(of_turn) {
             let unit_cost = costs.get(&decision.key).copied().unwrap_or(0.0);
             if over <= 0.0 || unit_cost <= 0.0 {

@@ -213,7 +213,7 @@ impl Case {
 /// What is seen of a warm pool.
 fn pool(set: u32) -> (DimensionKey, Observation) {
     let key: DimensionKey = "web/warm_pool".parse().unwrap();
-    let capacity = Capacity { set: Units(set), stands_by: true, ..Capacity::default() };
+    let capacity = Capacity { set: Units(set), ..Capacity::default() };
     let capacity = Observed::Known(capacity);
     (key.clone(), Observation { key, capacity, readings: Vec::new(), short_minutes: None })
 }

@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// The largest floor of the events that have to be ordered for now. A floor is one of units that serve.
 pub(super) fn floor(facts: &DemandFacts<'_>) -> Needs {
-    if facts.place.dimension.facts.stands_by_for.is_some() {
+    if facts.place.dimension.stands_by() {
         return Needs::default();
     }
     let World { platform, now, .. } = *facts.world;

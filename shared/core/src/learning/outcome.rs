@@ -1,12 +1,13 @@
 //! What is learned from how a plan ended: which resources fail, and how long their capacity takes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::journal::{Entry, StepEvent, StepState, wave_end};
 use crate::name::{DimensionKey, ResourceId};
-use crate::plan::{Plan, Step, StepChange};
+use crate::plan::{Plan, Step};
 use crate::platform::Platform;
 use crate::settle::Ending;
 use crate::state::{COUNTED_S, PlatformState, Provisioned};
@@ -24,7 +25,8 @@ pub fn after_plan(
 ) -> PlatformState {
     let mut state = state.clone();
     // What stands by says nothing about what serves, which must not be left alone because of it.
-    for entry in entries.iter().filter(|entry| !only_stands_by(platform, &entry.step)) {
+    let standing_by = platform.standing_by();
+    for entry in entries.iter().filter(|entry| !only_stands_by(&standing_by, &entry.step)) {
         if let Some((worked, at)) = verdict(entry, entries, ending) {
             let breaker = state.breakers.remove(&entry.step.resource).unwrap_or_default();
             let breaker = breaker.after(worked, at);
@@ -107,19 +109,18 @@ fn arrivals(
     entries: &[Entry],
     settled_at: Timestamp,
 ) -> Vec<(ResourceId, Duration, f64, Timestamp)> {
+    let standing_by = platform.standing_by();
     let mut arrivals = Vec::new();
     for (index, _) in plan.waves.iter().enumerate().filter(|(_, wave)| wave.direction == Direction::Out) {
         let of_wave = || entries.iter().filter(|entry| entry.wave == index);
         if of_wave().any(|entry| entry.when(StepEvent::Unavailable).is_some()) {
             continue;
         }
-        let made = of_wave().filter(|entry| entry.state.holds());
+        let awaited = of_wave().filter(|entry| !only_stands_by(&standing_by, &entry.step));
+        let made = awaited.filter(|entry| entry.state.holds());
         let made: Vec<(&Entry, Duration, Timestamp)> = made
             .filter_map(|entry| {
                 let (_, resource) = platform.resource(&entry.step.resource)?;
-                if only_stands_by(platform, &entry.step) {
-                    return None;
-                }
                 Some((entry, resource.provisioning, entry.began()?))
             })
             .collect();
@@ -134,11 +135,8 @@ fn arrivals(
 }
 
 /// Whether nobody waited for what a step made, so that how long it takes was not seen.
-fn only_stands_by(platform: &Platform, step: &Step) -> bool {
-    let stands_by = |change: &StepChange| {
-        platform.place(&change.key).is_some_and(|place| place.dimension.facts.stands_by_for.is_some())
-    };
-    !step.changes.is_empty() && step.changes.iter().all(stands_by)
+fn only_stands_by(standing_by: &BTreeSet<&DimensionKey>, step: &Step) -> bool {
+    !step.changes.is_empty() && step.changes.iter().all(|change| standing_by.contains(&change.key))
 }
 
 #[cfg(test)]
@@ -146,7 +144,7 @@ mod tests {
     use super::*;
     use crate::config::parse;
     use crate::journal::StepEvent as E;
-    use crate::plan::{Permit, StepId, Wave};
+    use crate::plan::{Permit, StepChange, StepId, Wave};
     use crate::platform::Mode;
     use crate::units::Units;
 

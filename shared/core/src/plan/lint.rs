@@ -95,13 +95,12 @@ fn order(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
 /// No wave leaves a dependency with more connections than it takes, as far as the changed units alone tell, unless that
 /// was so before.
 fn connections(platform: &Platform, plan: &Plan, say: &mut impl FnMut(String)) {
+    // What stands by holds none.
+    let standing_by = platform.standing_by();
+    let serves = |change: &&StepChange| !standing_by.contains(&change.key);
     for dependency in &platform.orchestration.dependencies {
         let Some(connections) = dependency.connections else { continue };
         let of_source = |step: &&Step| step.group == dependency.source;
-        // What stands by holds none.
-        let serves = |change: &&StepChange| {
-            platform.place(&change.key).is_none_or(|place| place.dimension.facts.stands_by_for.is_none())
-        };
         let changes = || plan.steps().filter(of_source).flat_map(|step| &step.changes).filter(serves);
         let mut units: BTreeMap<&DimensionKey, Units> =
             changes().map(|change| (&change.key, change.expected)).collect();

@@ -48,7 +48,8 @@ fn waves(platform: &Platform, decisions: &[Decision], direction: Direction) -> V
         Direction::Out => layers.collect(),
         Direction::In => layers.rev().collect(),
     };
-    let steps = layers.into_iter().map(|groups| steps(platform, decisions, groups, direction));
+    let standing_by = platform.standing_by();
+    let steps = layers.into_iter().map(|groups| steps(&standing_by, decisions, groups, direction));
     let mut provisioning: Provisioning<'_> =
         platform.resources().map(|(_, resource)| (&resource.id, resource.provisioning.as_secs())).collect();
     // A resource that was seen to take longer than the file says would never be waited for long enough.
@@ -96,27 +97,25 @@ fn turns(platform: &Platform, steps: Vec<Step>) -> Vec<Vec<Step>> {
 /// One step for each resource of the groups that changes in this direction, and one for what stands by for it: that this cannot be
 /// changed must not undo what serves.
 fn steps(
-    platform: &Platform,
+    standing_by: &BTreeSet<&DimensionKey>,
     decisions: &[Decision],
     groups: &[GroupName],
     direction: Direction,
 ) -> Vec<Step> {
-    let stands_by = |key: &DimensionKey| {
-        platform.place(key).is_some_and(|place| place.dimension.facts.stands_by_for.is_some())
-    };
     let mut steps: BTreeMap<(&ResourceId, bool), Step> = BTreeMap::new();
     let groups: BTreeSet<&GroupName> = groups.iter().collect();
     let concerned = decisions.iter().filter(|decision| groups.contains(&decision.group));
     for decision in concerned.filter(|decision| decision.direction() == Some(direction)) {
         let Some((expected, target)) = decision.change() else { continue };
-        let step = steps.entry((&decision.resource, stands_by(&decision.key))).or_insert_with(|| Step {
-            id: StepId(String::new()),
-            resource: decision.resource.clone(),
-            group: decision.group.clone(),
-            mode: decision.mode,
-            changes: Vec::new(),
-            after: Vec::new(),
-        });
+        let step =
+            steps.entry((&decision.resource, standing_by.contains(&decision.key))).or_insert_with(|| Step {
+                id: StepId(String::new()),
+                resource: decision.resource.clone(),
+                group: decision.group.clone(),
+                mode: decision.mode,
+                changes: Vec::new(),
+                after: Vec::new(),
+            });
         step.changes.push(StepChange { key: decision.key.clone(), expected, target });
     }
     steps.into_values().collect()

@@ -5,6 +5,8 @@
 mod resource;
 mod rules;
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 
 pub use resource::{Dimension, Resource};
@@ -52,6 +54,12 @@ impl Platform {
     /// Every resource with its group.
     pub fn resources(&self) -> impl Iterator<Item = (&Group, &Resource)> {
         self.groups.iter().flat_map(|group| group.resources.iter().map(move |resource| (group, resource)))
+    }
+
+    /// The dimensions that only stand by for others.
+    pub fn standing_by(&self) -> BTreeSet<&DimensionKey> {
+        let places = self.dimensions().filter(|place| place.dimension.stands_by());
+        places.map(|place| &place.dimension.key).collect()
     }
 
     /// Where a dimension stands in this platform, if it does.

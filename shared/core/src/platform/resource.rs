@@ -43,6 +43,11 @@ pub struct Dimension {
 }
 
 impl Dimension {
+    /// Whether its units only stand by for those of another dimension, and serve nothing themselves.
+    pub fn stands_by(&self) -> bool {
+        self.facts.stands_by_for.is_some()
+    }
+
     /// The metric that counts what arrives in the dimension's queues: its first load that counts something.
     pub fn arrivals(&self) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.counted_s().is_some())

@@ -111,10 +111,8 @@ fn objective(decisions: &[Decision]) -> Option<Raised> {
 
 fn demoted(platform: &Platform, decisions: &[Decision]) -> Option<Raised> {
     // What stands by goes by the forecasts of what serves, and is no second news.
-    let serves = |decision: &&Decision| {
-        platform.place(&decision.key).is_some_and(|place| place.dimension.facts.stands_by_for.is_none())
-    };
-    let serving: Vec<Decision> = decisions.iter().filter(serves).cloned().collect();
+    let standing_by = platform.standing_by();
+    let serving = decisions.iter().filter(|decision| !standing_by.contains(&decision.key));
     let is_demoted = |reason: &Reason| match reason {
         Reason::NotTrusted { confidence, needed } => {
             Some(format!(" (confidence {:.2}, {:.2} needed)", confidence.get(), needed.get()))
@@ -125,7 +123,7 @@ fn demoted(platform: &Platform, decisions: &[Decision]) -> Option<Raised> {
         name: "ForecastDemoted".to_owned(),
         sentence: format!(
             "the measured load counts where forecasts are not trusted: {}",
-            told(&serving, is_demoted)?
+            told(serving, is_demoted)?
         ),
         action: Some(
             "nothing, if it is new or its load has changed for good: models learn it within days".to_owned(),
@@ -158,12 +156,15 @@ fn is_watched(state: &PlatformState) -> bool {
 }
 
 /// Of which dimensions a reason says something, and what; `None` where none does.
-fn told(decisions: &[Decision], says: impl Fn(&Reason) -> Option<String>) -> Option<String> {
+fn told<'a>(
+    decisions: impl IntoIterator<Item = &'a Decision>,
+    says: impl Fn(&Reason) -> Option<String>,
+) -> Option<String> {
     let of = |decision: &Decision| {
         let what = decision.reasons.iter().find_map(&says)?;
         Some(format!("{}{what}", decision.key))
     };
-    let found: Vec<String> = decisions.iter().filter_map(of).collect();
+    let found: Vec<String> = decisions.into_iter().filter_map(of).collect();
     (!found.is_empty()).then(|| crate::cycle::few(found).join(", "))
 }
 

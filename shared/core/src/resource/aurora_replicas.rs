@@ -39,11 +39,7 @@ pub(crate) struct AuroraReplicas {
     max_replica_lag: Option<Span>,
 }
 
-const TRACKED: &[TrackedMetric] = &[TrackedMetric {
-    metric: ("AWS/RDS", "CPUUtilization"),
-    predefined: "RDSReaderAverageCPUUtilization",
-    times: 1.0,
-}];
+const TRACKED: &[TrackedMetric] = &[TrackedMetric::new(("AWS/RDS", "CPUUtilization"), "RDSReaderAverageCPUUtilization")];
 
 impl Kind for AuroraReplicas {
     const GUIDE: Guide = Guide {

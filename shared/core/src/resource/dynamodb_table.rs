@@ -58,16 +58,8 @@ struct IndexThroughput {
 
 /// What a unit should carry is a share of it, and the policy's target a percentage.
 const TRACKED: &[TrackedMetric] = &[
-    TrackedMetric {
-        metric: ("AWS/DynamoDB", "ConsumedReadCapacityUnits"),
-        predefined: "DynamoDBReadCapacityUtilization",
-        times: 100.0,
-    },
-    TrackedMetric {
-        metric: ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"),
-        predefined: "DynamoDBWriteCapacityUtilization",
-        times: 100.0,
-    },
+    TrackedMetric::new(("AWS/DynamoDB", "ConsumedReadCapacityUnits"), "DynamoDBReadCapacityUtilization").in_percent(),
+    TrackedMetric::new(("AWS/DynamoDB", "ConsumedWriteCapacityUnits"), "DynamoDBWriteCapacityUtilization").in_percent(),
 ];
 
 impl Kind for DynamoDbTable {

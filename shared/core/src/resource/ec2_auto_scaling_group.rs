@@ -15,11 +15,7 @@ const INSTANCE_USD_HOURLY: f64 = 0.10;
 const STOPPED_USD_HOURLY: f64 = 0.0022;
 /// The dimension of instances that serve.
 const DESIRED: &str = "desired";
-const TRACKED: &[TrackedMetric] = &[TrackedMetric {
-    metric: ("AWS/EC2", "CPUUtilization"),
-    predefined: "ASGAverageCPUUtilization",
-    times: 1.0,
-}];
+const TRACKED: &[TrackedMetric] = &[TrackedMetric::new(("AWS/EC2", "CPUUtilization"), "ASGAverageCPUUtilization")];
 /// A usual image boots and passes its health checks in three minutes.
 const PROVISIONING_S: u32 = 180;
 
@@ -37,7 +33,7 @@ pub(crate) struct Ec2AutoScalingGroup {
     #[schemars(range(min = 1, max = 100))]
     target_cpu_utilization: Option<f64>,
     /// Instances kept started beforehand and stopped, between these numbers: as many as the load may need sooner than a new
-    /// instance could be ready. `{min: 0, max: 0}` deletes the pool.
+    /// instance could be ready. `{min: 0, max: 0}` takes the pool away.
     warm_pool: Option<Range>,
 }
 

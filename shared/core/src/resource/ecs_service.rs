@@ -15,16 +15,8 @@ const TASK_USD_HOURLY: f64 = 0.05;
 const PROVISIONING_S: u32 = 60;
 
 const TRACKED: &[TrackedMetric] = &[
-    TrackedMetric {
-        metric: ("AWS/ECS", "CPUUtilization"),
-        predefined: "ECSServiceAverageCPUUtilization",
-        times: 1.0,
-    },
-    TrackedMetric {
-        metric: ("AWS/ECS", "MemoryUtilization"),
-        predefined: "ECSServiceAverageMemoryUtilization",
-        times: 1.0,
-    },
+    TrackedMetric::new(("AWS/ECS", "CPUUtilization"), "ECSServiceAverageCPUUtilization"),
+    TrackedMetric::new(("AWS/ECS", "MemoryUtilization"), "ECSServiceAverageMemoryUtilization"),
 ];
 
 /// Tasks of an ECS service.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::schema::{Common, Range};
 use super::{
     Adapter, DimensionSpec, Draft, Facts, Guide, Kind, Metric, Named, Rate, ResourceSpec, ScalableTargetId,
-    TARGET_UTILIZATION, Undo, average, published, utilization,
+    TARGET_UTILIZATION, Undo, average, published, utilization, TrackedMetric,
 };
 
 /// A cache.t3.medium: us-east-1, on demand, Redis OSS, <https://aws.amazon.com/elasticache/pricing/>, November 2026.
@@ -79,9 +79,17 @@ impl Kind for ElastiCacheReplicationGroup {
     }
 }
 
+const ENGINE_CPU: (&str, &str) = ("AWS/ElastiCache", "EngineCPUUtilization");
+const TRACKED_REPLICAS: &[TrackedMetric] =
+    &[TrackedMetric::new(ENGINE_CPU, "ElastiCacheReplicaEngineCPUUtilization")];
+/// There is one of memory too, but of that which counts for evictions.
+const TRACKED_SHARDS: &[TrackedMetric] =
+    &[TrackedMetric::new(ENGINE_CPU, "ElastiCachePrimaryEngineCPUUtilization")];
+
 fn replicas(name: &str, range: Range, cpu: Option<f64>) -> DimensionSpec {
     let cpu = cpu.map(|target| measured("cpu", target, "EngineCPUUtilization", (name, "Replica")));
-    let dimension = DimensionSpec::new("replicas", &["replicas"], range, facts());
+    let facts = Facts { tracked: TRACKED_REPLICAS, ..facts() };
+    let dimension = DimensionSpec::new("replicas", &["replicas"], range, facts);
     dimension.metrics(cpu).target(scalable(name, "Replicas"))
 }
 
@@ -95,7 +103,7 @@ fn shards(name: &str, range: Range, (cpu, memory): (Option<f64>, Option<f64>)) -
     let named = [("ReplicationGroupId", name), ("Role", "Primary")];
     let count = ("SampleCount", Rate::PerMinute);
     let past = published("AWS/ElastiCache", "EngineCPUUtilization", named, count);
-    let facts = Facts { past_capacity: Some(past), ..facts() };
+    let facts = Facts { past_capacity: Some(past), tracked: TRACKED_SHARDS, ..facts() };
     let dimension = DimensionSpec::new("shards", &["shards"], range, facts);
     dimension.metrics(metrics.into_iter().flatten()).target(scalable(name, "NodeGroups"))
 }

@@ -107,6 +107,18 @@ pub struct TrackedMetric {
     pub times: f64,
 }
 
+impl TrackedMetric {
+    /// A metric whose target is what a unit should carry of it.
+    pub(super) const fn new(metric: (&'static str, &'static str), predefined: &'static str) -> TrackedMetric {
+        TrackedMetric { metric, predefined, times: 1.0 }
+    }
+
+    /// One whose target is a percentage, and what a unit should carry a share.
+    pub(super) const fn in_percent(self) -> TrackedMetric {
+        TrackedMetric { times: 100.0, ..self }
+    }
+}
+
 /// Which ways a dimension can go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scaling {

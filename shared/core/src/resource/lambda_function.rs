@@ -38,11 +38,7 @@ pub(crate) struct LambdaFunction {
 }
 
 /// Its utilisation is a share of what is provisioned, and so is what one of it should run.
-const TRACKED: &[TrackedMetric] = &[TrackedMetric {
-    metric: ("AWS/Lambda", "ConcurrentExecutions"),
-    predefined: "LambdaProvisionedConcurrencyUtilization",
-    times: 1.0,
-}];
+const TRACKED: &[TrackedMetric] = &[TrackedMetric::new(("AWS/Lambda", "ConcurrentExecutions"), "LambdaProvisionedConcurrencyUtilization")];
 
 impl Kind for LambdaFunction {
     const GUIDE: Guide = Guide {

@@ -35,11 +35,7 @@ pub(crate) struct SageMakerEndpoint {
 }
 
 /// Invocations a minute of one instance, as we count them.
-const TRACKED: &[TrackedMetric] = &[TrackedMetric {
-    metric: ("AWS/SageMaker", "Invocations"),
-    predefined: "SageMakerVariantInvocationsPerInstance",
-    times: 1.0,
-}];
+const TRACKED: &[TrackedMetric] = &[TrackedMetric::new(("AWS/SageMaker", "Invocations"), "SageMakerVariantInvocationsPerInstance")];
 
 impl Kind for SageMakerEndpoint {
     const GUIDE: Guide = Guide {

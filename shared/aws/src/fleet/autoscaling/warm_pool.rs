@@ -21,7 +21,7 @@ const NOT_SET: i32 = -1;
 
 /// The dimension of a group's warm pool, where the file has one.
 pub(super) fn of(resource: &Resource) -> Option<&DimensionKey> {
-    let pool = resource.dimensions.iter().find(|dimension| dimension.facts.stands_by_for.is_some());
+    let pool = resource.dimensions.iter().find(|dimension| dimension.stands_by());
     pool.map(|dimension| &dimension.key)
 }
 
@@ -48,14 +48,7 @@ pub(super) async fn see(
         of_group.busy.clone()
     };
     let set = pool.filter(|_| !is_going).map_or(Units(0), |pool| size(group, pool));
-    Observed::Known(Capacity {
-        mode: Mode::Desired,
-        set,
-        ready,
-        busy,
-        stands_by: true,
-        ..Capacity::default()
-    })
+    Observed::Known(Capacity { mode: Mode::Desired, set, ready, busy, ..Capacity::default() })
 }
 
 /// How many instances AWS keeps in a pool: those up to the prepared capacity, and the smallest number at least.
@@ -127,7 +120,7 @@ fn refused(error: AwsError) -> AwsError {
 /// Whether the file allows no instance in the pool.
 fn is_unwanted(resource: &Resource) -> bool {
     let mut dimensions = resource.dimensions.iter();
-    dimensions.any(|dimension| dimension.facts.stands_by_for.is_some() && dimension.bounds.max() == Units(0))
+    dimensions.any(|dimension| dimension.stands_by() && dimension.bounds.max() == Units(0))
 }
 
 async fn delete(client: &Client, name: &str) -> Result<(), AwsError> {
@@ -176,7 +169,6 @@ mod tests {
         let client = mock_client!(aws_sdk_autoscaling, RuleMode::MatchAny, rules);
         let platform = platform(&resource("{min: 0, max: 5}"));
         let mut seen = observe(&client, &[target(&platform, Mode::Desired)], Depth::Cheap).await;
-        assert!(!seen[&"web/desired".parse().unwrap()].known().unwrap().stands_by);
         seen.remove(&"web/warm_pool".parse().unwrap()).unwrap()
     }
 
@@ -197,14 +189,14 @@ mod tests {
         });
         let told = async |pool: Option<WarmPoolConfiguration>, size: i32| {
             let seen = seen(&[&describes(pool, size), &instances]).await;
-            seen.known().map(|pool| (pool.set.0, pool.ready.0, pool.stands_by)).unwrap()
+            seen.known().map(|pool| (pool.set.0, pool.ready.0)).unwrap()
         };
-        assert_eq!(told(None, 0).await, (0, 0, true), "a group without a pool");
+        assert_eq!(told(None, 0).await, (0, 0), "a group without a pool");
         assert_eq!(instances.num_calls(), 0);
-        assert_eq!(told(Some(pool(Some(4), 4)), 4).await, (4, 2, true));
-        assert_eq!(told(Some(pool(None, 2)), 4).await, (12, 2, true), "up to the group's maximum");
-        assert_eq!(told(Some(pool(Some(-1), 2)), 4).await, (12, 2, true));
-        assert_eq!(told(Some(pool(Some(1), 3)), 4).await, (3, 2, true), "the smallest number at least");
+        assert_eq!(told(Some(pool(Some(4), 4)), 4).await, (4, 2));
+        assert_eq!(told(Some(pool(None, 2)), 4).await, (12, 2), "up to the group's maximum");
+        assert_eq!(told(Some(pool(Some(-1), 2)), 4).await, (12, 2));
+        assert_eq!(told(Some(pool(Some(1), 3)), 4).await, (3, 2), "the smallest number at least");
     }
 
     #[tokio::test]

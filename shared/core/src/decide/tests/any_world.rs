@@ -142,7 +142,6 @@ fn capacity() -> impl Strategy<Value = Observed<Capacity>> {
                 aws_max: most.map(Units),
                 decreases_left: decreases,
                 overshoot: Units(0),
-                stands_by: false,
                 whole: None,
                 unavailable: (lacks && set % 2 == 1).then(|| "no capacity".to_owned()),
             })

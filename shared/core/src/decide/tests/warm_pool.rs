@@ -46,7 +46,7 @@ fn a_dear_pool_covers_less_of_what_may_come() {
         let mut case = Case { forecast: Some((10.0, 0.95)), lead: Some((500.0, 0.95)), ..warmed(4) };
         let resources = case.platform.groups.iter_mut().flat_map(|group| &mut group.resources);
         let dimensions = resources.flat_map(|resource| &mut resource.dimensions);
-        let pools = dimensions.filter(|dimension| dimension.facts.stands_by_for.is_some());
+        let pools = dimensions.filter(|dimension| dimension.stands_by());
         pools.for_each(|dimension| dimension.unit_cost_hourly = hourly);
         match &case.decide_on("web/warm_pool").reasons[..] {
             [Reason::StandsBy { chance, .. }, ..] => *chance,
