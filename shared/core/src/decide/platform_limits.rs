@@ -24,7 +24,11 @@ pub(super) fn fit(world: &World<'_>, decisions: &mut [Decision]) {
     if let Some(limit) = hourly_limit(world) {
         budget(world, &standing_by, decisions, limit);
     }
-    for dependency in &world.platform.orchestration.dependencies {
+    // Few groups let anything in, and each dependency looks at every decision.
+    let throttled = world.platform.dimensions().filter(|place| place.dimension.facts.is_throttle);
+    let throttled: BTreeSet<&GroupName> = throttled.map(|place| &place.group.name).collect();
+    let dependencies = world.platform.orchestration.dependencies.iter();
+    for dependency in dependencies.filter(|dependency| throttled.contains(&dependency.source)) {
         throttles(world, decisions, dependency);
     }
 }
