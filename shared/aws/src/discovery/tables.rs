@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{BillingMode, ProvisionedThroughputDescription, Tab
 use headroom_core::adopt::inventory::{CapacityKey, Found, FoundCapacity};
 use headroom_core::resource::ResourceKind;
 
-use super::{Seen, Selection};
+use super::{PAGES_MAX, Seen, Selection};
 use crate::error::{AwsError, ErrorKind};
 
 pub(super) async fn read(client: &Client, selection: &Selection) -> Seen {
@@ -67,10 +67,18 @@ fn units(
 }
 
 async fn tags(client: &Client, arn: &str) -> Result<Vec<(String, String)>, AwsError> {
-    let answer = client.list_tags_of_resource().resource_arn(arn).send().await;
-    let answer = answer.map_err(|error| AwsError::of(error, format!("list the tags of {arn}")))?;
-    let tags = answer.tags().iter();
-    Ok(tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
+    let doing = || format!("list the tags of {arn}");
+    let (mut tags, mut next) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let asked = client.list_tags_of_resource().resource_arn(arn).set_next_token(next);
+        let answer = asked.send().await.map_err(|error| AwsError::of(error, doing()))?;
+        tags.extend(answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())));
+        next = answer.next_token;
+        if next.is_none() {
+            return Ok(tags);
+        }
+    }
+    Err(AwsError::new(ErrorKind::Limit, doing(), format!("more than {PAGES_MAX} pages")))
 }
 
 #[cfg(test)]
@@ -115,18 +123,27 @@ mod tests {
                 ResourceNotFoundException::builder().meta(said).build(),
             )
         });
-        let tags = mock!(Client::list_tags_of_resource).then_output(|| {
-            let tag = Tag::builder().key("app").value("shop").build().unwrap();
-            ListTagsOfResourceOutput::builder().tags(tag).build()
-        });
-        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, &[&orders, &carts, &gone, &tags]);
+        let tags = |first: bool| {
+            mock!(Client::list_tags_of_resource)
+                .match_requests(move |asked| asked.next_token().is_none() == first)
+                .then_output(move || {
+                    let tag = Tag::builder().key(if first { "app" } else { "headroom" }).value("shop");
+                    let answer = ListTagsOfResourceOutput::builder().tags(tag.build().unwrap());
+                    answer.set_next_token(first.then(|| "more".to_owned())).build()
+                })
+        };
+        let (first, last) = (tags(true), tags(false));
+        let rules = [&orders, &carts, &gone, &first, &last];
+        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules);
         let mut selection = Selection::default();
         selection.tables.extend(["orders", "carts", "gone"].map(str::to_owned));
         selection.named.insert("web".to_owned());
         let Seen { inventory, .. } = read(&client, &selection).await;
         let [orders] = inventory.found.as_slice() else { panic!("{inventory:?}") };
         let units: Vec<f64> = orders.capacities.iter().map(|capacity| capacity.now).collect();
-        assert_eq!((units, orders.tags["app"].as_str()), (vec![100.0, 5.0, 10.0, 5.0], "shop"));
+        assert_eq!(units, [100.0, 5.0, 10.0, 5.0]);
+        let tagged: Vec<&str> = orders.tags.keys().map(String::as_str).collect();
+        assert_eq!(tagged, ["app", "headroom"], "of both pages");
         assert_eq!(orders.capacities[2].at, CapacityKey::Index("by-email".into(), "read_capacity"));
         let left_out: Vec<&str> = inventory.left_out.iter().map(|left| left.what.as_str()).collect();
         assert_eq!(left_out, ["the table carts", "the table gone"], "a name may be that of another kind");
