@@ -56,7 +56,7 @@ async fn serve(bench: &Bench, (group, balancer): &(String, String), requests: f6
 
 #[tokio::test]
 async fn what_a_load_balancer_counts_scales_the_service_behind_it() {
-    let bench = Bench::at("counted", HALF).await;
+    let bench = Bench::at("fronted", HALF).await;
     let balancer = stand_before(&bench).await;
     let metrics =
         "{name: requests, kind: load, target_per_unit: 600}, {name: latency, kind: latency, target_value: 1}";

@@ -1,9 +1,9 @@
 //! What the end-to-end tests share: one local AWS; each test has a shop and a stack of Headroom of its own, as in AWS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 pub(crate) use ::local_aws::deployment::Cycle;
@@ -58,6 +58,9 @@ pub(crate) const CALM: f64 = 0.98 * HALF;
 impl Bench {
     /// A shop of this name with the capacity for half its peak, published but without any metrics.
     pub(crate) async fn new(name: &str) -> Bench {
+        static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let is_new = NAMES.lock().unwrap().insert(name.to_owned());
+        assert!(is_new, "two tests have a shop called {name}, and would change each other's");
         let World { server, packaged } = world().await;
         let deployment = Deployment::new(server, packaged, name, Capacity::at_target(HALF)).await.unwrap();
         Bench { deployment, server }
